@@ -1,0 +1,9 @@
+//! One file per AWS service. A handler is a plain function of the request, the world, the mutable
+//! state and the instant; it never waits and never touches the network.
+
+pub mod account;
+pub mod emr;
+pub mod kms;
+pub mod organizations;
+pub mod s3;
+pub mod sts;

@@ -1,0 +1,1 @@
+//! The generated organization as plain, immutable data. Deterministic from [`Options`].
