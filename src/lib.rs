@@ -1,1 +1,21 @@
+//! Keyproof proves, for every account of an AWS organization and every day, whether the logs of
+//! Amazon EMR clusters lie under a KMS key that the organization controls and can use.
+//!
+//! ```text
+//! discover -> collect -> assess -> record -> seal -> archive -> rollup -> report
+//! ```
+//!
+//! Data flows one way: a module may use those to its left, [`model`], [`time`] and [`error`], and
+//! nothing to its right. [`run`] alone calls across stages. The core (model, assess, record, seal)
+//! is pure: the clock, randomness and AWS arrive as arguments. [`aws`] alone imports AWS SDKs.
+//!
+//! Words: a *fact* is what AWS said; a *finding* what one rule concluded; a *verdict* what all
+//! findings conclude for one cluster; a *cell* is account × Region × source; *coverage* says how each
+//! expected cell ended. Instants are UTC milliseconds and end in `_at`.
 
+pub mod archive;
+pub mod collect;
+pub mod error;
+pub mod model;
+pub mod seal;
+pub mod time;

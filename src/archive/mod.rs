@@ -1,0 +1,4 @@
+//! The archive: where evidence stands, how a run is committed, and how anyone checks it.
+
+pub mod signer;
+pub mod store;

@@ -1,0 +1,111 @@
+//! What the archive needs of storage, as traits: one for reading, which verification uses alone, and
+//! one for create-only writing. Names come from `archive::layout`, relative to the archive root.
+
+use async_trait::async_trait;
+
+use crate::model::ids::Sha256Hex;
+use crate::model::words::CheckOutcome;
+use crate::time::UtcMillis;
+
+/// Why storage did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Create-only write: the name is taken (S3: 412, files: EEXIST).
+    #[error("'{name}' exists already")]
+    Exists { name: String },
+    #[error("'{name}' does not exist")]
+    Absent { name: String },
+    /// S3: 409, another conditional write is under way. Retry.
+    #[error("'{name}' is being written by someone else")]
+    Conflict { name: String },
+    #[error("access to '{name}' is denied: {detail}")]
+    Denied { name: String, detail: String },
+    /// The request may or may not have been carried out. Send the identical bytes again: 200 or
+    /// `Exists` settles it.
+    #[error("it is not known whether '{name}' was written: {detail}")]
+    OutcomeUnknown { name: String, detail: String },
+    /// Bytes arrived changed, or were stored under another checksum.
+    #[error("'{name}' was stored with another checksum: {detail}")]
+    Checksum { name: String, detail: String },
+    /// Storage cannot give the guarantee that is needed, e.g. a file system without hard links.
+    #[error("'{name}' cannot be written safely: {detail}")]
+    Unsuitable { name: String, detail: String },
+    #[error("'{name}': {detail}")]
+    Failed { name: String, detail: String },
+}
+
+/// One stored object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Relative to the archive root.
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// What storage says of an object it just created.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Created {
+    /// Object version, where storage has versions.
+    pub version: Option<String>,
+    /// ARN of the key it lies under, where storage says so.
+    pub kms_key: Option<String>,
+    /// Object Lock mode and end, where set.
+    pub locked_until: Option<(String, UtcMillis)>,
+}
+
+/// Bytes to be stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    Bytes(&'a [u8]),
+    /// A finished local file.
+    File(&'a std::path::Path),
+}
+
+/// One check of the archive's own protection; a row of dataset `archive`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protection {
+    pub check: &'static str,
+    pub outcome: CheckOutcome,
+    pub detail: String,
+}
+
+/// Reading: all that verification needs.
+#[async_trait]
+pub trait Fetch: Send + Sync {
+    /// The whole object. `Absent` when the name is not there; a directory or a link that leaves the
+    /// root is `Failed`. Objects over `limit` bytes are `Failed` without being read.
+    async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// Every object whose name starts with `prefix`, sorted by name, temporaries left out.
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError>;
+
+    /// SHA-256 and size of an object, read in bounded memory.
+    async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError>;
+
+    /// `file:///dir` or `s3://bucket/prefix`, for messages.
+    fn url(&self) -> String;
+}
+
+/// Create-only writing.
+///
+/// `create` returns `Ok` only when the object is durable under its name (S3: 200 on a conditional
+/// PUT; files: fsync of file and directory around link(2)). It never replaces: a taken name is
+/// `Exists`, whatever the content. It does not retry; the commit protocol does.
+#[async_trait]
+pub trait Store: Fetch {
+    async fn create(
+        &self,
+        name: &str,
+        body: Body<'_>,
+        sha256: &Sha256Hex,
+    ) -> Result<Created, StoreError>;
+
+    /// Creates the root where storage has such a thing (a folder); S3 does nothing.
+    async fn prepare_root(&self) -> Result<(), StoreError>;
+
+    /// Checks how well storage protects the archive: encryption, versioning, lock, public access.
+    async fn protections(&self) -> Vec<Protection>;
+
+    /// For reading alone.
+    fn as_fetch(&self) -> &dyn Fetch;
+}

@@ -1,0 +1,304 @@
+//! What collecting needs of AWS, as traits. Implemented by `aws` for the real thing and by the
+//! testkit for scripted answers.
+//!
+//! Every method makes exactly one attempt at one request: it neither retries nor waits for a token.
+//! The one retry loop stands in `collect::attempt`. All methods may be called concurrently, and
+//! dropping a returned future abandons the request.
+
+use async_trait::async_trait;
+
+use crate::collect::operation::Operation;
+use crate::model::ids::{AccountId, Region};
+use crate::time::UtcMillis;
+
+/// How an attempt failed, told apart because each becomes different evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// STS refused the role, or the caller's own credentials are refused.
+    DeniedTrust,
+    /// A permission is missing.
+    DeniedIam,
+    /// A service control policy forbids the call.
+    DeniedScp,
+    /// AWS asks to slow down. Retry.
+    Throttled,
+    /// The credentials ran out. Refresh, then retry once.
+    Expired,
+    /// The token is not valid here: the Region may be off for the account, or the keys are bad.
+    /// ListRegions tells which.
+    TokenRefused,
+    /// The named thing does not exist there.
+    NotFound,
+    /// The request was understood and refused: a fact about the thing, not a failure.
+    Refused,
+    /// AWS failed. Retry.
+    Server,
+    /// No answer within the attempt's time. Retry.
+    TimedOut,
+    /// The connection failed or the answer could not be read. Retry.
+    Transport,
+}
+
+impl ErrorClass {
+    /// Whether another attempt may succeed without anything else changing.
+    pub fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled | Self::Server | Self::TimedOut | Self::Transport
+        )
+    }
+}
+
+/// A failed attempt: what AWS said, and whom it concerns.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{operation:?} in account {account} {region}: {code}: {message}{}",
+    request_id.as_deref().map(|id| format!(" (request id {id})")).unwrap_or_default()
+)]
+pub struct ApiError {
+    pub class: ErrorClass,
+    pub operation: Operation,
+    /// Account that was asked, `-` where it is not known yet.
+    pub account: String,
+    /// Region that was asked, or `global`.
+    pub region: String,
+    /// AWS's error code, or `Timeout`, `Connection`, `Unreadable` where AWS gave none.
+    pub code: String,
+    /// AWS's message, shortened. Shown to the operator, never stored as evidence.
+    pub message: String,
+    pub request_id: Option<String>,
+}
+
+/// One page of a list. The list ends when `next` is `None`; an empty page does not end it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// A name and value that someone put on a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    pub name: String,
+    pub value: String,
+}
+
+/// The caller's own identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerIdentity {
+    pub account_id: AccountId,
+    pub arn: String,
+}
+
+/// DescribeOrganization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    pub id: String,
+    pub management_account_id: AccountId,
+}
+
+/// One account of ListAccounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAccount {
+    pub id: AccountId,
+    pub name: Option<String>,
+    /// `State`, else `Status`, as given.
+    pub state: Option<String>,
+    /// `Account.Paths`: ids from the organization down to the OU; AWS may leave it out.
+    pub path: Option<String>,
+    pub joined_at: Option<UtcMillis>,
+}
+
+/// An organizational unit or root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationalUnit {
+    pub id: String,
+}
+
+/// What AssumeRole is asked for. SourceIdentity is never sent: AWS carries the caller's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumeRole {
+    pub account_id: AccountId,
+    /// Role name or path and name, e.g. `keyproof-reader`.
+    pub role_name: String,
+    /// Carries the run id, so that members find the run in their CloudTrail.
+    pub session_name: String,
+    pub external_id: Option<String>,
+    /// 900 to 3,600: a job under a role chains, and chaining caps at one hour.
+    pub duration_seconds: i32,
+}
+
+/// One Region of account ListRegions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionStatus {
+    pub region: Region,
+    /// ENABLED, ENABLED_BY_DEFAULT, ENABLING, DISABLING or DISABLED.
+    pub status: String,
+}
+
+/// Which clusters ListClusters is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFilter {
+    pub states: Vec<String>,
+    pub created_after: Option<UtcMillis>,
+}
+
+/// One cluster of ListClusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedCluster {
+    pub id: String,
+    pub name: Option<String>,
+    pub state: String,
+    pub created_at: Option<UtcMillis>,
+    pub ready_at: Option<UtcMillis>,
+    pub ended_at: Option<UtcMillis>,
+}
+
+/// DescribeCluster, only the fields that may be kept. `log_uri` is as AWS gave it: reading it
+/// through `S3Location` drops credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedCluster {
+    pub listed: ListedCluster,
+    pub release_label: Option<String>,
+    pub log_uri: Option<String>,
+    pub log_key: Option<String>,
+    pub security_configuration: Option<String>,
+    pub service_role: Option<String>,
+    pub instance_profile: Option<String>,
+    pub system_logs_upload: Option<String>,
+    pub application_logs_upload: Option<String>,
+    pub ui_logs_upload: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+/// One security configuration of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSecurityConfiguration {
+    pub name: String,
+    pub created_at: Option<UtcMillis>,
+}
+
+/// DescribeSecurityConfiguration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedSecurityConfiguration {
+    pub name: String,
+    pub created_at: Option<UtcMillis>,
+    /// The document as AWS returned it; only a projection of it is ever stored.
+    pub document: String,
+}
+
+/// One bucket of ListBuckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedBucket {
+    pub name: String,
+    pub region: Option<Region>,
+}
+
+/// GetBucketEncryption's default rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BucketEncryption {
+    pub algorithm: Option<String>,
+    pub key: Option<String>,
+    pub bucket_key: Option<bool>,
+}
+
+/// DescribeKey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedKey {
+    pub arn: String,
+    pub manager: Option<String>,
+    pub state: Option<String>,
+    pub usage: Option<String>,
+    pub spec: Option<String>,
+    pub origin: Option<String>,
+    pub multi_region: Option<bool>,
+    pub created_at: Option<UtcMillis>,
+    pub deletion_at: Option<UtcMillis>,
+    pub material_expires_at: Option<UtcMillis>,
+}
+
+/// GetKeyRotationStatus.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyRotation {
+    pub enabled: bool,
+    pub period_days: Option<i64>,
+}
+
+/// AWS as the collector itself sees it.
+#[async_trait]
+pub trait Cloud: Send + Sync {
+    async fn caller_identity(&self) -> Result<CallerIdentity, ApiError>;
+    async fn organization(&self) -> Result<Organization, ApiError>;
+    async fn accounts(&self, next: Option<String>) -> Result<Page<ListedAccount>, ApiError>;
+    async fn roots(&self, next: Option<String>) -> Result<Page<OrganizationalUnit>, ApiError>;
+    async fn units_of(
+        &self,
+        parent: &str,
+        next: Option<String>,
+    ) -> Result<Page<OrganizationalUnit>, ApiError>;
+    async fn accounts_of(
+        &self,
+        parent: &str,
+        next: Option<String>,
+    ) -> Result<Page<AccountId>, ApiError>;
+    async fn account_tags(
+        &self,
+        account: &AccountId,
+        next: Option<String>,
+    ) -> Result<Page<Tag>, ApiError>;
+    /// A session in a member account.
+    async fn assume(&self, role: &AssumeRole) -> Result<Box<dyn Member>, ApiError>;
+    /// The caller's own credentials as a session (`--single-account`).
+    fn own_session(&self, account: &AccountId) -> Box<dyn Member>;
+    /// Local clock minus the Date header of the last answer, in milliseconds.
+    fn clock_offset_ms(&self) -> Option<i64>;
+}
+
+/// AWS as seen with one account's session.
+#[async_trait]
+pub trait Member: Send + Sync {
+    /// When the session ends; `None` for credentials without a stated end.
+    fn expires_at(&self) -> Option<UtcMillis>;
+    async fn regions(&self, next: Option<String>) -> Result<Page<RegionStatus>, ApiError>;
+    async fn clusters(
+        &self,
+        region: &Region,
+        filter: &ClusterFilter,
+        next: Option<String>,
+    ) -> Result<Page<ListedCluster>, ApiError>;
+    async fn cluster(&self, region: &Region, id: &str) -> Result<DescribedCluster, ApiError>;
+    async fn security_configurations(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedSecurityConfiguration>, ApiError>;
+    async fn security_configuration(
+        &self,
+        region: &Region,
+        name: &str,
+    ) -> Result<DescribedSecurityConfiguration, ApiError>;
+    async fn buckets(&self, next: Option<String>) -> Result<Page<OwnedBucket>, ApiError>;
+    async fn bucket_location(&self, bucket: &str) -> Result<Region, ApiError>;
+    async fn bucket_encryption(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketEncryption, ApiError>;
+    /// `None` when versioning was never turned on.
+    async fn bucket_versioning(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError>;
+    /// `key` is a key ARN or alias ARN, never `alias/aws/…`.
+    async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError>;
+    /// `key` is a key ARN; aliases are not accepted by KMS.
+    async fn key_policy(&self, region: &Region, key: &str) -> Result<String, ApiError>;
+    async fn key_rotation(&self, region: &Region, key: &str) -> Result<KeyRotation, ApiError>;
+    async fn key_tags(
+        &self,
+        region: &Region,
+        key: &str,
+        next: Option<String>,
+    ) -> Result<Page<Tag>, ApiError>;
+}

@@ -1,0 +1,33 @@
+use crate::dataset;
+use crate::model::ids::{AccountId, Region};
+use crate::model::words::Encryption;
+use crate::time::Date;
+
+dataset! {
+    /// One row per place that a cluster's logs go to.
+    pub struct Channel: "channel" v 1, key [account_id, region, cluster_id, channel, destination];
+    /// Date the run speaks for.
+    scheduled_for: Date = "UTC date";
+    /// Account of the cluster.
+    account_id: AccountId = "12 digits";
+    /// Region of the cluster.
+    region: Region = "Region";
+    /// The cluster.
+    cluster_id: String = "j-…";
+    /// Channel of the design: C1 is cluster logs archived to LogUri.
+    channel: String = "C1 … C7";
+    /// Where the logs go; empty when the channel has no destination.
+    destination: String = "URI without credentials";
+    /// Bucket of the destination.
+    destination_bucket: Option<String> = "bucket name";
+    /// Key as the setting names it.
+    requested_key: Option<String> = "as given";
+    /// The same key, qualified with account and Region.
+    key_reference: Option<String> = "key or alias ARN";
+    /// The key that the reference stood for when it was looked up.
+    key_arn: Option<String> = "key ARN";
+    /// How what is written is encrypted, as far as facts prove it.
+    effective_encryption: Encryption = "customer_key, aws_managed_key, sse_s3, unknown, none";
+    /// Which fact says so.
+    basis: String = "word";
+}

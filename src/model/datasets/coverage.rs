@@ -1,0 +1,45 @@
+use crate::dataset;
+use crate::model::ids::{AccountId, Region};
+use crate::model::words::{CellOutcome, Source};
+use crate::time::{Date, UtcMillis};
+
+dataset! {
+    /// One row per cell (account, Region, source) that the run was expected to look at.
+    pub struct Coverage: "coverage" v 1, key [account_id, region, source];
+    /// Date the run speaks for.
+    scheduled_for: Date = "UTC date";
+    /// The account.
+    account_id: AccountId = "12 digits";
+    /// The Region, or `global` for what an account has once.
+    region: Region = "Region or global";
+    /// What was asked.
+    source: Source = "word";
+    /// How the cell ended.
+    outcome: CellOutcome = "word";
+    /// Exception that accepts this outcome.
+    accepted_by: Option<String> = "exception id";
+    /// Items that were to be looked up; only for sources that look items up.
+    items_expected: Option<i64> = "items";
+    /// Items that were read.
+    items_collected: Option<i64> = "items";
+    /// Items that could not be read for a reason of their own (their policy, or an owner outside the scope).
+    items_locked: Option<i64> = "items";
+    /// Items that could not be read for any other reason.
+    items_failed: Option<i64> = "items";
+    /// Error code of the last refusal or failure.
+    error_code: Option<String> = "AWS error code";
+    /// IAM action that was refused.
+    denied_action: Option<String> = "service:Action";
+    /// Calls made, retries included.
+    calls: i64 = "calls", volatile;
+    /// Attempts after the first.
+    retries: i64 = "calls", volatile;
+    /// Answers that said to slow down.
+    throttles: i64 = "calls", volatile;
+    /// AWS request id of the last refusal or failure.
+    request_id: Option<String> = "AWS request id", volatile;
+    /// When the first call of the cell was made.
+    started_at: UtcMillis = "UTC", volatile;
+    /// When the cell ended.
+    ended_at: UtcMillis = "UTC", volatile;
+}

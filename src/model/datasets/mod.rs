@@ -1,0 +1,51 @@
+//! One file per dataset: the row struct and its column table in one declaration.
+//!
+//! Every row carries `scheduled_for`, the date its run speaks for. Account and Region come first in
+//! every primary key that has them, so that files sort by account-region.
+
+mod account;
+mod archive_check;
+mod channel;
+mod coverage;
+mod emr_cluster;
+mod emr_security_configuration;
+mod exception;
+mod finding;
+mod kms_key;
+mod log_bucket;
+mod run;
+mod verdict;
+
+pub use account::Account;
+pub use archive_check::ArchiveCheck;
+pub use channel::Channel;
+pub use coverage::Coverage;
+pub use emr_cluster::{ACTIVE_STATES, EmrCluster, is_active_state};
+pub use emr_security_configuration::EmrSecurityConfiguration;
+pub use exception::Exception;
+pub use finding::Finding;
+pub use kms_key::KmsKey;
+pub use log_bucket::LogBucket;
+pub use run::Run;
+pub use verdict::Verdict;
+
+/// Calls a macro with every dataset's row type, in the order of the archive listing.
+#[macro_export]
+macro_rules! for_each_dataset {
+    ($call:ident) => {
+        $call! {
+            $crate::model::datasets::Account,
+            $crate::model::datasets::ArchiveCheck,
+            $crate::model::datasets::Channel,
+            $crate::model::datasets::Coverage,
+            $crate::model::datasets::EmrCluster,
+            $crate::model::datasets::EmrSecurityConfiguration,
+            $crate::model::datasets::Exception,
+            $crate::model::datasets::Finding,
+            $crate::model::datasets::KmsKey,
+            $crate::model::datasets::LogBucket,
+            $crate::model::datasets::Run,
+            $crate::model::datasets::Verdict
+        }
+    };
+}

@@ -1,0 +1,59 @@
+use crate::dataset;
+use crate::model::ids::{AccountId, Region};
+use crate::model::words::{Delivery, Judgement, OwnerSource, Posture, VerdictBasis};
+use crate::time::{Date, UtcMillis};
+
+dataset! {
+    /// One row per cluster: what all findings conclude.
+    pub struct Verdict: "verdict" v 1, key [account_id, region, cluster_id];
+    /// Date the run speaks for.
+    scheduled_for: Date = "UTC date";
+    /// Account of the cluster.
+    account_id: AccountId = "12 digits";
+    /// Region of the cluster.
+    region: Region = "Region";
+    /// The cluster.
+    cluster_id: String = "j-…";
+    /// Name given at launch.
+    name: Option<String> = "text";
+    /// State, as listed.
+    state: String = "STARTING … TERMINATED_WITH_ERRORS";
+    /// Whether the cluster counts as active.
+    active: bool = "true or false";
+    /// When the cluster was created.
+    created_at: Option<UtcMillis> = "UTC";
+    /// The same, for arithmetic.
+    created_ms: Option<i64> = "ms since 1970";
+    /// When it ended.
+    ended_at: Option<UtcMillis> = "UTC";
+    /// The same, for arithmetic.
+    ended_ms: Option<i64> = "ms since 1970";
+    /// The verdict.
+    verdict: Judgement = "COMPLIANT, NON_COMPLIANT, UNKNOWN, NO_LOGS";
+    /// Whether logs can be written with the key.
+    delivery: Delivery = "WORKING, BROKEN, UNKNOWN, NOT_APPLICABLE";
+    /// Active or passive, from cluster logs alone.
+    posture: Posture = "ACTIVE, PASSIVE_DEFAULT, PASSIVE_AWS_KEY, UNKNOWN, NOT_ARCHIVED";
+    /// What the verdict rests on.
+    basis: VerdictBasis = "assessed, deferred, carried";
+    /// Rules that decided the verdict, a space between.
+    decided_by: String = "rule ids";
+    /// Path of organizational unit ids of the account.
+    ou_path: Option<String> = "o-…/r-…/ou-…/";
+    /// Owner of the cluster.
+    owner: Option<String> = "text";
+    /// Where the owner comes from.
+    owner_source: Option<OwnerSource> = "word";
+    /// Cost centre of the cluster.
+    cost_center: Option<String> = "text";
+    /// Where the cost centre comes from.
+    cost_center_source: Option<OwnerSource> = "word";
+    /// Business unit of the cluster.
+    business_unit: Option<String> = "text";
+    /// Where the business unit comes from.
+    business_unit_source: Option<OwnerSource> = "word";
+    /// Data classification of the cluster.
+    data_classification: Option<String> = "text";
+    /// Where the data classification comes from.
+    data_classification_source: Option<OwnerSource> = "word";
+}

@@ -1,0 +1,9 @@
+//! The nouns: identifiers, the words of conclusions, and one row struct per dataset. No IO.
+
+pub mod canonical;
+pub mod datasets;
+pub mod ids;
+pub mod key_reference;
+pub mod s3_location;
+pub mod table;
+pub mod words;

@@ -1,0 +1,248 @@
+//! The words in which conclusions are drawn: outcomes, verdicts, severities. Each has one spelling.
+
+use crate::text_enum;
+
+text_enum! {
+    /// How a cell ended. Exactly one of these, for every cell that a run expected.
+    pub enum CellOutcome {
+        /// Read, and something was there.
+        Collected = "collected",
+        /// Read, and nothing was there.
+        Empty = "empty",
+        /// Some items could not be read.
+        Partial = "partial",
+        /// The Region is not enabled for the account.
+        RegionOff = "region_off",
+        /// The account's state does not allow access.
+        AccountState = "account_state",
+        /// Left out by an exception of kind `exclude`.
+        Excluded = "excluded",
+        /// STS refused the role: it is missing or does not trust the caller.
+        DeniedTrust = "denied_trust",
+        /// The role lacks a permission.
+        DeniedIam = "denied_iam",
+        /// A service control policy forbids the call.
+        DeniedScp = "denied_scp",
+        /// AWS throttled until the cell's deadline.
+        ThrottledOut = "throttled_out",
+        /// The cell's deadline passed for another reason.
+        TimedOut = "timed_out",
+        /// AWS answered with an error that retrying did not cure.
+        Failed = "failed",
+        /// The run ended before the cell's turn came.
+        NotAttempted = "not_attempted",
+    }
+}
+
+impl CellOutcome {
+    /// Whether the cell was answered, so that a run may be COMPLETE. `partial` needs a closer look
+    /// at its missing items and is not an answer by itself.
+    pub fn is_answer(self) -> bool {
+        matches!(
+            self,
+            Self::Collected | Self::Empty | Self::RegionOff | Self::AccountState | Self::Excluded
+        )
+    }
+}
+
+text_enum! {
+    /// What is asked of a cell.
+    pub enum Source {
+        /// account ListRegions.
+        Regions = "regions",
+        /// ListClusters.
+        Clusters = "clusters",
+        /// DescribeCluster of clusters that are not known yet.
+        ClusterSettings = "cluster_settings",
+        /// ListSecurityConfigurations and DescribeSecurityConfiguration.
+        SecurityConfigurations = "security_configurations",
+        /// ListBuckets, which tells who owns a bucket.
+        BucketOwners = "bucket_owners",
+        /// DescribeKey, policy, rotation and tags of keys that clusters name.
+        Keys = "keys",
+        /// Configuration of buckets that clusters name.
+        Buckets = "buckets",
+    }
+}
+
+impl Source {
+    /// Whether the source looks items up, so that its cells count items and are listed only where
+    /// something was referenced.
+    pub fn is_lookup(self) -> bool {
+        matches!(self, Self::ClusterSettings | Self::Keys | Self::Buckets)
+    }
+}
+
+text_enum! {
+    /// How the look-up of one referenced item (a key, a bucket) ended.
+    pub enum Lookup {
+        /// AWS described it.
+        Found = "found",
+        /// AWS says that no such item exists there.
+        NotFound = "not_found",
+        /// The item's own policy, or the role's, forbids the look.
+        Denied = "denied",
+        /// Its owner is not an account of the scope.
+        OwnerNotInScope = "owner_not_in_scope",
+        /// The reference has none of the documented forms.
+        Unparseable = "unparseable",
+        /// The call failed for another reason.
+        Failed = "failed",
+        /// The run ended first.
+        NotAttempted = "not_attempted",
+    }
+}
+
+text_enum! {
+    /// Whether this run saw the cluster.
+    pub enum Seen {
+        /// It stood in a list.
+        Listed = "listed",
+        /// It was active at the watermark and in no list; one DescribeCluster told its end.
+        Vanished = "vanished",
+        /// Its cell could not be collected; last known alive.
+        NotSeen = "not_seen",
+    }
+}
+
+text_enum! {
+    /// Where a cluster's settings come from.
+    pub enum Settings {
+        /// DescribeCluster in this run.
+        Described = "described",
+        /// Copied from the newest sealed run that described it.
+        Carried = "carried",
+        /// Not read before the deadline or refused; the cluster is UNKNOWN and first in the next run.
+        Deferred = "deferred",
+    }
+}
+
+text_enum! {
+    /// Kind of a rule.
+    pub enum RuleKind {
+        /// Protects: what is written lies under our key.
+        Protects = "P",
+        /// Delivers: the key works for the writer.
+        Delivers = "D",
+        /// Advises.
+        Advises = "A",
+    }
+}
+
+text_enum! {
+    /// How bad a failed rule is, mildest first.
+    pub enum Severity {
+        Low = "low",
+        Medium = "medium",
+        High = "high",
+    }
+}
+
+text_enum! {
+    /// What one rule concluded for one subject.
+    pub enum Outcome {
+        Pass = "PASS",
+        Fail = "FAIL",
+        Unknown = "UNKNOWN",
+        NotApplicable = "NOT_APPLICABLE",
+    }
+}
+
+text_enum! {
+    /// What all findings conclude for one cluster.
+    pub enum Judgement {
+        Compliant = "COMPLIANT",
+        NonCompliant = "NON_COMPLIANT",
+        Unknown = "UNKNOWN",
+        NoLogs = "NO_LOGS",
+    }
+}
+
+text_enum! {
+    /// Whether logs can be written with the key.
+    pub enum Delivery {
+        Working = "WORKING",
+        Broken = "BROKEN",
+        Unknown = "UNKNOWN",
+        NotApplicable = "NOT_APPLICABLE",
+    }
+}
+
+text_enum! {
+    /// The customer's words for a cluster, from channel C1 alone.
+    pub enum Posture {
+        /// A customer key is set.
+        Active = "ACTIVE",
+        /// No key is set: the bucket's default applies.
+        PassiveDefault = "PASSIVE_DEFAULT",
+        /// An AWS managed key is set.
+        PassiveAwsKey = "PASSIVE_AWS_KEY",
+        Unknown = "UNKNOWN",
+        /// No logs are archived.
+        NotArchived = "NOT_ARCHIVED",
+    }
+}
+
+text_enum! {
+    /// How a channel's content is encrypted, as far as facts prove it.
+    pub enum Encryption {
+        CustomerKey = "customer_key",
+        AwsManagedKey = "aws_managed_key",
+        SseS3 = "sse_s3",
+        Unknown = "unknown",
+        /// The channel carries nothing.
+        Nothing = "none",
+    }
+}
+
+text_enum! {
+    /// Why a cluster's verdict is what it is.
+    pub enum VerdictBasis {
+        /// Judged on settings of this run or carried ones.
+        Assessed = "assessed",
+        /// Settings were not read in time.
+        Deferred = "deferred",
+        /// The cell could not be collected; the cluster was alive when last seen.
+        Carried = "carried",
+    }
+}
+
+text_enum! {
+    /// Where an owner column's value comes from, nearest first.
+    pub enum OwnerSource {
+        ClusterTag = "cluster_tag",
+        KeyTag = "key_tag",
+        AccountTag = "account_tag",
+        OrganizationalUnit = "ou",
+    }
+}
+
+text_enum! {
+    /// How much of the scope a run answered.
+    pub enum RunOutcome {
+        Complete = "COMPLETE",
+        Partial = "PARTIAL",
+    }
+}
+
+text_enum! {
+    /// What an exception does.
+    pub enum ExceptionKind {
+        /// Takes accounts out of the scope.
+        Exclude = "exclude",
+        /// Accepts that a cell is not answered.
+        Gap = "gap",
+        /// Accepts a finding.
+        Waiver = "waiver",
+    }
+}
+
+text_enum! {
+    /// The result of one check that the archive makes of itself.
+    pub enum CheckOutcome {
+        Pass = "pass",
+        Fail = "fail",
+        Unknown = "unknown",
+        NotApplicable = "not_applicable",
+    }
+}
