@@ -121,7 +121,14 @@ impl FromStr for Date {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let strict = text.len() == 10 && text.is_ascii();
+        let strict = text.len() == 10
+            && text.bytes().enumerate().all(|(i, b)| {
+                if i == 4 || i == 7 {
+                    b == b'-'
+                } else {
+                    b.is_ascii_digit()
+                }
+            });
         NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()
             .filter(|_| strict)
