@@ -1,0 +1,14 @@
+//! What people read: pure rendering of values into text of at most [`WIDTH`] columns.
+//!
+//! - [`tally`]: counts verdicts and findings as they stream by, in bounded memory.
+//! - [`run_summary`]: the text after `run`.
+//! - [`verify_summary`]: the text and the JSON after `verify`.
+//! - [`text`]: numbers with separators, safe and shortened names, durations.
+
+pub mod run_summary;
+pub mod tally;
+pub mod text;
+pub mod verify_summary;
+
+/// Columns of a terminal that nothing exceeds.
+pub const WIDTH: usize = 80;

@@ -1,0 +1,406 @@
+//! The text after `keyproof run`.
+
+use std::fmt::Write as _;
+
+use super::WIDTH;
+use super::tally::{Changes, Tally};
+use super::text::{counted, duration, name, number, percent, wrap};
+use crate::model::ids::{AccountId, RunId, Sha256Hex};
+use crate::model::words::{CellOutcome, Judgement, Posture, RunOutcome};
+use crate::time::Date;
+
+/// Everything the summary says.
+#[derive(Debug, Clone)]
+pub struct RunSummary {
+    pub run_id: RunId,
+    pub date: Date,
+    pub outcome: RunOutcome,
+    pub late: bool,
+    pub tally: Tally,
+    /// The previous run of record and what changed since.
+    pub previous: Option<(Date, Changes)>,
+    /// Names of accounts, for the ones to fix.
+    pub account_names: Vec<(AccountId, String)>,
+    pub accounts: Accounts,
+    pub url: String,
+    pub seq: u64,
+    pub head: Sha256Hex,
+    /// SHA-256 of entry 1, where this run began the archive.
+    pub begun_with: Option<Sha256Hex>,
+    pub took_ms: i64,
+    pub calls: i64,
+    pub throttles: i64,
+}
+
+/// How the accounts of the organization ended.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts {
+    pub listed: i64,
+    pub collected: i64,
+    pub excluded: i64,
+    /// In a state that cannot be looked into.
+    pub unavailable: i64,
+    /// Left out by the selection of this run.
+    pub not_selected: i64,
+    /// Cells that a gap exception accepts.
+    pub accepted_cells: i64,
+    /// Accounts with cells that ended in no answer: account, first such outcome.
+    pub not_seen: Vec<(AccountId, CellOutcome)>,
+}
+
+/// What a failing rule asks for, in a few words.
+fn remedy(reason: &str) -> &'static str {
+    match reason {
+        "no_log_key" => "no log key: relaunch with one",
+        "no_log_key_bucket_default_cmk" => "no log key, bucket default only: relaunch with one",
+        "aws_managed_key" => "AWS managed key: relaunch with a customer key",
+        "foreign_owner" => "key owned outside the organization",
+        "key_state" => "key cannot be used: enable it or cancel its deletion",
+        "key_usage" => "key of the wrong kind: relaunch with a symmetric key",
+        "key_material_expired" => "imported key material expired: import it again",
+        "region_mismatch" => "key and bucket in different Regions",
+        "key_not_found" => "key does not exist",
+        _ => "see the findings",
+    }
+}
+
+/// Renders the summary.
+pub fn render(s: &RunSummary) -> String {
+    let mut out = String::new();
+    let exit = if s.outcome == RunOutcome::Partial {
+        " (exit 4)"
+    } else {
+        ""
+    };
+    let late = if s.late { ", LATE" } else { "" };
+    let state = format!("SEALED, {}{late}{exit}", s.outcome);
+    let title = format!("Run {} for {}", s.run_id, s.date);
+    line(&mut out, &format!("{title:<56}{state}"));
+    out.push('\n');
+    verdict_table(&mut out, s);
+    share(&mut out, s);
+    to_fix(&mut out, s);
+    accounts(&mut out, &s.accounts);
+    labelled(
+        &mut out,
+        "Assumed",
+        "layers_not_read: SCPs, RCPs, session and endpoint policies",
+    );
+    let evidence = format!("chain {}   head {}", s.seq, &s.head.as_str()[..12]);
+    if s.url.chars().count() + evidence.chars().count() + 14 <= WIDTH {
+        labelled(&mut out, "Evidence", &format!("{}   {evidence}", s.url));
+    } else {
+        // An address is of no use cut short: it gets a line of its own, however long.
+        let _ = writeln!(out, "{:<10} {}", "Evidence", s.url);
+        labelled(&mut out, "", &evidence);
+    }
+    if let Some(pin) = &s.begun_with {
+        let _ = writeln!(out, "{:<10} {pin}", "Pin");
+        labelled(
+            &mut out,
+            "",
+            "SHA-256 of entry 1: give it to your auditor by another way",
+        );
+    }
+    let took = format!(
+        "{}, {}, {} throttled",
+        duration(s.took_ms),
+        counted(s.calls, "call", "calls"),
+        percent(s.throttles, s.calls)
+    );
+    labelled(&mut out, "Took", &took);
+    let _ = writeln!(out, "{:<10} keyproof verify {}", "Next", s.url);
+    out
+}
+
+fn verdict_table(out: &mut String, s: &RunSummary) {
+    let since = s
+        .previous
+        .as_ref()
+        .map(|(date, _)| format!("   since {date}"))
+        .unwrap_or_default();
+    line(
+        out,
+        &format!("{:<15}{:>7}{:>9}{since}", "Clusters", "all", "active"),
+    );
+    for verdict in [
+        Judgement::Compliant,
+        Judgement::NonCompliant,
+        Judgement::Unknown,
+        Judgement::NoLogs,
+    ] {
+        let count = s.tally.count(verdict);
+        let mut notes: Vec<String> = Vec::new();
+        if let Some((_, changes)) = &s.previous {
+            let delta = changes.delta.get(&verdict).copied().unwrap_or_default();
+            notes.push(match (verdict, delta) {
+                (Judgement::NonCompliant, _) => format!(
+                    "{} new, {} fixed, {} ended",
+                    number(changes.new),
+                    number(changes.fixed),
+                    number(changes.ended)
+                ),
+                (_, 0) => "same".to_owned(),
+                (_, d) if d > 0 => format!("+{}", number(d)),
+                (_, d) => number(d),
+            });
+        }
+        match verdict {
+            Judgement::Unknown => {
+                let most = s.tally.unknown_for_want_of.iter().max_by_key(|(_, n)| **n);
+                if let Some((wanted, n)) = most {
+                    let wanted = name(wanted, 34);
+                    notes.push(if wanted.contains(':') {
+                        format!("{} for want of {wanted}", number(*n))
+                    } else {
+                        format!("{} {wanted}", number(*n))
+                    });
+                }
+            }
+            Judgement::NoLogs => notes.push("not archived to your bucket".to_owned()),
+            _ => {}
+        }
+        let notes = if notes.is_empty() {
+            String::new()
+        } else {
+            format!("   {}", notes.join("; "))
+        };
+        let row = format!(
+            "  {:<13}{:>7}{:>9}{notes}",
+            verdict,
+            number(count.all),
+            number(count.active)
+        );
+        line(out, row.trim_end());
+    }
+}
+
+fn share(out: &mut String, s: &RunSummary) {
+    let active = |v| s.tally.count(v).active;
+    let (yes, no) = (
+        active(Judgement::Compliant),
+        active(Judgement::NonCompliant),
+    );
+    let unknown = active(Judgement::Unknown);
+    let whole = yes + no + unknown;
+    let text = if whole == 0 {
+        "not applicable: no active cluster archives logs".to_owned()
+    } else {
+        format!(
+            "{} = {} / ({} + {} + {}); NO_LOGS left out",
+            percent(yes, whole),
+            number(yes),
+            number(yes),
+            number(no),
+            number(unknown)
+        )
+    };
+    line(out, &format!("{:<17}{text}", "Compliant share"));
+    let posture = |p| s.tally.postures.get(&p).copied().unwrap_or_default();
+    let (default, aws) = (
+        posture(Posture::PassiveDefault),
+        posture(Posture::PassiveAwsKey),
+    );
+    if default + aws > 0 {
+        let text = format!(
+            "{} active: {} default encryption, {} AWS managed key",
+            number(default + aws),
+            number(default),
+            number(aws)
+        );
+        line(out, &format!("{:<17}{text}", "Passive"));
+    }
+    out.push('\n');
+}
+
+fn to_fix(out: &mut String, s: &RunSummary) {
+    let worst = s.tally.to_fix(5);
+    if worst.is_empty() {
+        return;
+    }
+    line(out, &format!("{:<15}{:>7}   what", "Fix first", "active"));
+    for fix in worst {
+        let account = s
+            .account_names
+            .iter()
+            .find(|(id, _)| *id == fix.account_id)
+            .map_or(fix.account_id.as_str(), |(_, n)| n);
+        let what = format!("{} {}", fix.rule, remedy(&fix.reason));
+        line(
+            out,
+            &format!(
+                "  {:<14}{:>6}   {what}",
+                name(account, 14),
+                number(fix.active)
+            ),
+        );
+    }
+    out.push('\n');
+}
+
+fn accounts(out: &mut String, a: &Accounts) {
+    let mut parts = vec![format!("{} collected", number(a.collected))];
+    for (n, word) in [
+        (a.excluded, "excluded (approved)"),
+        (a.unavailable, "closed or suspended"),
+        (a.not_selected, "not selected"),
+        (a.not_seen.len() as i64, "not fully seen"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{} {word}", number(n)));
+        }
+    }
+    labelled(
+        out,
+        "Accounts",
+        &format!("{} = {}", number(a.listed), parts.join(", ")),
+    );
+    if a.accepted_cells > 0 {
+        let text = counted(
+            a.accepted_cells,
+            "cell accepted by exceptions",
+            "cells accepted by exceptions",
+        );
+        labelled(out, "", &text);
+    }
+    if !a.not_seen.is_empty() {
+        let shown: Vec<String> = a
+            .not_seen
+            .iter()
+            .take(2)
+            .map(|(id, outcome)| format!("{id} {outcome}"))
+            .collect();
+        let more = match a.not_seen.len() {
+            0..=2 => String::new(),
+            n => format!(", +{}", n - 2),
+        };
+        labelled(out, "Not seen", &format!("{}{more}", shown.join(", ")));
+    }
+}
+
+fn labelled(out: &mut String, label: &str, text: &str) {
+    let _ = writeln!(out, "{label:<10} {}", wrap(text, WIDTH, 11));
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(&name(text.trim_end(), WIDTH));
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tally::Count;
+
+    fn summary() -> RunSummary {
+        let mut tally = Tally::default();
+        let counts = [
+            (Judgement::Compliant, 1507, 471),
+            (Judgement::NonCompliant, 318, 97),
+            (Judgement::Unknown, 121, 31),
+            (Judgement::NoLogs, 68, 13),
+        ];
+        for (verdict, all, active) in counts {
+            tally.verdicts.insert(verdict, Count { all, active });
+        }
+        tally.postures.insert(Posture::PassiveDefault, 61);
+        tally.postures.insert(Posture::PassiveAwsKey, 13);
+        tally
+            .unknown_for_want_of
+            .insert("kms:DescribeKey".to_owned(), 27);
+        RunSummary {
+            run_id: "20261124T020003Z-7f3a0000".parse().expect("run id"),
+            date: "2026-11-24".parse().expect("date"),
+            outcome: RunOutcome::Partial,
+            late: false,
+            tally,
+            previous: None,
+            account_names: Vec::new(),
+            accounts: Accounts {
+                listed: 400,
+                collected: 398,
+                excluded: 2,
+                ..Accounts::default()
+            },
+            url: "s3://org-emr-evidence/keyproof".to_owned(),
+            seq: 93,
+            head: Sha256Hex::of(b"head"),
+            begun_with: None,
+            took_ms: 1_860_000,
+            calls: 41_207,
+            throttles: 82,
+        }
+    }
+
+    #[test]
+    fn the_first_run_has_no_column_of_changes() {
+        let text = render(&summary());
+        assert!(
+            text.contains("Run 20261124T020003Z-7f3a0000 for 2026-11-24"),
+            "{text}"
+        );
+        assert!(text.contains("SEALED, PARTIAL (exit 4)\n"), "{text}");
+        assert!(
+            text.contains("  COMPLIANT      1,507      471\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("78.6 % = 471 / (471 + 97 + 31); NO_LOGS left out"),
+            "{text}"
+        );
+        assert!(text.contains("27 for want of kms:DescribeKey"), "{text}");
+        assert!(
+            text.contains("31 min, 41,207 calls, 0.2 % throttled"),
+            "{text}"
+        );
+        assert!(!text.contains("since"), "{text}");
+    }
+
+    #[test]
+    fn later_runs_say_what_changed() {
+        let mut s = summary();
+        let delta = [(Judgement::Compliant, 6), (Judgement::Unknown, -1200)].into();
+        let changes = Changes {
+            delta,
+            new: 2,
+            fixed: 5,
+            ended: 3,
+        };
+        s.previous = Some(("2026-11-23".parse().expect("date"), changes));
+        let text = render(&s);
+        assert!(text.contains("since 2026-11-23"), "{text}");
+        assert!(text.contains("2 new, 5 fixed, 3 ended"), "{text}");
+        assert!(text.contains("-1,200; 27 for want of"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_wider_than_a_terminal() {
+        let mut s = summary();
+        let account: AccountId = "111122223333".parse().expect("account");
+        s.account_names = vec![(account.clone(), "x\u{1b}[31m".repeat(40))];
+        s.tally.unknown_for_want_of.insert("y".repeat(200), 99);
+        let not_seen = (0..9)
+            .map(|_| (account.clone(), CellOutcome::DeniedTrust))
+            .collect();
+        s.accounts = Accounts {
+            listed: i64::MAX,
+            not_seen,
+            accepted_cells: 7,
+            unavailable: 3,
+            not_selected: 9,
+            ..Accounts::default()
+        };
+        s.begun_with = Some(Sha256Hex::of(b"pin"));
+        for line in render(&s).lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+            assert!(!line.contains('\u{1b}'), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_empty_organization_has_no_share() {
+        let mut s = summary();
+        s.tally = Tally::default();
+        assert!(render(&s).contains("not applicable"));
+    }
+}

@@ -1,0 +1,275 @@
+//! Counts verdicts and findings as they stream by.
+//!
+//! Memory grows with accounts, rules and reasons, never with clusters.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use crate::model::datasets::{Finding, Verdict};
+use crate::model::ids::AccountId;
+use crate::model::table::Dataset;
+use crate::model::words::{Judgement, Outcome, Posture, RuleKind, Severity};
+
+/// Clusters of one verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    pub all: i64,
+    pub active: i64,
+}
+
+/// What one account should fix first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToFix {
+    pub account_id: AccountId,
+    /// Active clusters that are NON_COMPLIANT.
+    pub active: i64,
+    pub rule: String,
+    pub reason: String,
+}
+
+/// Everything counted over one run.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub verdicts: BTreeMap<Judgement, Count>,
+    pub postures: BTreeMap<Posture, i64>,
+    /// Active UNKNOWN clusters by what is missing: an IAM action, else a reason.
+    pub unknown_for_want_of: BTreeMap<String, i64>,
+    /// Worst severity among FAIL findings of active clusters.
+    pub worst_active: Option<Severity>,
+    failing: BTreeMap<AccountId, i64>,
+    /// Failed P and D findings of active clusters by account, rule and reason.
+    reasons: BTreeMap<(AccountId, String, String), i64>,
+}
+
+impl Tally {
+    /// Counts one cluster with its findings.
+    pub fn cluster(&mut self, verdict: &Verdict, findings: &[Finding]) {
+        let count = self.verdicts.entry(verdict.verdict).or_default();
+        count.all += 1;
+        if !verdict.active {
+            return;
+        }
+        count.active += 1;
+        *self.postures.entry(verdict.posture).or_default() += 1;
+        if verdict.verdict == Judgement::NonCompliant {
+            *self.failing.entry(verdict.account_id.clone()).or_default() += 1;
+        }
+        let mut wanted = None;
+        for finding in findings {
+            match finding.outcome {
+                Outcome::Fail => {
+                    self.worst_active = self.worst_active.max(Some(finding.severity));
+                    if finding.rule_kind != RuleKind::Advises {
+                        let key = (
+                            finding.account_id.clone(),
+                            finding.rule.clone(),
+                            finding.reason.clone(),
+                        );
+                        *self.reasons.entry(key).or_default() += 1;
+                    }
+                }
+                Outcome::Unknown if finding.rule_kind == RuleKind::Protects => {
+                    wanted.get_or_insert_with(|| want_of(finding));
+                }
+                _ => {}
+            }
+        }
+        if verdict.verdict == Judgement::Unknown
+            && let Some(wanted) = wanted
+        {
+            *self.unknown_for_want_of.entry(wanted).or_default() += 1;
+        }
+    }
+
+    /// Clusters with this verdict.
+    pub fn count(&self, verdict: Judgement) -> Count {
+        self.verdicts.get(&verdict).copied().unwrap_or_default()
+    }
+
+    /// Accounts with the most failing active clusters first, at most `most` of them.
+    pub fn to_fix(&self, most: usize) -> Vec<ToFix> {
+        let mut all: Vec<ToFix> = self
+            .failing
+            .iter()
+            .map(|(account, active)| {
+                let commonest = self
+                    .reasons
+                    .iter()
+                    .filter(|((a, _, _), _)| a == account)
+                    .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)));
+                let (rule, reason) = commonest
+                    .map(|((_, rule, reason), _)| (rule.clone(), reason.clone()))
+                    .unwrap_or_default();
+                ToFix {
+                    account_id: account.clone(),
+                    active: *active,
+                    rule,
+                    reason,
+                }
+            })
+            .collect();
+        all.sort_by(|a, b| {
+            b.active
+                .cmp(&a.active)
+                .then_with(|| a.account_id.cmp(&b.account_id))
+        });
+        all.truncate(most);
+        all
+    }
+}
+
+/// What would turn an UNKNOWN into an answer: the refused action where the finding names one.
+fn want_of(finding: &Finding) -> String {
+    let params: serde_json::Value = serde_json::from_str(&finding.params_json).unwrap_or_default();
+    match params.get("missing").and_then(|v| v.as_str()) {
+        Some(action) => action.to_owned(),
+        None => finding.reason.clone(),
+    }
+}
+
+/// How verdicts changed since an earlier run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Difference of the count of all clusters, by verdict.
+    pub delta: BTreeMap<Judgement, i64>,
+    /// NON_COMPLIANT now and not before.
+    pub new: i64,
+    /// Active and NON_COMPLIANT before, COMPLIANT now.
+    pub fixed: i64,
+    /// Active and NON_COMPLIANT before, ended or gone now.
+    pub ended: i64,
+}
+
+/// Compares two runs by merging their verdicts, both in primary-key order.
+pub fn changes<E>(
+    before: impl Iterator<Item = Result<Verdict, E>>,
+    now: impl Iterator<Item = Result<Verdict, E>>,
+) -> Result<Changes, E> {
+    let mut changes = Changes::default();
+    let (mut before, mut now) = (before.peekable(), now.peekable());
+    loop {
+        let order = match (before.peek(), now.peek()) {
+            (None, None) => return Ok(changes),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(Ok(b)), Some(Ok(n))) => b.key_order(n),
+            // An error on either side is taken and returned below.
+            (Some(Err(_)), _) => Ordering::Less,
+            (_, Some(Err(_))) => Ordering::Greater,
+        };
+        let old = if order.is_le() {
+            before.next().transpose()?
+        } else {
+            None
+        };
+        let new = if order.is_ge() {
+            now.next().transpose()?
+        } else {
+            None
+        };
+        changes.add(old.as_ref(), new.as_ref());
+    }
+}
+
+impl Changes {
+    fn add(&mut self, old: Option<&Verdict>, new: Option<&Verdict>) {
+        let bad = |v: &&Verdict| v.verdict == Judgement::NonCompliant;
+        if let Some(old) = old {
+            *self.delta.entry(old.verdict).or_default() -= 1;
+        }
+        if let Some(new) = new {
+            *self.delta.entry(new.verdict).or_default() += 1;
+        }
+        let was = old.filter(bad);
+        match new {
+            Some(now) if bad(&now) && was.is_none() => self.new += 1,
+            Some(now) if was.is_some_and(|w| w.active) => {
+                if !now.active {
+                    self.ended += 1;
+                } else if now.verdict == Judgement::Compliant {
+                    self.fixed += 1;
+                }
+            }
+            None if was.is_some_and(|w| w.active) => self.ended += 1,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::words::{Delivery, VerdictBasis};
+
+    fn verdict(id: &str, verdict: Judgement, active: bool) -> Verdict {
+        Verdict {
+            scheduled_for: "2026-11-24".parse().expect("date"),
+            account_id: "111122223333".parse().expect("account"),
+            region: "eu-west-1".parse().expect("region"),
+            cluster_id: id.to_owned(),
+            name: None,
+            state: String::new(),
+            active,
+            created_at: None,
+            created_ms: None,
+            ended_at: None,
+            ended_ms: None,
+            verdict,
+            delivery: Delivery::Working,
+            posture: Posture::Active,
+            basis: VerdictBasis::Assessed,
+            decided_by: String::new(),
+            ou_path: None,
+            owner: None,
+            owner_source: None,
+            cost_center: None,
+            cost_center_source: None,
+            business_unit: None,
+            business_unit_source: None,
+            data_classification: None,
+            data_classification_source: None,
+        }
+    }
+
+    #[test]
+    fn changes_are_told_apart() {
+        use Judgement::{Compliant, NonCompliant, Unknown};
+        let ok = |v: Vec<Verdict>| v.into_iter().map(Ok::<_, ()>);
+        let before = vec![
+            verdict("a", NonCompliant, true),
+            verdict("b", NonCompliant, true),
+            verdict("c", NonCompliant, true),
+            verdict("d", Unknown, true),
+        ];
+        let now = vec![
+            verdict("a", Compliant, true),
+            verdict("b", NonCompliant, false),
+            verdict("d", NonCompliant, true),
+            verdict("e", NonCompliant, true),
+        ];
+        let changes = changes(ok(before), ok(now)).expect("no errors");
+        assert_eq!((changes.new, changes.fixed, changes.ended), (2, 1, 2));
+        assert_eq!(changes.delta[&NonCompliant], 0);
+        assert_eq!(changes.delta[&Unknown], -1);
+    }
+
+    #[test]
+    fn an_error_in_a_stream_is_returned() {
+        let before = vec![Ok(verdict("a", Judgement::Compliant, true)), Err("torn")];
+        let now = vec![Ok(verdict("b", Judgement::Compliant, true))];
+        assert_eq!(changes(before.into_iter(), now.into_iter()), Err("torn"));
+    }
+
+    #[test]
+    fn only_active_clusters_are_to_be_fixed() {
+        let mut tally = Tally::default();
+        tally.cluster(&verdict("a", Judgement::NonCompliant, false), &[]);
+        assert_eq!(tally.to_fix(5), []);
+        tally.cluster(&verdict("b", Judgement::NonCompliant, true), &[]);
+        assert_eq!(tally.to_fix(5)[0].active, 1);
+        assert_eq!(
+            tally.count(Judgement::NonCompliant),
+            Count { all: 2, active: 1 }
+        );
+    }
+}
