@@ -6,9 +6,10 @@ use chrono::DateTime;
 use sha2::{Digest, Sha256};
 
 use super::checksum;
+use super::chunked::{self, Decoded};
 use super::object::{checksum_headers, encryption_headers, version_header};
 use super::store::{Content, Encryption, Retention, S3State, etag};
-use super::{chunked, invalid_argument, not_implemented};
+use super::{invalid_argument, not_implemented};
 use crate::sandbox::wire::encoding::hex;
 use crate::sandbox::wire::{AwsError, Request, Response};
 use crate::sandbox::world::Bucket;
@@ -31,7 +32,10 @@ pub(super) fn put_object(
         ));
     }
     let create_only = create_only(request)?;
-    let (body, trailers) = payload(request)?;
+    let Decoded {
+        payload: body,
+        trailers,
+    } = payload(request)?;
     let stated = request.headers.iter().chain(&trailers);
     let verified = checksum::verify(&body, stated, request.header("x-amz-content-sha256"))?;
     let encryption = encryption(bucket, request)?;
@@ -83,12 +87,15 @@ fn create_only(request: &Request) -> Result<bool, AwsError> {
 }
 
 /// The object's bytes, out of their chunks, and the trailers that came with them.
-fn payload(request: &Request) -> Result<(Vec<u8>, Vec<(String, String)>), AwsError> {
+fn payload(request: &Request) -> Result<Decoded, AwsError> {
     let streaming = request
         .header("x-amz-content-sha256")
         .is_some_and(|hash| hash.starts_with("STREAMING-"));
     if !streaming {
-        return Ok((request.body.clone(), Vec::new()));
+        return Ok(Decoded {
+            payload: request.body.clone(),
+            trailers: Vec::new(),
+        });
     }
     let decoded = chunked::decode(&request.body).ok_or_else(|| {
         AwsError::new(
@@ -104,7 +111,7 @@ fn payload(request: &Request) -> Result<(Vec<u8>, Vec<(String, String)>), AwsErr
         let message = "You did not provide the number of bytes specified by the x-amz-decoded-content-length header";
         return Err(AwsError::new(400, "IncompleteBody", message));
     }
-    Ok((decoded.payload, decoded.trailers))
+    Ok(decoded)
 }
 
 /// Encryption that the request asks for, else the bucket's default, else S3-managed keys.
