@@ -17,6 +17,7 @@ pub(crate) mod encoding;
 mod faults;
 pub(crate) mod framing;
 mod operation;
+mod outgoing;
 mod request;
 mod running;
 mod scope;

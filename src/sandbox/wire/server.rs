@@ -5,15 +5,12 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
@@ -23,6 +20,7 @@ use super::counters::Counters;
 use super::dialect::Refusal;
 use super::faults::{ActiveFaults, FaultKind, FaultRule, Faults};
 use super::operation::{self, Parts};
+use super::outgoing::{CutOff, Outgoing, outgoing};
 use super::running::Running;
 use super::scope::Scope;
 use super::token_bucket::{TokenBuckets, rate_of, shared_operation};
@@ -131,11 +129,6 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         });
     }
 }
-
-/// Ends the connection without an answer, when returned to hyper as a service's error.
-#[derive(Debug, thiserror::Error)]
-#[error("connection cut on purpose")]
-struct CutOff;
 
 async fn serve(
     shared: Arc<Shared>,
@@ -373,75 +366,127 @@ fn with_bucket_of_host(path: String, headers: &[(String, String)]) -> String {
     }
 }
 
-fn outgoing(response: Response, is_head: bool, cut: bool) -> hyper::Response<Outgoing> {
-    let body = if is_head { Vec::new() } else { response.body };
-    let full_length = body.len();
-    let mut data = Bytes::from(body);
-    if cut {
-        data.truncate(full_length / 2);
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::sandbox::Options;
+    use crate::sandbox::wire::Caller;
+
+    const NOW_MS: i64 = 784_111_777_000;
+
+    async fn started(faults: Faults) -> Running {
+        let world = Arc::new(World::generate(&Options::default()));
+        let options = ServeOptions {
+            faults,
+            ..ServeOptions::default()
+        };
+        start(world, Arc::new(|| NOW_MS), options).await.unwrap()
     }
-    let mut out = hyper::Response::new(Outgoing {
-        data: Some(data),
-        cut,
-    });
-    // A service that states a status outside of HTTP's range is a bug that must not look like an answer.
-    *out.status_mut() = hyper::StatusCode::from_u16(response.status)
-        .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = out.headers_mut();
-    for (name, value) in response.headers {
-        // Values may hold what a client sent (metadata, keys): what HTTP cannot carry is left out.
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_bytes(value.as_bytes()),
-        ) {
-            headers.append(name, value);
+
+    async fn exchange(stream: &mut TcpStream, request: &str) -> String {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn one_connection_serves_many_requests_until_the_stop() {
+        let running = started(Faults::default()).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        for _ in 0..3 {
+            let answer = exchange(&mut stream, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+            assert!(
+                answer.contains("date: Sun, 06 Nov 1994 08:49:37 GMT"),
+                "{answer}"
+            );
+            assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
         }
-    }
-    if cut {
-        headers.insert(
-            hyper::header::CONTENT_LENGTH,
-            HeaderValue::from(full_length),
+        assert_eq!(
+            (running.connections_opened(), running.in_flight_max()),
+            (1, 1)
+        );
+        let address = running.address;
+        running.stop().await;
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "still listening"
+        );
+        assert_eq!(
+            stream.read(&mut [0; 16]).await.unwrap_or(0),
+            0,
+            "still connected"
         );
     }
-    out
-}
 
-/// A body in one piece that, when `cut`, ends in an error before it is complete.
-struct Outgoing {
-    data: Option<Bytes>,
-    cut: bool,
-}
+    #[tokio::test]
+    async fn only_loopback_is_served() {
+        let world = Arc::new(World::generate(&Options::default()));
+        let listen = "0.0.0.0:0".parse().unwrap();
+        let options = ServeOptions {
+            listen,
+            ..ServeOptions::default()
+        };
+        let error = start(world, Arc::new(|| NOW_MS), options)
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("loopback"), "{error}");
+    }
 
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = CutOff;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
-        match self.data.take() {
-            Some(data) if !data.is_empty() => {
-                if self.cut {
-                    // The error must come in a later poll than the data, or nothing is flushed.
-                    context.waker().wake_by_ref();
-                }
-                Poll::Ready(Some(Ok(Frame::data(data))))
-            }
-            _ if self.cut => Poll::Ready(Some(Err(CutOff))),
-            _ => Poll::Ready(None),
+    fn head_bucket(running: &Running) -> Request {
+        Request {
+            caller: Caller {
+                account: "111122223333".into(),
+                role: None,
+                session: None,
+                expires_ms: None,
+            },
+            region: "eu-west-1".into(),
+            service: "s3".into(),
+            operation: "HeadBucket".into(),
+            method: "HEAD".into(),
+            path: format!("/no-such-bucket-{}", running.address.port()),
+            query: vec![],
+            headers: vec![],
+            body: vec![],
+            request_id: "id".into(),
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        !self.cut && self.data.as_ref().is_none_or(Bytes::is_empty)
+    async fn status_under(kind: FaultKind) -> Option<(u16, bool)> {
+        let running = started(Faults {
+            rules: vec![FaultRule::every(kind)],
+            seed: 0,
+        })
+        .await;
+        let answer = respond(running.shared(), &head_bucket(&running), NOW_MS).await;
+        let throttled = running.calls()[0].throttled;
+        assert_eq!(throttled == 1, kind == FaultKind::Throttle);
+        answer.ok().map(|(response, cut)| (response.status, cut))
     }
 
-    fn size_hint(&self) -> SizeHint {
-        if self.cut {
-            SizeHint::default()
-        } else {
-            SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
-        }
+    #[tokio::test]
+    async fn each_fault_shows_its_own_way() {
+        assert_eq!(status_under(FaultKind::Throttle).await, Some((503, false)));
+        assert_eq!(status_under(FaultKind::Deny).await, Some((403, false)));
+        assert_eq!(
+            status_under(FaultKind::ServerError).await,
+            Some((500, false))
+        );
+        assert_eq!(status_under(FaultKind::Slow(1)).await, Some((404, false)));
+        assert_eq!(status_under(FaultKind::Cut).await, Some((404, true)));
+        assert_eq!(status_under(FaultKind::LostAcknowledgement).await, None);
+        let hung = status_under(FaultKind::Hang);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), hung)
+                .await
+                .is_err()
+        );
     }
 }
