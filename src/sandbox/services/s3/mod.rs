@@ -14,6 +14,8 @@ mod list;
 mod object;
 mod put;
 mod store;
+#[cfg(test)]
+mod tests;
 mod xml;
 
 use sha2::{Digest, Sha256};
@@ -206,7 +208,7 @@ fn owner_id(account: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod name_tests {
     use super::*;
 
     fn name(method: &str, path: &str, query: &[&str]) -> String {
