@@ -37,3 +37,23 @@ pub struct Request {
     /// Request id that the answer will carry.
     pub request_id: String,
 }
+
+impl Request {
+    /// Value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+
+    /// First value of a query parameter, by its exact name.
+    pub fn query_value(&self, name: &str) -> Option<&str> {
+        find(&self.query, name)
+    }
+}
+
+/// First value under `name` in a list of pairs.
+pub(super) fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,421 @@
+#!/usr/bin/env python3
+"""Reads a running sandbox with boto3, so that it is not only understood by its own client.
+
+    keyproof sandbox --listen 127.0.0.1:4566 &
+    python tests/peers/sandbox_boto3.py http://127.0.0.1:4566 s3 \\
+        --account 999900001111 --bucket keyproof-evidence-a --region eu-west-1
+    python tests/peers/sandbox_boto3.py http://127.0.0.1:4566 reads --account 999900001111
+
+Mode `s3` writes into the evidence bucket (which needs versioning and Object Lock) and checks every
+S3 operation of the sandbox; mode `reads` walks Organizations, STS, account, EMR and KMS; `wire`
+checks the failures of the front end; `all` does everything. Prints `N passed, N failed` and exits
+with 1 if any check failed.
+"""
+
+import argparse
+import base64
+import datetime as dt
+import hashlib
+import http.client
+import importlib.util
+import sys
+import threading
+import urllib.parse
+import uuid
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+PASSED, FAILED = [], []
+
+
+def check(name, ok, detail=""):
+    (PASSED if ok else FAILED).append(name)
+    if not ok:
+        print(f"FAILED {name}: {detail}")
+
+
+def refused(name, code, call, status=None):
+    """The call must fail with this error code (and HTTP status)."""
+    try:
+        call()
+    except ClientError as error:
+        got = error.response["Error"]["Code"]
+        http_status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        check(name, got == code and status in (None, http_status), f"{got} {http_status}, expected {code} {status}")
+    except Exception as error:  # a parse failure is a finding too
+        check(name, False, repr(error))
+    else:
+        check(name, False, f"succeeded, expected {code}")
+
+
+def attempt(name, call):
+    """The call must succeed; gives its answer, or None."""
+    try:
+        answer = call()
+    except Exception as error:
+        check(name, False, repr(error))
+        return None
+    check(name, True)
+    return answer
+
+
+class Sandbox:
+    def __init__(self, url, account, region):
+        self.url, self.account, self.region = url, account, region
+
+    def client(self, service, account=None, region=None, token=None, key_id=None, **config):
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=region or self.region,
+            aws_access_key_id=key_id or f"AKIA{account or self.account}TEST",
+            aws_secret_access_key="any",
+            aws_session_token=token,
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, **config),
+        )
+
+
+def sha256_of(body):
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def s3_objects(sandbox, bucket, prefix):
+    s3 = sandbox.client("s3")
+    key_arn = f"arn:aws:kms:{sandbox.region}:{sandbox.account}:key/11111111-2222-3333-4444-555555555555"
+    until = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) + dt.timedelta(days=2)
+    body = b"one line\n" * 100
+
+    def create(key, data=body, **more):
+        return s3.put_object(
+            Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", ChecksumSHA256=sha256_of(data),
+            ServerSideEncryption="aws:kms", SSEKMSKeyId=key_arn, BucketKeyEnabled=True, **more,
+        )
+
+    locked = f"{prefix}locked"
+    put = attempt("PutObject", lambda: create(
+        locked, ExpectedBucketOwner=sandbox.account, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until,
+        Metadata={"run": "r1"}, ContentType="application/x-run"))
+    if put is None:
+        return
+    check("PutObject echoes the checksum", put.get("ChecksumSHA256") == sha256_of(body), put)
+    check("PutObject echoes the key", put.get("SSEKMSKeyId") == key_arn and put.get("BucketKeyEnabled") is True, put)
+    check("PutObject gives a version", bool(put.get("VersionId")), put)
+    refused("a second create", "PreconditionFailed", lambda: create(locked), 412)
+    refused("a wrong checksum", "BadDigest", lambda: s3.put_object(
+        Bucket=bucket, Key=f"{prefix}bad", Body=b"a", ChecksumSHA256=sha256_of(b"b")), 400)
+    refused("a foreign owner", "AccessDenied", lambda: s3.put_object(
+        Bucket=bucket, Key=f"{prefix}bad", Body=b"a", ExpectedBucketOwner="000000000000"), 403)
+    refused("a lock in the past", "InvalidArgument", lambda: create(
+        f"{prefix}bad", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until - dt.timedelta(days=9)), 400)
+    refused("a lock without its date", "InvalidArgument", lambda: create(f"{prefix}bad", ObjectLockMode="GOVERNANCE"), 400)
+    unsummed = sandbox.client("s3", request_checksum_calculation="when_required")
+    attempt("PutObject without any checksum", lambda: unsummed.put_object(Bucket=bucket, Key=f"{prefix}plain", Body=b"x"))
+    # botocore computes two of them only with the package awscrt.
+    algorithms = ["CRC32", "SHA1"] + (["CRC32C", "CRC64NVME"] if importlib.util.find_spec("awscrt") else [])
+    for algorithm in algorithms:
+        answer = attempt(f"PutObject with {algorithm}", lambda: s3.put_object(
+            Bucket=bucket, Key=f"{prefix}sum-{algorithm}", Body=body, ChecksumAlgorithm=algorithm))
+        check(f"checksum {algorithm}", answer and answer.get(f"Checksum{algorithm}"), answer)
+
+    def in_chunks():
+        # An unsigned payload with a trailing checksum, as SDKs send streams over TLS.
+        name, data = f"{prefix}chunked", b"x" * 70000
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (data[:65536], data[65536:]))
+        raw = chunks + b"0\r\nx-amz-checksum-sha256:" + sha256_of(data).encode() + b"\r\n\r\n"
+        status, headers, text = raw_request(sandbox, "PUT", f"/{bucket}/{urllib.parse.quote(name)}", "s3", raw, {
+            "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "content-encoding": "aws-chunked",
+            "x-amz-decoded-content-length": str(len(data)), "x-amz-trailer": "x-amz-checksum-sha256"})
+        assert status == 200 and headers.get("x-amz-checksum-sha256") == sha256_of(data), (status, text)
+        got = s3.get_object(Bucket=bucket, Key=name)
+        assert got["Body"].read() == data and "ContentEncoding" not in got
+    attempt("an aws-chunked body", in_chunks)
+
+    wins = []
+
+    def race():
+        try:
+            create(f"{prefix}race")
+            wins.append(1)
+        except ClientError:
+            pass
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    check("one of eight creators wins", len(wins) == 1, wins)
+
+    got = attempt("GetObject", lambda: s3.get_object(Bucket=bucket, Key=locked, ChecksumMode="ENABLED"))
+    if got:
+        check("GetObject body and metadata", got["Body"].read() == body and got["Metadata"] == {"run": "r1"}
+              and got["ContentType"] == "application/x-run", got)
+    part = attempt("GetObject range", lambda: s3.get_object(Bucket=bucket, Key=locked, Range="bytes=4-7"))
+    check("the range", part and part["Body"].read() == body[4:8] and part["ContentRange"] == f"bytes 4-7/{len(body)}", part)
+    refused("a range past the end", "InvalidRange", lambda: s3.get_object(Bucket=bucket, Key=locked, Range="bytes=99999-"), 416)
+    refused("GetObject of nothing", "NoSuchKey", lambda: s3.get_object(Bucket=bucket, Key=f"{prefix}none"), 404)
+    refused("HeadObject of nothing", "404", lambda: s3.head_object(Bucket=bucket, Key=f"{prefix}none"), 404)
+    refused("a version that never was", "NoSuchVersion", lambda: s3.get_object(Bucket=bucket, Key=locked, VersionId="nope"), 404)
+    head = attempt("HeadObject", lambda: s3.head_object(Bucket=bucket, Key=locked, ChecksumMode="ENABLED"))
+    if head:
+        check("HeadObject length", head["ContentLength"] == len(body), head)
+        check("HeadObject checksum", head.get("ChecksumSHA256") == sha256_of(body), head)
+        check("HeadObject lock", head.get("ObjectLockMode") == "COMPLIANCE" and head.get("ObjectLockRetainUntilDate") == until, head)
+        check("HeadObject key", head.get("SSEKMSKeyId") == key_arn and head["ServerSideEncryption"] == "aws:kms", head)
+        check("HeadObject version", head.get("VersionId") == put["VersionId"], head)
+    silent = sandbox.client("s3", response_checksum_validation="when_required")
+    head = attempt("HeadObject without checksum mode", lambda: silent.head_object(Bucket=bucket, Key=locked))
+    check("no checksum unasked", head and "ChecksumSHA256" not in head, head)
+
+    version = put["VersionId"]
+    refused("deleting a locked version", "AccessDenied", lambda: s3.delete_object(
+        Bucket=bucket, Key=locked, VersionId=version, BypassGovernanceRetention=True), 403)
+    retention = attempt("GetObjectRetention", lambda: s3.get_object_retention(Bucket=bucket, Key=locked))
+    check("its date", retention and retention["Retention"]["RetainUntilDate"] == until, retention)
+    set_retention = lambda mode, days: s3.put_object_retention(
+        Bucket=bucket, Key=locked, Retention={"Mode": mode, "RetainUntilDate": until + dt.timedelta(days=days)})
+    refused("shortening COMPLIANCE", "AccessDenied", lambda: set_retention("COMPLIANCE", -1), 403)
+    refused("weakening COMPLIANCE", "AccessDenied", lambda: set_retention("GOVERNANCE", 5), 403)
+    attempt("extending COMPLIANCE", lambda: set_retention("COMPLIANCE", 1))
+
+    marker = attempt("DeleteObject leaves a marker", lambda: s3.delete_object(Bucket=bucket, Key=locked))
+    check("the marker", marker and marker.get("DeleteMarker") is True and marker.get("VersionId"), marker)
+    refused("GetObject under a marker", "NoSuchKey", lambda: s3.get_object(Bucket=bucket, Key=locked), 404)
+    if marker:
+        refused("GetObject of the marker", "MethodNotAllowed", lambda: s3.get_object(
+            Bucket=bucket, Key=locked, VersionId=marker["VersionId"]), 405)
+    attempt("GetObject of the version beneath", lambda: s3.get_object(Bucket=bucket, Key=locked, VersionId=version))
+    attempt("create over a marker", lambda: create(locked, b"again"))
+    if marker:
+        attempt("deleting the marker", lambda: s3.delete_object(Bucket=bucket, Key=locked, VersionId=marker["VersionId"]))
+
+
+def s3_lists(sandbox, bucket, prefix):
+    s3 = sandbox.client("s3")
+    keys = sorted(
+        [f"{prefix}list/{n:03}" for n in range(25)]
+        + [f"{prefix}list/dir{n}/{m}" for n in range(3) for m in range(3)]
+        + [f"{prefix}list/{name}" for name in ("a b+c&d", "ü/ñ", "</Key><Key>x", "per%20cent", "'\"quote", "plus+plus", "\U0001f511")],
+        key=lambda key: key.encode())
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    for key in keys:
+        check(f"GetObject {key!r}", s3.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode())
+
+    def listed(page_size, **more):
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{prefix}list/", PaginationConfig={"PageSize": page_size}, **more)
+        pages = list(pages)
+        return ([item["Key"] for page in pages for item in page.get("Contents", [])],
+                [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])])
+    for size in (1, 2, 7, 1000):
+        got = attempt(f"ListObjectsV2 by {size}", lambda: listed(size))
+        check(f"all keys by {size}", got and got[0] == keys, got)
+        got = attempt(f"ListObjectsV2 with delimiter by {size}", lambda: listed(size, Delimiter="/"))
+        base = f"{prefix}list/"
+        flat = [key for key in keys if "/" not in key[len(base):]]
+        rolled = sorted({base + key[len(base):].split("/")[0] + "/" for key in keys if "/" in key[len(base):]}, key=str.encode)
+        check(f"keys and prefixes by {size}", got == (flat, rolled), got)
+    got = attempt("StartAfter", lambda: listed(1000, StartAfter=keys[4]))
+    check("after the key", got and got[0] == keys[5:], got)
+    refused("a broken token", "InvalidArgument", lambda: s3.list_objects_v2(Bucket=bucket, ContinuationToken="!"), 400)
+    none = attempt("MaxKeys 0", lambda: s3.list_objects_v2(Bucket=bucket, MaxKeys=0))
+    check("an empty page", none and none["KeyCount"] == 0 and not none["IsTruncated"], none)
+
+    many = f"{prefix}versions/k"
+    ids = [s3.put_object(Bucket=bucket, Key=many, Body=b"%d" % n)["VersionId"] for n in range(4)]
+    ids.append(s3.delete_object(Bucket=bucket, Key=many)["VersionId"])
+    other = s3.put_object(Bucket=bucket, Key=many + "2", Body=b"")["VersionId"]
+    for size in (1, 2, 3, 1000):
+        def versions():
+            pages = s3.get_paginator("list_object_versions").paginate(
+                Bucket=bucket, Prefix=f"{prefix}versions/", PaginationConfig={"PageSize": size})
+            found, markers = [], []
+            for page in pages:
+                found += [(v["Key"], v["VersionId"], v["IsLatest"]) for v in page.get("Versions", [])]
+                markers += [(v["Key"], v["VersionId"], v["IsLatest"]) for v in page.get("DeleteMarkers", [])]
+            return found, markers
+        got = attempt(f"ListObjectVersions by {size}", versions)
+        expected = ([(many, i, False) for i in ids[3::-1]] + [(many + "2", other, True)], [(many, ids[4], True)])
+        check(f"versions by {size}", got == expected, got)
+    rolled = attempt("ListObjectVersions with delimiter", lambda: s3.list_object_versions(
+        Bucket=bucket, Prefix=f"{prefix}list/", Delimiter="/", MaxKeys=1000))
+    check("rolled up", rolled and len(rolled["CommonPrefixes"]) == 5, rolled and rolled.get("CommonPrefixes"))
+
+
+def s3_buckets(sandbox, bucket):
+    s3 = sandbox.client("s3")
+    plain = attempt("ListBuckets", lambda: s3.list_buckets())
+    names = [b["Name"] for b in (plain or {}).get("Buckets", [])]
+    check("buckets are sorted", names == sorted(names) and bucket in names, names)
+    pages = attempt("ListBuckets by 1", lambda: list(s3.get_paginator("list_buckets").paginate(PaginationConfig={"PageSize": 1})))
+    check("all buckets by 1", pages and [b["Name"] for p in pages for b in p.get("Buckets", [])] == names, pages)
+    here = attempt("ListBuckets of a Region", lambda: s3.list_buckets(BucketRegion=sandbox.region))
+    check("with their Region", here and here["Buckets"] and all(b["BucketRegion"] == sandbox.region for b in here["Buckets"]), here)
+    head = attempt("HeadBucket", lambda: s3.head_bucket(Bucket=bucket))
+    check("HeadBucket tells the Region", head and head["BucketRegion"] == sandbox.region, head)
+    refused("HeadBucket of nothing", "404", lambda: s3.head_bucket(Bucket="no-such-bucket-here"), 404)
+    refused("a bucket that is not there", "NoSuchBucket", lambda: s3.list_objects_v2(Bucket="no-such-bucket-here"), 404)
+    elsewhere = "ap-southeast-2" if sandbox.region != "ap-southeast-2" else "us-west-2"
+    status, headers, text = raw_request(sandbox, "GET", f"/{bucket}?list-type=2", "s3", b"", {}, region=elsewhere)
+    check("the wrong Region", status == 301 and headers.get("x-amz-bucket-region") == sandbox.region and "PermanentRedirect" in text, text)
+    location = attempt("GetBucketLocation", lambda: sandbox.client("s3", region=elsewhere).get_bucket_location(Bucket=bucket))
+    check("the location", location and (location["LocationConstraint"] or "us-east-1") == sandbox.region, location)
+    encryption = attempt("GetBucketEncryption", lambda: s3.get_bucket_encryption(Bucket=bucket))
+    rule = encryption and encryption["ServerSideEncryptionConfiguration"]["Rules"][0]
+    check("a default algorithm", rule and rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms"), rule)
+    versioning = attempt("GetBucketVersioning", lambda: s3.get_bucket_versioning(Bucket=bucket))
+    check("versioning", versioning and versioning.get("Status") == "Enabled", versioning)
+    lock = attempt("GetObjectLockConfiguration", lambda: s3.get_object_lock_configuration(Bucket=bucket))
+    check("lock", lock and lock["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled", lock)
+    attempt("GetPublicAccessBlock", lambda: s3.get_public_access_block(Bucket=bucket))
+    ownership = attempt("GetBucketOwnershipControls", lambda: s3.get_bucket_ownership_controls(Bucket=bucket))
+    check("ownership", ownership and ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"], ownership)
+    try:
+        check("GetBucketPolicy", s3.get_bucket_policy(Bucket=bucket)["Policy"].startswith("{"))
+    except ClientError as error:
+        check("GetBucketPolicy", error.response["Error"]["Code"] == "NoSuchBucketPolicy", error)
+    refused("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration", lambda: s3.get_bucket_lifecycle_configuration(Bucket=bucket), 404)
+    refused("GetBucketReplication", "ReplicationConfigurationNotFoundError", lambda: s3.get_bucket_replication(Bucket=bucket), 404)
+    refused("an operation that is not served", "NotImplemented", lambda: s3.create_multipart_upload(Bucket=bucket, Key="k"), 501)
+
+
+def raw_request(sandbox, method, target, service, body, headers, region=None, when=None, credential=None):
+    """One HTTP request with a scope but no real signature; gives status, headers, text."""
+    when = when or dt.datetime.now(dt.timezone.utc)
+    scope = f"{sandbox.account and f'AKIA{sandbox.account}TEST'}/{when:%Y%m%d}/{region or sandbox.region}/{service}/aws4_request"
+    url = urllib.parse.urlsplit(sandbox.url)
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+    every = {"x-amz-date": f"{when:%Y%m%dT%H%M%SZ}"}
+    if credential != "":
+        every["authorization"] = f"AWS4-HMAC-SHA256 Credential={credential or scope}, SignedHeaders=host, Signature=00"
+    connection.request(method, target, body, {**every, **headers})
+    answer = connection.getresponse()
+    text = answer.read().decode("utf-8", "replace")
+    found = {name.lower(): value for name, value in answer.getheaders()}
+    connection.close()
+    return answer.status, found, text
+
+
+def wire(sandbox):
+    emr, sts, s3 = (sandbox.client(name, account="000000000009") for name in ("emr", "sts", "s3"))
+    refused("EMR for an account of nobody", "UnrecognizedClientException", lambda: emr.list_clusters(), 400)
+    refused("STS for an account of nobody", "InvalidClientTokenId", lambda: sts.get_caller_identity(), 403)
+    refused("S3 for an account of nobody", "InvalidAccessKeyId", lambda: s3.list_buckets(), 403)
+    bad = sandbox.client("kms", key_id=f"ASIA{sandbox.account}TEST", token="garbage")
+    refused("a session that was never issued", "UnrecognizedClientException", lambda: bad.list_keys(), 400)
+    target = {"x-amz-target": "ElasticMapReduce.ListClusters", "content-type": "application/x-amz-json-1.1"}
+    status, headers, text = raw_request(sandbox, "POST", "/", "elasticmapreduce", b"{}", target, credential="")
+    check("no credentials", status == 400 and "MissingAuthenticationTokenException" in text, text)
+    check("a request id and a date", headers.get("x-amzn-requestid") and headers.get("date"), headers)
+    past = dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=20)
+    _, _, text = raw_request(sandbox, "POST", "/", "elasticmapreduce", b"{}", target, when=past)
+    check("a clock that is late", "InvalidSignatureException" in text, text)
+    status, _, text = raw_request(sandbox, "GET", "/", "s3", b"", {}, when=past)
+    check("a clock that is late, S3", status == 403 and "RequestTimeTooSkewed" in text, text)
+    for name, method, path, service, body, more in (
+        ("a broken escape", "GET", "/b/%zz", "s3", b"", {}),
+        ("bytes that are no text", "GET", "/b/%ff", "s3", b"", {}),
+        ("a target of nothing", "POST", "/", "kms", b"{}", {"x-amz-target": "TrentService."}),
+        ("a service that is not there", "POST", "/", "ec2", b"Action=DescribeInstances", {}),
+        ("a form that is none", "POST", "/", "sts", b"\xff\xfe", {}),
+        ("a chunked body that breaks off", "PUT", "/b/k", "s3", b"zz", {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}),
+    ):
+        status, _, text = raw_request(sandbox, method, path, service, body, more)
+        check(name, 400 <= status < 500, (status, text))
+
+
+def reads(sandbox):
+    """Organizations, STS, account, EMR and KMS, from the management or a delegated account."""
+    organizations = sandbox.client("organizations")
+    described = attempt("DescribeOrganization", lambda: organizations.describe_organization())
+    check("an organization id", described and described["Organization"]["Id"].startswith("o-"), described)
+    accounts = attempt("ListAccounts", lambda: [
+        a for page in organizations.get_paginator("list_accounts").paginate() for a in page["Accounts"]]) or []
+    check("accounts, each once", accounts and len({a["Id"] for a in accounts}) == len(accounts), len(accounts))
+    check("account fields", all(a.get("Arn") and a.get("Name") and a.get("JoinedTimestamp") for a in accounts))
+    roots = attempt("ListRoots", lambda: organizations.list_roots()["Roots"]) or []
+    for root in roots[:1]:
+        attempt("ListOrganizationalUnitsForParent", lambda: organizations.list_organizational_units_for_parent(ParentId=root["Id"]))
+    identity = attempt("GetCallerIdentity", lambda: sandbox.client("sts").get_caller_identity())
+    check("the caller's account", identity and identity["Account"] == sandbox.account, identity)
+
+    assumed = []
+    for account in accounts:
+        if account.get("State", account.get("Status")) != "ACTIVE" or account["Id"] == sandbox.account:
+            continue
+        try:
+            answer = sandbox.client("sts").assume_role(
+                RoleArn=f"arn:aws:iam::{account['Id']}:role/keyproof-reader", RoleSessionName="boto3")
+            assumed.append((account["Id"], answer["Credentials"]))
+        except ClientError as error:
+            check(f"AssumeRole in {account['Id']}", error.response["Error"]["Code"] in ("AccessDenied", "RegionDisabledException"), error)
+    check("AssumeRole somewhere", bool(assumed), accounts[:3])
+    clusters = keys = 0
+    for account, credentials in assumed[:10]:
+        def client(service, region=None):
+            return boto3.client(
+                service, endpoint_url=sandbox.url, region_name=region or sandbox.region,
+                aws_access_key_id=credentials["AccessKeyId"], aws_secret_access_key=credentials["SecretAccessKey"],
+                aws_session_token=credentials["SessionToken"], config=Config(retries={"total_max_attempts": 1}))
+        identity = attempt(f"GetCallerIdentity in {account}", lambda: client("sts").get_caller_identity())
+        check(f"assumed in {account}", identity and identity["Account"] == account and ":assumed-role/" in identity["Arn"], identity)
+        try:
+            regions = client("account").list_regions(RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"])["Regions"]
+            check(f"ListRegions in {account}", bool(regions), regions)
+            emr = client("emr")
+            found = [c for page in emr.get_paginator("list_clusters").paginate() for c in page["Clusters"]]
+            clusters += len(found)
+            for cluster in found[:3]:
+                described = emr.describe_cluster(ClusterId=cluster["Id"])["Cluster"]
+                check(f"DescribeCluster {cluster['Id']}", described["Id"] == cluster["Id"] and described["Status"]["State"], described)
+            refused(f"DescribeCluster of nothing in {account}", "InvalidRequestException",
+                    lambda: emr.describe_cluster(ClusterId="j-NONE"), 400)
+            for page in emr.get_paginator("list_security_configurations").paginate():
+                for configuration in page["SecurityConfigurations"][:3]:
+                    emr.describe_security_configuration(Name=configuration["Name"])
+            kms = client("kms")
+            for page in kms.get_paginator("list_keys").paginate():
+                for key in page["Keys"][:3]:
+                    keys += 1
+                    metadata = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+                    check(f"DescribeKey {key['KeyId']}", metadata["Arn"] == key["KeyArn"], metadata)
+                    kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default")
+                    kms.list_resource_tags(KeyId=key["KeyId"])
+                    kms.list_grants(KeyId=key["KeyId"])
+            kms.list_aliases()
+        except ClientError as error:
+            # Denials are part of the generated organization; anything else is not.
+            check(f"reads in {account}", error.response["Error"]["Code"] == "AccessDeniedException", error)
+        except Exception as error:
+            check(f"reads in {account}", False, repr(error))
+    check("clusters somewhere", clusters > 0, clusters)
+    check("keys somewhere", keys > 0, keys)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url")
+    parser.add_argument("mode", choices=["s3", "wire", "reads", "all"])
+    parser.add_argument("--account", required=True, help="12 digits: the bucket's owner, or the organization's administrator")
+    parser.add_argument("--region", default="eu-west-1")
+    parser.add_argument("--bucket", help="evidence bucket with versioning and Object Lock")
+    arguments = parser.parse_args()
+    sandbox = Sandbox(arguments.url, arguments.account, arguments.region)
+    if arguments.mode in ("s3", "all"):
+        if not arguments.bucket:
+            parser.error("mode s3 needs --bucket")
+        # A prefix of its own, so that the script can run again on the same sandbox.
+        prefix = f"boto3/{uuid.uuid4().hex[:8]}/"
+        s3_buckets(sandbox, arguments.bucket)
+        s3_objects(sandbox, arguments.bucket, prefix)
+        s3_lists(sandbox, arguments.bucket, prefix)
+    if arguments.mode in ("wire", "all"):
+        wire(sandbox)
+    if arguments.mode in ("reads", "all"):
+        reads(sandbox)
+    print(f"{len(PASSED)} passed, {len(FAILED)} failed")
+    sys.exit(1 if FAILED else 0)
+
+
+if __name__ == "__main__":
+    main()
