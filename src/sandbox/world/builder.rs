@@ -1,6 +1,6 @@
 //! Puts the parts of a world together: keys and buckets on demand, scenarios dealt to slots.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::account_region::AccountRegion;
 use super::buckets::{Bucket, BucketKind, DefaultEncryption};
@@ -34,6 +34,7 @@ pub(super) struct Builder<'a> {
     pub account_regions: Vec<AccountRegion>,
     places: HashMap<(String, &'static str), usize>,
     pub buckets: Vec<Bucket>,
+    bucket_names: HashSet<String>,
 }
 
 /// One launch template of one account-region, before it has a scenario.
@@ -66,6 +67,7 @@ impl<'a> Builder<'a> {
             account_regions: Vec::new(),
             places: HashMap::new(),
             buckets: Vec::new(),
+            bucket_names: HashSet::new(),
         }
     }
 
@@ -140,8 +142,7 @@ impl<'a> Builder<'a> {
             BucketKind::Partner => format!("partner-exchange-{account}-{region}"),
             BucketKind::Archive => format!("keyproof-evidence-{suffix}"),
         };
-        // The place remembers what it owns only through the name, which is unique per kind.
-        if self.buckets.iter().rev().any(|bucket| bucket.name == name) {
+        if !self.bucket_names.insert(name.clone()) {
             return name;
         }
         let key = kind
@@ -212,7 +213,7 @@ impl<'a> Builder<'a> {
                 }
                 slots.extend((0..self.options.clusters).map(|slot| Slot {
                     account,
-                    region: *region,
+                    region,
                     slot,
                     place,
                     lifetime: Lifetime::of(place, slot),

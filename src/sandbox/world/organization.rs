@@ -148,7 +148,7 @@ fn story(ordinal: usize, accounts: usize) -> Story {
         1 => Story::LogArchive,
         2 => Story::Audit,
         4 if accounts >= 6 => Story::RoleMissing,
-        5 if accounts >= 6 && accounts < 12 => Story::Fenced,
+        5 if (6..12).contains(&accounts) => Story::Fenced,
         3 if accounts >= 12 => Story::Suspended,
         5 if accounts >= 12 => Story::NotTrusting,
         6 if accounts >= 12 => Story::Closed,

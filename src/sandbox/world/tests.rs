@@ -39,16 +39,25 @@ fn equal_options_give_equal_worlds_and_another_seed_gives_another() {
 
 #[test]
 fn the_default_mix_gives_every_rule_each_of_its_values() {
-    let truth = small().truth(small().audit_ms(0), None);
-    let seen: BTreeSet<_> = truth
-        .clusters
-        .iter()
-        .flat_map(|cluster| &cluster.findings)
-        .map(|(rule, finding)| (*rule, finding.outcome))
-        .collect();
-    for rule in RULES {
-        for outcome in [Outcome::Pass, Outcome::Fail, Outcome::Unknown] {
-            assert!(seen.contains(&(rule, outcome)), "{rule} {outcome:?}");
+    for seed in 0..20 {
+        let world = World::generate(&Options {
+            seed,
+            ..Options::default()
+        });
+        let truth = world.truth(world.audit_ms(0), None);
+        let seen: BTreeSet<_> = truth
+            .clusters
+            .iter()
+            .flat_map(|cluster| &cluster.findings)
+            .map(|(rule, finding)| (*rule, finding.outcome))
+            .collect();
+        for rule in RULES {
+            for outcome in [Outcome::Pass, Outcome::Fail, Outcome::Unknown] {
+                assert!(
+                    seen.contains(&(rule, outcome)),
+                    "{rule} {outcome:?} seed {seed}"
+                );
+            }
         }
     }
 }
@@ -346,6 +355,56 @@ fn regions_in_disagreement_are_two_regions() {
                 Scenario::BucketInOtherRegion => assert!(!uri.contains(here.region)),
                 _ => {}
             }
+        }
+    }
+}
+
+/// The generated data must be what the statement is about: buckets side.
+#[test]
+fn log_buckets_are_what_their_scenarios_say() {
+    let world = World::generate(&Options {
+        accounts: 50,
+        regions: 4,
+        ..Options::default()
+    });
+    for cluster in world.truth(world.audit_ms(2), None).clusters {
+        let here = world
+            .account_region(&cluster.account_id, cluster.region)
+            .unwrap();
+        let recipe = here.recipe(here.cluster(&cluster.cluster_id).unwrap());
+        let uri = recipe.log_uri.as_deref().unwrap_or_default();
+        let scenario = recipe.scenario;
+        let Some((_, rest)) = uri.split_once("://") else {
+            assert_eq!(cluster.verdict, Verdict::NoLogs, "{scenario:?}");
+            continue;
+        };
+        let authority = rest.split('/').next().unwrap();
+        let name = authority.rsplit('@').next().unwrap();
+        let bucket = world.bucket(name).unwrap();
+        let reason = |rule: &str| cluster.findings[rule].reason;
+
+        let foreign = bucket.owner == world.foreign_account;
+        assert_eq!(
+            foreign,
+            reason("EL-03") == "bucket_region_unknown",
+            "{scenario:?}"
+        );
+        if let Some(key) = recipe
+            .log_key
+            .as_deref()
+            .filter(|key| !key.trim().is_empty())
+        {
+            let region = key.split(':').nth(3).unwrap_or(cluster.region);
+            let apart = region != bucket.region;
+            assert_eq!(apart, reason("EL-03") == "region_mismatch", "{scenario:?}");
+        } else {
+            let named = bucket.default_encryption.kms_key_id.is_some();
+            let expected = reason("EL-01") == "no_log_key_bucket_default_cmk";
+            assert_eq!(named, expected, "{scenario:?}");
+        }
+        if !foreign {
+            let owner = world.account(&bucket.owner).unwrap();
+            assert!(owner.state.is_usable() && owner.reader == ReaderRole::Trusted);
         }
     }
 }

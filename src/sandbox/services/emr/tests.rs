@@ -153,7 +153,7 @@ fn denials_say_which_policy_denies() {
 /// A marker that no answer contains would make the search for it pass for nothing.
 #[test]
 fn every_planted_secret_is_shown_by_some_answer() {
-    use super::super::{kms, organizations};
+    use super::super::organizations;
     let world = World::generate(&Options {
         days: 3,
         ..Options::default()
@@ -166,12 +166,9 @@ fn every_planted_secret_is_shown_by_some_answer() {
         let asked = request(&management, "us-east-1", "ListTagsForResource", &asked);
         shown += &body(&organizations::handle(&world, 0, &asked).unwrap()).to_string();
     }
-    let state = kms::KmsState::default();
     for here in world.account_regions() {
-        let now = world.audit_ms(1);
         for cluster in here.clusters() {
-            let now = cluster.created_ms;
-            shown += &cluster::detail(here, cluster, now).to_string();
+            shown += &cluster::detail(here, cluster, cluster.created_ms).to_string();
         }
         for configuration in &here.security_configurations {
             shown += &configuration.document;
@@ -180,8 +177,6 @@ fn every_planted_secret_is_shown_by_some_answer() {
             shown += &key.description();
             shown += &format!("{:?}", key.tags());
         }
-        let asked = request(&here.account_id, here.region, "ListKeys", &json!({}));
-        let _ = kms::handle(&world, &state, now, &asked);
     }
     let planted: BTreeSet<_> = world.planted_secrets().into_iter().collect();
     let missing: Vec<_> = planted
