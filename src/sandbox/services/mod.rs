@@ -6,4 +6,10 @@ pub mod emr;
 pub mod kms;
 pub mod organizations;
 pub mod s3;
+pub mod session;
 pub mod sts;
+
+mod gate;
+mod json;
+#[cfg(test)]
+mod testing;

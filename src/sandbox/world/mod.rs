@@ -1,1 +1,171 @@
-//! The generated organization as plain, immutable data. Deterministic from [`Options`].
+//! The organization as plain data, deterministic from [`Options`]; pure.
+//!
+//! - [`organization`]: units, accounts, and what each account lets an audit do.
+//! - [`scenario`]: the stories that clusters tell, each with its stated truth.
+//! - [`account_region`]: keys, security configurations and clusters of one account in one Region.
+//! - [`buckets`]: log buckets and the evidence bucket.
+//! - [`truth`]: what a run at an instant should find.
+//!
+//! All times are milliseconds since the Unix epoch. Nothing changes but the clock: a cluster's
+//! state and a key's state are functions of the instant that is asked for.
+
+pub mod account_region;
+pub mod buckets;
+mod builder;
+pub mod clusters;
+pub mod keys;
+mod lifetimes;
+mod options;
+pub mod organization;
+mod recipes;
+pub mod regions;
+mod rng;
+pub mod scenario;
+mod secrets;
+pub mod security_configurations;
+pub mod truth;
+
+pub use options::Options;
+pub use truth::Truth;
+
+use std::collections::HashMap;
+
+use account_region::AccountRegion;
+use buckets::{Bucket, BucketKind};
+use keys::Purpose;
+use organization::{Account, Organization};
+use secrets::Planter;
+
+pub(crate) use secrets::marker;
+
+pub(crate) const MINUTE_MS: i64 = 60_000;
+pub(crate) const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+
+/// A generated organization with everything in it.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub options: Options,
+    pub organization: Organization,
+    /// In the order in which Organizations lists them; the management account is the first.
+    pub accounts: Vec<Account>,
+    /// Regions that host clusters.
+    pub regions: Vec<&'static str>,
+    /// An account outside the organization that owns keys and buckets.
+    pub foreign_account: String,
+    /// Sorted by name.
+    pub buckets: Vec<Bucket>,
+    log_archive_account: String,
+    account_regions: Vec<AccountRegion>,
+    /// `account/region` to its index.
+    places: HashMap<String, usize>,
+    /// Account id to its index.
+    account_index: HashMap<String, usize>,
+    planted: u32,
+}
+
+impl World {
+    /// Generates the organization. Equal options give equal worlds.
+    pub fn generate(options: &Options) -> Self {
+        let regions = regions::hosting(options.regions);
+        let mut planter = Planter::default();
+        let (organization, accounts) = organization::generate(options, &regions, &mut planter);
+        let mut builder =
+            builder::Builder::new(options, &accounts, &organization.suffix, &regions, planter);
+        builder.build();
+
+        let planted = builder.planter.planted();
+        let log_archive_account = std::mem::take(&mut builder.log_archive_account);
+        let foreign_account = std::mem::take(&mut builder.foreign_account);
+        let account_regions = std::mem::take(&mut builder.account_regions);
+        let mut buckets = std::mem::take(&mut builder.buckets);
+        buckets.sort_by(|a, b| a.name.cmp(&b.name));
+        let place = |here: &AccountRegion| format!("{}/{}", here.account_id, here.region);
+        Self {
+            places: account_regions.iter().map(place).zip(0..).collect(),
+            account_index: accounts
+                .iter()
+                .map(|account| account.id.clone())
+                .zip(0..)
+                .collect(),
+            options: options.clone(),
+            organization,
+            accounts,
+            regions,
+            foreign_account,
+            buckets,
+            log_archive_account,
+            account_regions,
+            planted,
+        }
+    }
+
+    /// An account of the organization.
+    pub fn account(&self, id: &str) -> Option<&Account> {
+        self.account_index
+            .get(id)
+            .map(|index| &self.accounts[*index])
+    }
+
+    /// What an account owns in a Region; `None` where it owns nothing.
+    pub fn account_region(&self, account: &str, region: &str) -> Option<&AccountRegion> {
+        let index = self.places.get(&format!("{account}/{region}"))?;
+        Some(&self.account_regions[*index])
+    }
+
+    /// Everything regional, in no meaningful order but always the same.
+    pub fn account_regions(&self) -> &[AccountRegion] {
+        &self.account_regions
+    }
+
+    /// The bucket of a name, whoever owns it.
+    pub fn bucket(&self, name: &str) -> Option<&Bucket> {
+        let index = self
+            .buckets
+            .binary_search_by(|bucket| bucket.name.as_str().cmp(name))
+            .ok()?;
+        Some(&self.buckets[index])
+    }
+
+    /// The account that owns the central log buckets, their keys and the evidence.
+    pub fn log_archive_account(&self) -> &str {
+        &self.log_archive_account
+    }
+
+    /// The evidence bucket: Object Lock, versions, SSE-KMS by default.
+    pub fn archive_bucket(&self) -> &Bucket {
+        let found = self
+            .buckets
+            .iter()
+            .find(|bucket| bucket.kind == BucketKind::Archive);
+        found.expect("every world has an evidence bucket")
+    }
+
+    /// ARN of the symmetric key that encrypts the evidence bucket.
+    pub fn archive_key_arn(&self) -> String {
+        self.archive_region_key(Purpose::Archive)
+    }
+
+    /// ARN of the P-256 key that signs seals.
+    pub fn signing_key_arn(&self) -> String {
+        self.archive_region_key(Purpose::Signing)
+    }
+
+    fn archive_region_key(&self, purpose: Purpose) -> String {
+        let here = self.account_region(&self.log_archive_account, self.regions[0]);
+        let key = here.and_then(|here| here.keys.iter().find(|key| key.purpose == purpose));
+        key.expect("every world has the keys of its evidence").arn()
+    }
+
+    /// Every marker that stands in a field which an audit must not store.
+    pub fn planted_secrets(&self) -> Vec<String> {
+        (1..=self.planted).map(marker).collect()
+    }
+
+    /// When the audit of a simulated day is expected: 02:00 UTC.
+    pub fn audit_ms(&self, day: u32) -> i64 {
+        self.options.at(i64::from(day), 120)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What an audit at an instant should find, for comparison with what it did find.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::World;
+use super::account_region::AccountRegion;
+use super::clusters::Cluster;
+use super::organization::{Account, Denial, ReaderRole};
+use super::scenario::{Delivery, Finding, Posture, RULES, Scenario, Verdict};
+
+/// The truth of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Truth {
+    /// The clusters that the run holds, by account, Region and id.
+    pub clusters: Vec<ClusterTruth>,
+    /// The cells that end in something else than data.
+    pub cells: Vec<CellTruth>,
+    /// Every account of the organization, in its order.
+    pub accounts: Vec<AccountTruth>,
+}
+
+/// One cluster as a run at this instant should see and judge it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClusterTruth {
+    pub account_id: String,
+    pub region: &'static str,
+    pub cluster_id: String,
+    pub state: &'static str,
+    /// Milliseconds since the epoch; `None` while it lives.
+    pub ended_ms: Option<i64>,
+    pub active: bool,
+    pub scenario: Scenario,
+    pub verdict: Verdict,
+    pub delivery: Delivery,
+    pub posture: Posture,
+    /// By rule id.
+    pub findings: BTreeMap<&'static str, Finding>,
+}
+
+/// A cell that could not be, or need not be, collected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct CellTruth {
+    pub account_id: String,
+    /// `global` for what is once per account.
+    pub region: &'static str,
+    /// `regions`, `clusters` or `security_configurations`.
+    pub source: &'static str,
+    /// `account_state`, `denied_trust`, `denied_iam`, `denied_scp` or `region_off`.
+    pub outcome: &'static str,
+}
+
+/// One account of the organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountTruth {
+    pub account_id: String,
+    /// `Account.State`
+    pub state: &'static str,
+    /// Whether the audit gets a session in it.
+    pub reachable: bool,
+}
+
+impl World {
+    /// The truth for a run at `now_ms` whose watermark, the listing time of the run before it, is
+    /// `since_ms`, and which sends no ExternalId.
+    ///
+    /// It holds the clusters that are active now or ended after the watermark, no others; without
+    /// a watermark all that EMR still shows. Regions that host nothing anywhere are not mentioned.
+    pub fn truth(&self, now_ms: i64, since_ms: Option<i64>) -> Truth {
+        self.truth_for(now_ms, since_ms, None)
+    }
+
+    /// [`World::truth`] for a run that sends this ExternalId.
+    pub fn truth_for(
+        &self,
+        now_ms: i64,
+        since_ms: Option<i64>,
+        external_id: Option<&str>,
+    ) -> Truth {
+        let mut truth = Truth {
+            clusters: Vec::new(),
+            cells: Vec::new(),
+            accounts: Vec::new(),
+        };
+        for account in &self.accounts {
+            let trusted = is_trusted(account, external_id);
+            truth.accounts.push(AccountTruth {
+                account_id: account.id.clone(),
+                state: account.state.as_str(),
+                reachable: account.state.is_usable() && trusted,
+            });
+            if !account.state.is_usable() {
+                truth
+                    .cells
+                    .push(cell(account, "global", "regions", "account_state"));
+            } else if !trusted {
+                truth
+                    .cells
+                    .push(cell(account, "global", "regions", "denied_trust"));
+            } else {
+                self.account_truth(account, now_ms, since_ms, &mut truth);
+            }
+        }
+        truth.cells.sort();
+        let key = |c: &ClusterTruth| (c.account_id.clone(), c.region, c.cluster_id.clone());
+        truth.clusters.sort_by_cached_key(key);
+        truth
+    }
+
+    fn account_truth(
+        &self,
+        account: &Account,
+        now_ms: i64,
+        since_ms: Option<i64>,
+        truth: &mut Truth,
+    ) {
+        for (region, status) in &account.opt_statuses {
+            if !status.is_usable() {
+                truth
+                    .cells
+                    .push(cell(account, region, "clusters", "region_off"));
+                continue;
+            }
+            if account.denials.contains(&Denial::FencedRegion(region)) {
+                truth
+                    .cells
+                    .push(cell(account, region, "clusters", "denied_scp"));
+                continue;
+            }
+            for denial in &account.denials {
+                if let Denial::MissingAction("elasticmapreduce:ListSecurityConfigurations") = denial
+                {
+                    let source = "security_configurations";
+                    truth
+                        .cells
+                        .push(cell(account, region, source, "denied_iam"));
+                }
+            }
+            let Some(here) = self.account_region(&account.id, region) else {
+                continue;
+            };
+            let held = here
+                .clusters()
+                .iter()
+                .filter(|cluster| is_held(cluster, now_ms, since_ms));
+            truth
+                .clusters
+                .extend(held.map(|cluster| cluster_truth(here, cluster, now_ms)));
+        }
+    }
+}
+
+fn is_trusted(account: &Account, external_id: Option<&str>) -> bool {
+    match &account.reader {
+        ReaderRole::Trusted => true,
+        ReaderRole::Missing | ReaderRole::NotTrusting => false,
+        ReaderRole::NeedsExternalId(wanted) => external_id == Some(wanted),
+    }
+}
+
+fn is_held(cluster: &Cluster, now_ms: i64, since_ms: Option<i64>) -> bool {
+    cluster.is_visible_at(now_ms)
+        && match (cluster.ended_at(now_ms), since_ms) {
+            (None, _) | (Some(_), None) => true,
+            (Some(ended), Some(since)) => ended > since,
+        }
+}
+
+fn cluster_truth(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> ClusterTruth {
+    let recipe = here.recipe(cluster);
+    let state = cluster.state_at(now_ms, recipe);
+    let statement = recipe.scenario.statement(recipe.is_key_out_at(now_ms));
+    ClusterTruth {
+        account_id: here.account_id.clone(),
+        region: here.region,
+        cluster_id: cluster.id.clone(),
+        state: state.as_str(),
+        ended_ms: cluster.ended_at(now_ms),
+        active: state.is_active(),
+        scenario: recipe.scenario,
+        verdict: statement.verdict,
+        delivery: statement.delivery,
+        posture: statement.posture,
+        findings: RULES.into_iter().zip(statement.findings).collect(),
+    }
+}
+
+fn cell(
+    account: &Account,
+    region: &'static str,
+    source: &'static str,
+    outcome: &'static str,
+) -> CellTruth {
+    CellTruth {
+        account_id: account.id.clone(),
+        region,
+        source,
+        outcome,
+    }
+}
