@@ -18,5 +18,6 @@ pub mod collect;
 pub mod error;
 pub mod model;
 pub mod report;
+pub mod sandbox;
 pub mod seal;
 pub mod time;

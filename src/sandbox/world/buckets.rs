@@ -33,24 +33,34 @@ impl BucketKind {
 
 /// Default encryption, as `GetBucketEncryption` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DefaultEncryption {
+pub struct BucketEncryption {
     /// `AES256` or `aws:kms`.
-    pub algorithm: &'static str,
+    pub algorithm: String,
     /// Key ARN; with `aws:kms` and no key the AWS managed key `alias/aws/s3` is meant.
-    pub kms_key_id: Option<String>,
+    pub key: Option<String>,
     pub bucket_key: bool,
 }
 
-/// One bucket.
+/// One bucket. Its objects are not part of the world: the S3 service keeps them.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     pub name: String,
     pub kind: BucketKind,
-    /// 12-digit account id; an account outside the organization for a partner's bucket.
-    pub owner: String,
-    pub region: &'static str,
+    /// Owner, 12 digits; an account outside the organization for a partner's bucket.
+    pub account_id: String,
+    pub region: String,
     pub created_ms: i64,
-    pub default_encryption: DefaultEncryption,
+    /// `None` only for a bucket of before 2023 whose default nobody ever set.
+    pub default_encryption: Option<BucketEncryption>,
     pub versioning: bool,
+    /// Object Lock is enabled, which needs versioning.
     pub object_lock: bool,
+    /// Default retention of new versions: mode (`GOVERNANCE`, `COMPLIANCE`) and days.
+    pub default_retention: Option<(String, u32)>,
+    /// All four settings of the bucket's public access block.
+    pub public_access_block: bool,
+    /// Bucket policy, as the JSON text that S3 returns.
+    pub policy: Option<String>,
+    /// Object Ownership, e.g. `BucketOwnerEnforced`.
+    pub ownership: String,
 }

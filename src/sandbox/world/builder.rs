@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::account_region::AccountRegion;
-use super::buckets::{Bucket, BucketKind, DefaultEncryption};
+use super::buckets::{Bucket, BucketEncryption, BucketKind};
 use super::keys::{Alias, Key, Purpose};
 use super::lifetimes::{self, Lifetime};
 use super::organization::{Account, Denial, ReaderRole};
@@ -152,20 +152,24 @@ impl<'a> Builder<'a> {
         self.buckets.push(Bucket {
             name: name.clone(),
             kind,
-            owner: account.to_owned(),
-            region,
+            account_id: account.to_owned(),
+            region: region.to_owned(),
             created_ms: self.options.start_ms - 500 * DAY_MS,
-            default_encryption: DefaultEncryption {
+            default_encryption: Some(BucketEncryption {
                 algorithm: if key.is_some() || kind == BucketKind::LegacyLogs {
-                    "aws:kms"
+                    "aws:kms".to_owned()
                 } else {
-                    "AES256"
+                    "AES256".to_owned()
                 },
                 bucket_key: key.is_some(),
-                kms_key_id: key,
-            },
+                key,
+            }),
             versioning: protected || kind == BucketKind::CentralLogs,
             object_lock: protected,
+            default_retention: None,
+            public_access_block: kind != BucketKind::LegacyLogs,
+            policy: protected.then(|| evidence_policy(&name)),
+            ownership: "BucketOwnerEnforced".to_owned(),
         });
         name
     }
@@ -336,4 +340,33 @@ impl<'a> Builder<'a> {
         here.recipes = recipes;
         here.set_clusters(clusters);
     }
+}
+
+/// The policy of an evidence bucket: TLS only, nothing deleted, nothing overwritten
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html>).
+fn evidence_policy(bucket: &str) -> String {
+    let all = format!("arn:aws:s3:::{bucket}/*");
+    let itself = format!("arn:aws:s3:::{bucket}");
+    let statement = |sid: &str, action: serde_json::Value, condition: serde_json::Value| {
+        serde_json::json!({
+            "Sid": sid, "Effect": "Deny", "Principal": "*", "Action": action,
+            "Resource": [itself, all], "Condition": condition,
+        })
+    };
+    let mut keep = statement(
+        "KeepEverything",
+        serde_json::json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]),
+        serde_json::Value::Null,
+    );
+    if let Some(keep) = keep.as_object_mut() {
+        keep.remove("Condition");
+    }
+    serde_json::json!({"Version": "2012-10-17", "Statement": [
+        statement("TlsOnly", "s3:*".into(), serde_json::json!({"Bool": {"aws:SecureTransport": "false"}})),
+        statement("CreateOnly", "s3:PutObject".into(), serde_json::json!({
+            "Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"},
+        })),
+        keep,
+    ]})
+    .to_string()
 }

@@ -25,13 +25,14 @@ mod secrets;
 pub mod security_configurations;
 pub mod truth;
 
+pub use buckets::{Bucket, BucketEncryption};
 pub use options::Options;
 pub use truth::Truth;
 
 use std::collections::HashMap;
 
 use account_region::AccountRegion;
-use buckets::{Bucket, BucketKind};
+use buckets::BucketKind;
 use keys::Purpose;
 use organization::{Account, Organization};
 use secrets::Planter;
@@ -124,6 +125,19 @@ impl World {
             .binary_search_by(|bucket| bucket.name.as_str().cmp(name))
             .ok()?;
         Some(&self.buckets[index])
+    }
+
+    /// Buckets that an account owns, by name.
+    pub fn buckets_of(&self, account: &str) -> Vec<&Bucket> {
+        self.buckets
+            .iter()
+            .filter(|bucket| bucket.account_id == account)
+            .collect()
+    }
+
+    /// The account that owns the organization; its user may list accounts and assume roles.
+    pub fn management_account(&self) -> &str {
+        &self.organization.management_account
     }
 
     /// The account that owns the central log buckets, their keys and the evidence.

@@ -383,7 +383,7 @@ fn log_buckets_are_what_their_scenarios_say() {
         let bucket = world.bucket(name).unwrap();
         let reason = |rule: &str| cluster.findings[rule].reason;
 
-        let foreign = bucket.owner == world.foreign_account;
+        let foreign = bucket.account_id == world.foreign_account;
         assert_eq!(
             foreign,
             reason("EL-03") == "bucket_region_unknown",
@@ -398,12 +398,15 @@ fn log_buckets_are_what_their_scenarios_say() {
             let apart = region != bucket.region;
             assert_eq!(apart, reason("EL-03") == "region_mismatch", "{scenario:?}");
         } else {
-            let named = bucket.default_encryption.kms_key_id.is_some();
+            let named = bucket
+                .default_encryption
+                .as_ref()
+                .is_some_and(|e| e.key.is_some());
             let expected = reason("EL-01") == "no_log_key_bucket_default_cmk";
             assert_eq!(named, expected, "{scenario:?}");
         }
         if !foreign {
-            let owner = world.account(&bucket.owner).unwrap();
+            let owner = world.account(&bucket.account_id).unwrap();
             assert!(owner.state.is_usable() && owner.reader == ReaderRole::Trusted);
         }
     }

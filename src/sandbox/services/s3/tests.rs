@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{S3State, access, dispatch, operation_name};
 use crate::sandbox::wire::encoding::parse_pairs;
 use crate::sandbox::wire::{AwsError, Caller, Request, Response, iso_millis};
+use crate::sandbox::world::buckets::BucketKind;
 use crate::sandbox::world::{Bucket, BucketEncryption};
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -17,6 +18,7 @@ const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-444
 fn bucket() -> Bucket {
     Bucket {
         name: "evidence".into(),
+        kind: BucketKind::Archive,
         account_id: "111122223333".into(),
         region: "eu-west-1".into(),
         created_ms: 0,
