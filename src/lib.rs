@@ -17,5 +17,6 @@ pub mod archive;
 pub mod collect;
 pub mod error;
 pub mod model;
+pub mod record;
 pub mod seal;
 pub mod time;
