@@ -17,6 +17,7 @@ pub mod archive;
 pub mod collect;
 pub mod error;
 pub mod model;
+pub mod record;
 pub mod report;
 pub mod sandbox;
 pub mod seal;
