@@ -71,7 +71,7 @@ ensure_rust() {
   if ! command -v cargo >/dev/null && can_install; then
     # Debian's own rustc is too old; Debian 13 and later have rustup.
     apt-get update -qq && apt_updated=yes
-    if apt-cache show rustup >/dev/null 2>&1; then
+    if apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then
       apt_install rustup ca-certificates
       rustup toolchain install stable --profile minimal -c clippy -c rustfmt ||
         die "rustup could not install a toolchain"
