@@ -1,1 +1,4 @@
+//! One target for all integration tests: each linked binary carries the SQL engine.
 
+mod edges;
+mod reader_role;

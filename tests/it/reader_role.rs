@@ -1,0 +1,144 @@
+//! The reader role's template allows exactly the calls that the program makes in audited accounts.
+//!
+//! The template is read line by line: its policy statements are written one action a line, so no
+//! YAML parser is needed, and the tests below fail when it is written otherwise.
+
+use std::collections::BTreeSet;
+
+use keyproof::collect::operation::{Caller, Operation};
+
+const TEMPLATE: &str = include_str!("../../scripts/deploy/reader-role.yaml");
+
+/// One policy statement of the template.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Statement {
+    /// The property whose document it belongs to: trust or permissions.
+    document: String,
+    sid: String,
+    effect: String,
+    actions: BTreeSet<String>,
+}
+
+/// The policy statements of a template whose statements begin with `- Sid:` and list one action a
+/// line.
+fn statements(template: &str) -> Vec<Statement> {
+    let mut document = String::new();
+    let mut statements: Vec<Statement> = Vec::new();
+    let mut in_actions = false;
+    for line in template.lines() {
+        let line = line.trim();
+        if line.ends_with("PolicyDocument:") {
+            document = line.trim_end_matches(':').to_owned();
+        } else if let Some(sid) = line.strip_prefix("- Sid: ") {
+            statements.push(Statement {
+                document: document.clone(),
+                sid: sid.to_owned(),
+                ..Statement::default()
+            });
+        } else if let Some(statement) = statements.last_mut() {
+            if let Some(effect) = line.strip_prefix("Effect: ") {
+                statement.effect = effect.to_owned();
+            } else if let (true, Some(action)) = (in_actions, line.strip_prefix("- ")) {
+                statement.actions.insert(action.to_owned());
+                continue;
+            }
+        }
+        in_actions = line == "Action:";
+    }
+    statements
+}
+
+/// The actions of one effect in the permissions, not in the trust policy.
+fn permitted(template: &str, effect: &str) -> BTreeSet<String> {
+    statements(template)
+        .into_iter()
+        .filter(|s| s.document == "PolicyDocument" && s.effect == effect)
+        .flat_map(|s| s.actions)
+        .collect()
+}
+
+/// The actions that reading an audited account needs.
+fn needed() -> BTreeSet<String> {
+    Operation::ALL
+        .iter()
+        .filter(|operation| operation.caller() == Caller::Reader)
+        .filter_map(|operation| operation.iam_action())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn allows_exactly_the_calls_that_are_made() {
+    assert!(!needed().is_empty());
+    assert_eq!(permitted(TEMPLATE, "Allow"), needed());
+}
+
+#[test]
+fn denies_data_and_the_use_of_keys() {
+    let denied = permitted(TEMPLATE, "Deny");
+    for action in [
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey*",
+        "kms:ReEncrypt*",
+        "kms:CreateGrant",
+        "logs:GetLogEvents",
+        "logs:FilterLogEvents",
+        "elasticmapreduce:CreatePersistentAppUI",
+        "elasticmapreduce:GetPersistentAppUIPresignedURL",
+    ] {
+        assert!(denied.contains(action), "{action} is not denied");
+    }
+    assert!(denied.is_disjoint(&needed()));
+}
+
+#[test]
+fn every_statement_was_read() {
+    let read = statements(TEMPLATE);
+    assert_eq!(read.len(), TEMPLATE.matches("Effect:").count());
+    for statement in &read {
+        assert!(
+            !statement.actions.is_empty(),
+            "no action read in {}",
+            statement.sid
+        );
+    }
+    assert!(!TEMPLATE.contains("NotAction") && !TEMPLATE.contains("ManagedPolicyArns"));
+}
+
+#[test]
+fn one_named_principal_is_trusted() {
+    let trusted: BTreeSet<String> = statements(TEMPLATE)
+        .into_iter()
+        .filter(|s| s.document == "AssumeRolePolicyDocument")
+        .flat_map(|s| s.actions)
+        .collect();
+    assert_eq!(
+        trusted,
+        BTreeSet::from(["sts:AssumeRole", "sts:SetSourceIdentity"].map(str::to_owned))
+    );
+    let principals: Vec<&str> = TEMPLATE
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("AWS: "))
+        .collect();
+    assert_eq!(principals, ["AWS: !Ref CollectorRoleArn"; 2]);
+    assert_eq!(
+        TEMPLATE
+            .matches("aws:PrincipalOrgID: !Ref OrganizationId")
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_template_that_differs_is_noticed() {
+    let wider = TEMPLATE.replace("- kms:DescribeKey", "- kms:DescribeKey\n- kms:ListGrants");
+    assert_ne!(permitted(&wider, "Allow"), needed());
+    let narrower = TEMPLATE.replace("- kms:DescribeKey\n", "");
+    assert_ne!(permitted(&narrower, "Allow"), needed());
+    let moved = TEMPLATE.replace("Effect: Deny", "Effect: Allow");
+    assert_ne!(permitted(&moved, "Allow"), needed());
+}

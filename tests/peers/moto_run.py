@@ -1,0 +1,375 @@
+#!/usr/bin/env python3
+"""Audits an organization that moto serves: a third party's Organizations, STS, KMS and S3.
+
+moto knows nothing of this project, so what it accepts and answers is a second opinion on the AWS
+protocols. What it gets wrong is judged against the sandbox instead:
+
+- it drops LogEncryptionKmsKeyId, so every cluster looks as if it had no log key;
+- on a loopback endpoint every EMR Region is us-east-1, and account ListRegions does not exist, so
+  the run names that one Region;
+- it cannot list security configurations, so the run must end PARTIAL (exit 4);
+- it hashes a KMS digest once more, so one archive is signed with a local key, another by KMS in
+  its RAW mode.
+
+Steps: start moto_server on a free loopback port, build the organization, run the binary, verify the
+archive with it, then read the bucket with boto3 and the Parquet files with DuckDB.
+
+Usage: moto_run.py --binary target/debug/keyproof    run and check
+       moto_run.py --setup-only                      build the organization and check that alone
+"""
+
+import argparse
+import base64
+import datetime
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import boto3
+import duckdb
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from support import loopback
+
+MANAGEMENT = "123456789012"  # moto's own default account: what unknown credentials belong to
+REGION = "us-east-1"
+ROLE = "keyproof-reader"
+BUCKET = "keyproof-evidence"
+PREFIX = "keyproof"
+PREFIX_SIGNED_BY_KMS = "signed-by-kms"
+LOCK_DAYS = 3  # longer than the bucket's own default, so that it shows who set the lock
+EXIT_SUCCESS, EXIT_PARTIAL, EXIT_UNVERIFIED = 0, 4, 5
+
+# The credentials name nobody: moto takes any, and no real AWS account must ever be reached.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+class Moto:
+    """A moto_server of our own on a free loopback port."""
+
+    def __init__(self, work):
+        self.log = open(os.path.join(work, "moto.log"), "wb")
+        self.port = loopback.free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        server = os.path.join(os.path.dirname(sys.executable), "moto_server")
+        self.process = subprocess.Popen(
+            [server, "-H", "127.0.0.1", "-p", str(self.port)],
+            stdout=self.log, stderr=subprocess.STDOUT, env={**os.environ, **CREDENTIALS},
+        )
+        loopback.wait_until_listening(self.process, self.port, seconds=60)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+def client(endpoint, service, credentials=None):
+    """A boto3 client for the loopback endpoint, as the management account unless told otherwise."""
+    credentials = credentials or {
+        "AccessKeyId": "testing", "SecretAccessKey": "testing", "SessionToken": "testing",
+    }
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+    )
+
+
+def assume(endpoint, account):
+    answer = client(endpoint, "sts").assume_role(
+        RoleArn=f"arn:aws:iam::{account}:role/{ROLE}", RoleSessionName="setup"
+    )
+    return answer["Credentials"]
+
+
+def build_organization(endpoint):
+    """Management account and three members, each with the role and one or two clusters; the
+    evidence bucket and its key in the management account, where the job runs."""
+    organizations = client(endpoint, "organizations")
+    organizations.create_organization(FeatureSet="ALL")
+    members = [
+        organizations.create_account(AccountName=name, Email=f"{name}@example.com")[
+            "CreateAccountStatus"]["AccountId"]
+        for name in ("payments", "marketing", "research")
+    ]
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"},
+            "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+        }],
+    }
+    clusters = {}
+    for number, account in enumerate([MANAGEMENT, *members]):
+        credentials = assume(endpoint, account)
+        client(endpoint, "iam", credentials).create_role(
+            RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        s3 = client(endpoint, "s3", credentials)
+        logs = f"logs-{account}"
+        s3.create_bucket(Bucket=logs)
+        emr = client(endpoint, "emr", credentials)
+        clusters[account] = {
+            emr.run_job_flow(
+                Name=f"nightly-{account}-{index}",
+                LogUri=f"s3://{logs}/emr/",
+                ReleaseLabel="emr-7.3.0",
+                Instances={
+                    "MasterInstanceType": "m5.xlarge",
+                    "SlaveInstanceType": "m5.xlarge",
+                    "InstanceCount": 2,
+                    "KeepJobFlowAliveWhenNoSteps": True,
+                },
+                JobFlowRole="EMR_EC2_DefaultRole",
+                ServiceRole="EMR_DefaultRole",
+                VisibleToAllUsers=True,
+            )["JobFlowId"]
+            for index in range(1 + number % 2)
+        }
+
+    kms = client(endpoint, "kms")
+    key = kms.create_key(Description="keyproof evidence")["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/keyproof-evidence", TargetKeyId=key)
+    signer = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["Arn"]
+    s3 = client(endpoint, "s3")
+    s3.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object_lock_configuration(
+        Bucket=BUCKET,
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+        },
+    )
+    s3.put_bucket_encryption(
+        Bucket=BUCKET,
+        ServerSideEncryptionConfiguration={"Rules": [{
+            "ApplyServerSideEncryptionByDefault": {
+                "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key,
+            },
+            "BucketKeyEnabled": True,
+        }]},
+    )
+    s3.put_public_access_block(
+        Bucket=BUCKET,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True, "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
+        },
+    )
+    return {"accounts": [MANAGEMENT, *members], "clusters": clusters, "key": key,
+            "signer": signer}
+
+
+def check_setup(endpoint, organization):
+    """What the run relies on: moto keeps accounts apart and lists them all."""
+    listed = {
+        account["Id"]: account
+        for page in client(endpoint, "organizations").get_paginator("list_accounts").paginate()
+        for account in page["Accounts"]
+    }
+    check(set(listed) == set(organization["accounts"]), f"moto lists {sorted(listed)}")
+    described = client(endpoint, "organizations").describe_organization()["Organization"]
+    check(described["MasterAccountId"] == MANAGEMENT, "the management account is moto's default")
+    for account in organization["accounts"]:
+        credentials = assume(endpoint, account)
+        caller = client(endpoint, "sts", credentials).get_caller_identity()
+        check(caller["Account"] == account, f"the role of {account} belongs to {caller['Account']}")
+        emr = client(endpoint, "emr", credentials)
+        found = {cluster["Id"] for cluster in emr.list_clusters()["Clusters"]}
+        check(found == organization["clusters"][account], f"clusters of {account}: {found}")
+    fields = sorted(set().union(*listed.values()))
+    print(f"organization of {len(listed)} accounts, fields {', '.join(fields)}")
+
+
+def keyproof(binary, work, *arguments, **settings):
+    """Runs the binary with nothing of the caller's AWS configuration; gives exit code and output."""
+    environment = {
+        name: value for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "KEYPROOF_"))
+    }
+    environment.update(
+        CREDENTIALS, HOME=work, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        KEYPROOF_ARCHIVE_LOCK_DAYS=str(LOCK_DAYS),
+        KEYPROOF_CELL_DEADLINE="20s",  # moto answers 500 to ListSecurityConfigurations, always
+        **settings,
+    )
+    done = subprocess.run(
+        [binary, *arguments], env=environment, cwd=work, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+    )
+    print(f"$ keyproof {' '.join(arguments)}\n{done.stdout.rstrip()}\n(exit {done.returncode})")
+    return done
+
+
+def run_and_verify(binary, endpoint, organization, work):
+    """One sealed run, its verification, and the two refusals that guard them."""
+    archive = f"s3://{BUCKET}/{PREFIX}"
+    signing_key = os.path.join(work, "signing-key.pem")
+    subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-out", signing_key], check=True, stderr=subprocess.DEVNULL,
+    )
+    os.chmod(signing_key, 0o600)
+    run = [
+        "run", "--archive", archive, "--endpoint-url", endpoint, "--regions", REGION,
+        "--role-name", ROLE, "--signing-key", signing_key,
+        "--archive-kms-key", organization["key"],
+        "--work-dir", os.path.join(work, "journal"), "--state-dir", os.path.join(work, "state"),
+    ]
+    refused = keyproof(binary, work, *run)
+    check(refused.returncode not in (EXIT_SUCCESS, EXIT_PARTIAL),
+          "an empty s3 prefix without --create-archive starts nothing")
+    check(not stored(endpoint), "a refused run leaves no object behind")
+
+    sealed = keyproof(binary, work, *run, "--create-archive")
+    check(sealed.returncode == EXIT_PARTIAL, f"the run seals as PARTIAL, exit {sealed.returncode}")
+
+    remembered = keyproof(binary, work, "verify", archive, "--endpoint-url", endpoint,
+                          "--state-dir", os.path.join(work, "state"))
+    check(remembered.returncode == EXIT_SUCCESS, "this machine remembers the archive it created")
+    genesis = body(endpoint, f"{PREFIX}/chain/0000000001.dsse.json")
+    stranger = ["verify", archive, "--endpoint-url", endpoint,
+                "--state-dir", os.path.join(work, "another-machine")]
+    pinned = keyproof(binary, work, *stranger, "--pin", hashlib.sha256(genesis).hexdigest())
+    check(pinned.returncode == EXIT_SUCCESS, "another machine verifies with the pin of entry 1")
+    wrong = keyproof(binary, work, *stranger[:-1], os.path.join(work, "third-machine"),
+                     "--pin", "0" * 64)
+    check(wrong.returncode == EXIT_UNVERIFIED, "a wrong pin fails")
+
+    archive = f"s3://{BUCKET}/{PREFIX_SIGNED_BY_KMS}"
+    run[run.index("--archive") + 1] = archive
+    run[run.index("--signing-key") + 1] = organization["signer"]
+    sealed = keyproof(binary, work, *run, "--create-archive", KEYPROOF_SIGNING_MODE="raw")
+    check(sealed.returncode == EXIT_PARTIAL, f"KMS signs the seal, exit {sealed.returncode}")
+    verified = keyproof(binary, work, "verify", archive, "--endpoint-url", endpoint,
+                        "--state-dir", os.path.join(work, "state"))
+    check(verified.returncode == EXIT_SUCCESS, "what KMS signed verifies")
+
+
+def stored(endpoint):
+    """Every version of every object below the archive's prefix."""
+    pages = client(endpoint, "s3").get_paginator("list_object_versions").paginate(
+        Bucket=BUCKET, Prefix=f"{PREFIX}/")
+    return [version for page in pages for version in page.get("Versions", [])]
+
+
+def body(endpoint, name):
+    return client(endpoint, "s3").get_object(Bucket=BUCKET, Key=name)["Body"].read()
+
+
+def check_bucket(endpoint, organization):
+    """Each object was created once, under our key, locked, with the checksum of its bytes."""
+    s3 = client(endpoint, "s3")
+    versions = stored(endpoint)
+    names = [version["Key"] for version in versions]
+    check(len(names) == len(set(names)), "no object was written twice")
+    for name in names:
+        head = s3.head_object(Bucket=BUCKET, Key=name, ChecksumMode="ENABLED")
+        check(head.get("ServerSideEncryption") == "aws:kms", f"{name} is under SSE-KMS")
+        check(head.get("SSEKMSKeyId") == organization["key"], f"{name} is under the archive's key")
+        check(head.get("ObjectLockMode") in ("COMPLIANCE", "GOVERNANCE"), f"{name} is locked")
+        until = head["ObjectLockRetainUntilDate"] - head["LastModified"]
+        check(until > datetime.timedelta(days=LOCK_DAYS - 1), f"{name} is locked for {until}")
+        digest = base64.b64encode(hashlib.sha256(body(endpoint, name)).digest()).decode()
+        check(head.get("ChecksumSHA256") == digest, f"{name} has the SHA-256 of its bytes")
+    chain = f"{PREFIX}/chain/0000000001.dsse.json"
+    version = next(v["VersionId"] for v in versions if v["Key"] == chain)
+    try:
+        s3.delete_object(Bucket=BUCKET, Key=chain, VersionId=version)
+        check(False, "a sealed entry cannot be deleted")
+    except ClientError as refusal:
+        check(refusal.response["Error"]["Code"] == "AccessDenied", "deletion is denied by the lock")
+    print(f"{len(names)} objects: created once, SSE-KMS, locked, checksums right")
+    return names
+
+
+def check_evidence(endpoint, organization, names, work):
+    """DuckDB finds every account and every cluster, and the gap that made the run PARTIAL."""
+    folder = os.path.join(work, "evidence")
+    for name in names:
+        if name.endswith(".parquet"):
+            path = os.path.join(folder, os.path.relpath(name, f"{PREFIX}/evidence"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(body(endpoint, name))
+    sql = duckdb.connect()
+    sql.execute("SET TimeZone='UTC'")
+
+    def rows(columns, dataset, condition="true"):
+        return sql.execute(
+            f"SELECT {columns} FROM read_parquet('{folder}/{dataset}/v1/**/*.parquet') "
+            f"WHERE {condition}").fetchall()
+
+    accounts = {row[0] for row in rows("account_id", "account")}
+    check(accounts == set(organization["accounts"]), f"accounts in evidence: {sorted(accounts)}")
+    expected = {
+        (account, REGION, cluster)
+        for account, clusters in organization["clusters"].items() for cluster in clusters
+    }
+    found = set(rows("account_id, region, cluster_id", "emr_cluster"))
+    check(found == expected, f"clusters in evidence: {sorted(found)}")
+    judged = {row[0] for row in rows("cluster_id", "verdict")}
+    check(judged == {cluster for _, _, cluster in expected}, f"clusters judged: {sorted(judged)}")
+    gaps = {row[0] for row in rows(
+        "account_id", "coverage",
+        "source = 'security_configurations' AND outcome NOT IN ('collected', 'empty')")}
+    check(gaps == set(organization["accounts"]),
+          f"security configurations could not be listed in any account: {sorted(gaps)}")
+    print(f"evidence: {len(accounts)} accounts, {len(found)} clusters, gaps named")
+
+
+def check(holds, claim):
+    if not holds:
+        raise SystemExit(f"FAILED: {claim}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", help="path of the keyproof binary")
+    parser.add_argument("--setup-only", action="store_true", help="build the organization only")
+    options, _ = parser.parse_known_args()
+    if not options.setup_only and not options.binary:
+        parser.error("--binary PATH or --setup-only is needed")
+
+    with tempfile.TemporaryDirectory(prefix="keyproof-moto-") as work:
+        moto = Moto(work)
+        started = time.monotonic()
+        try:
+            organization = build_organization(moto.endpoint)
+            check_setup(moto.endpoint, organization)
+            if options.setup_only:
+                return
+            run_and_verify(os.path.abspath(options.binary), moto.endpoint, organization, work)
+            names = check_bucket(moto.endpoint, organization)
+            check_evidence(moto.endpoint, organization, names, work)
+            print(f"moto: all held, {time.monotonic() - started:.1f} s")
+        finally:
+            moto.stop()
+
+
+if __name__ == "__main__":
+    main()
