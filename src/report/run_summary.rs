@@ -340,10 +340,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("SEALED, PARTIAL (exit 4)\n"), "{text}");
-        assert!(
-            text.contains("  COMPLIANT      1,507      471\n"),
-            "{text}"
-        );
+        assert!(text.contains("  COMPLIANT      1,507      471\n"), "{text}");
         assert!(
             text.contains("78.6 % = 471 / (471 + 97 + 31); NO_LOGS left out"),
             "{text}"
