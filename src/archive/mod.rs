@@ -1,4 +1,5 @@
 //! The archive: where evidence stands, how a run is committed, and how anyone checks it.
 
+pub mod layout;
 pub mod signer;
 pub mod store;
