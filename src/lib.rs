@@ -18,4 +18,5 @@ pub mod collect;
 pub mod error;
 pub mod model;
 pub mod seal;
+pub mod testkit;
 pub mod time;
