@@ -44,7 +44,9 @@ impl FileStore {
         };
         let path = match location.split_once("://") {
             Some(("file", path)) if path.starts_with('/') => path,
-            Some(("file", _)) => return Err(refused("write file:///absolute/path, or a plain path")),
+            Some(("file", _)) => {
+                return Err(refused("write file:///absolute/path, or a plain path"));
+            }
             Some(_) => return Err(refused("not a local folder")),
             None => location,
         };
@@ -95,7 +97,10 @@ impl FileStore {
                 .file_type();
             let last = parts.peek().is_none();
             if kind.is_symlink() {
-                return Err(failed(name, &format!("{} is a symbolic link", path.display())));
+                return Err(failed(
+                    name,
+                    &format!("{} is a symbolic link", path.display()),
+                ));
             }
             if last && !kind.is_file() {
                 return Err(failed(name, "not a plain file"));
@@ -130,7 +135,12 @@ impl FileStore {
         Ok(folder)
     }
 
-    fn create_now(&self, name: &str, content: Content, sha256: &Sha256Hex) -> Result<(), StoreError> {
+    fn create_now(
+        &self,
+        name: &str,
+        content: Content,
+        sha256: &Sha256Hex,
+    ) -> Result<(), StoreError> {
         if !is_safe_name(name) {
             return Err(failed(name, "not a name of an archive"));
         }
@@ -307,10 +317,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 /// ENOSYS, EXDEV. EACCES is a matter of permissions.
 fn cannot_link(e: &io::Error) -> bool {
     const EPERM: i32 = 1;
-    matches!(
-        e.kind(),
-        ErrorKind::Unsupported | ErrorKind::CrossesDevices
-    ) || e.raw_os_error() == Some(EPERM)
+    matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::CrossesDevices)
+        || e.raw_os_error() == Some(EPERM)
 }
 
 fn failed(name: &str, detail: &str) -> StoreError {
@@ -395,9 +403,10 @@ impl Store for FileStore {
     ) -> Result<Created, StoreError> {
         let content = match body {
             Body::Bytes(bytes) => Content::Bytes(io::Cursor::new(bytes.to_vec())),
-            Body::File(path) => Content::File(File::open(path).map_err(|e| {
-                failed(name, &format!("cannot read {}: {e}", path.display()))
-            })?),
+            Body::File(path) => Content::File(
+                File::open(path)
+                    .map_err(|e| failed(name, &format!("cannot read {}: {e}", path.display())))?,
+            ),
         };
         let (name, sha256) = (name.to_owned(), sha256.clone());
         self.blocking(move |store| store.create_now(&name, content, &sha256))
@@ -424,9 +433,10 @@ impl Store for FileStore {
         vec![Protection {
             check: "protection",
             outcome: CheckOutcome::Fail,
-            detail: "none: a local folder, whoever may write to it can remove or replace evidence; \
+            detail:
+                "none: a local folder, whoever may write to it can remove or replace evidence; \
                      signatures and a remembered head show that it happened"
-                .to_owned(),
+                    .to_owned(),
         }]
     }
 
@@ -483,10 +493,16 @@ mod tests {
         ];
         for link in links {
             let made = link_fails_with(link).await;
-            assert!(matches!(made, Err(StoreError::Unsuitable { .. })), "{made:?}");
+            assert!(
+                matches!(made, Err(StoreError::Unsuitable { .. })),
+                "{made:?}"
+            );
         }
         let denied = link_fails_with(|_, _| Err(io::Error::from_raw_os_error(13))).await;
-        assert!(matches!(denied, Err(StoreError::Denied { .. })), "{denied:?}");
+        assert!(
+            matches!(denied, Err(StoreError::Denied { .. })),
+            "{denied:?}"
+        );
     }
 
     #[tokio::test]
@@ -516,7 +532,10 @@ mod tests {
     async fn a_root_that_is_not_there_is_absent() {
         let dir = TempDir::new();
         let listed = store(&dir).list("").await;
-        assert!(matches!(listed, Err(StoreError::Absent { .. })), "{listed:?}");
+        assert!(
+            matches!(listed, Err(StoreError::Absent { .. })),
+            "{listed:?}"
+        );
         fs::write(dir.path().join("archive"), "a file").expect("write");
         assert!(store(&dir).prepare_root().await.is_err());
     }

@@ -75,13 +75,11 @@ impl Envelope {
 
     /// Reads the stored form; encodes again and compares byte for byte.
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let fault = |detail: &dyn std::fmt::Display| EnvelopeError::NotCanonical(detail.to_string());
+        let fault =
+            |detail: &dyn std::fmt::Display| EnvelopeError::NotCanonical(detail.to_string());
         let wire: Wire = serde_json::from_slice(bytes).map_err(|e| fault(&e))?;
         let [signature] = wire.signatures.as_slice() else {
-            return Err(fault(&format_args!(
-                "{} signatures",
-                wire.signatures.len()
-            )));
+            return Err(fault(&format_args!("{} signatures", wire.signatures.len())));
         };
         let decode = |text: &str| STANDARD.decode(text).map_err(|e| fault(&e));
         let envelope = Self {

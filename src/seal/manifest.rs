@@ -62,10 +62,18 @@ struct Wire {
     archive_id: ArchiveId,
     files: Vec<FileEntry>,
     orphans: Vec<String>,
-    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     quarter: Option<Quarter>,
     run_id: RunId,
-    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     scheduled_for: Option<Date>,
     version: String,
 }
@@ -254,8 +262,20 @@ mod tests {
     #[test]
     fn names_that_leave_the_root_are_refused() {
         for bad in [
-            "", "/etc/passwd", "a/../b", "..", "a//b", "a/", "./a", ".tmp/a", "a b", "a\nb", "ü",
-            "a\\b", "-c", "evidence/-c",
+            "",
+            "/etc/passwd",
+            "a/../b",
+            "..",
+            "a//b",
+            "a/",
+            "./a",
+            ".tmp/a",
+            "a b",
+            "a\nb",
+            "ü",
+            "a\\b",
+            "-c",
+            "evidence/-c",
         ] {
             assert!(!is_safe_name(bad), "{bad:?}");
             let made = Manifest::new(
@@ -280,7 +300,10 @@ mod tests {
             text.replace("evidence/b.parquet", "evidence/a.parquet"),
             text.replace("evidence/lost.parquet", "evidence/a.parquet"),
             text.replace("\"scheduled_for\":\"2026-11-24\",", ""),
-            text.replace("\"scheduled_for\"", "\"quarter\":\"2026Q4\",\"scheduled_for\""),
+            text.replace(
+                "\"scheduled_for\"",
+                "\"quarter\":\"2026Q4\",\"scheduled_for\"",
+            ),
             text.replace("2026-11-24", "2026-11-31"),
             text.replace(":7,", ":7.0,"),
             text.replace(":7,", ":-7,"),

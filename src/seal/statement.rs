@@ -111,7 +111,11 @@ pub struct Genesis {
     /// When a run is due, e.g. `daily`.
     pub schedule: String,
     /// How long data files are kept, where that is bounded.
-    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retention_days: Option<u64>,
     /// The key that signs.
     pub keyid: Sha256Hex,
@@ -181,7 +185,11 @@ pub struct RunSeal {
     /// Starts before this one that nobody sealed or named yet.
     pub died_runs: Vec<DiedRun>,
     /// Local clock minus AWS's, where it was seen.
-    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub clock_offset_ms: Option<i64>,
 }
 

@@ -69,9 +69,7 @@ impl FaultStore {
             Some(Fault::Conflict) => Turn::Refuse(StoreError::Conflict { name }),
             Some(Fault::Denied) => Turn::Refuse(StoreError::Denied { name, detail }),
             Some(Fault::Failed | Fault::Dead) => Turn::Refuse(StoreError::Failed { name, detail }),
-            Some(Fault::NeverArrived) => {
-                Turn::Refuse(StoreError::OutcomeUnknown { name, detail })
-            }
+            Some(Fault::NeverArrived) => Turn::Refuse(StoreError::OutcomeUnknown { name, detail }),
             Some(Fault::LostAnswer | Fault::DeadAfter) => {
                 Turn::Lose(StoreError::OutcomeUnknown { name, detail })
             }

@@ -27,6 +27,11 @@ impl MemoryStore {
         self.lock().clone()
     }
 
+    /// One object; empty when it is not there.
+    pub fn read_now(&self, name: &str) -> Vec<u8> {
+        self.lock().get(name).cloned().unwrap_or_default()
+    }
+
     /// Puts an object, replacing what was there: what a store of ours never does.
     pub fn replace(&self, name: &str, bytes: impl Into<Vec<u8>>) {
         self.lock().insert(name.to_owned(), bytes.into());

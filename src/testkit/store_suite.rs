@@ -42,9 +42,7 @@ async fn reads_what_was_created(store: &dyn Store) {
         Ok(bytes.to_vec())
     );
     assert_eq!(
-        store
-            .read("suite/deep/er/object", bytes.len() as u64)
-            .await,
+        store.read("suite/deep/er/object", bytes.len() as u64).await,
         Ok(bytes.to_vec()),
         "the limit itself is allowed"
     );
@@ -98,7 +96,13 @@ async fn refuses_changed_bytes(store: &dyn Store) {
 }
 
 async fn refuses_names_outside(store: &dyn Store) {
-    for name in ["../outside", "suite/../../outside", "/outside", "suite//x", ""] {
+    for name in [
+        "../outside",
+        "suite/../../outside",
+        "/outside",
+        "suite//x",
+        "",
+    ] {
         assert!(create(store, name, b"x").await.is_err(), "{name:?}");
         assert!(store.read(name, 9).await.is_err(), "{name:?}");
     }
@@ -138,7 +142,10 @@ async fn one_of_many_writers_wins(store: &dyn Store) {
     assert_eq!(won.len(), 1, "{results:?}");
     for lost in results.iter().filter_map(|r| r.as_ref().err()) {
         assert!(
-            matches!(lost, StoreError::Exists { .. } | StoreError::Conflict { .. }),
+            matches!(
+                lost,
+                StoreError::Exists { .. } | StoreError::Conflict { .. }
+            ),
             "{lost:?}"
         );
     }
