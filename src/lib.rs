@@ -21,4 +21,5 @@ pub mod record;
 pub mod report;
 pub mod sandbox;
 pub mod seal;
+pub mod testkit;
 pub mod time;

@@ -1,4 +1,23 @@
 //! The archive: where evidence stands, how a run is committed, and how anyone checks it.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`layout`] | every name |
+//! | [`store`], [`signer`] | what storage and the signing key must do |
+//! | [`file_store`], [`local_signer`] | the two that need no AWS account |
+//! | [`settle`] | create-only writes carried to a certain end |
+//! | [`slot`], [`chain`] | what one slot holds; the signed entries and the head |
+//! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
 
+pub mod chain;
+pub mod commit;
+pub mod file_store;
+mod gather;
+pub mod genesis;
+pub mod layout;
+pub mod local_signer;
+pub mod settle;
 pub mod signer;
+pub mod slot;
+pub mod starts;
 pub mod store;

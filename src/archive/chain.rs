@@ -1,0 +1,399 @@
+//! The chain as a writer reads it: the dense prefix of `chain/`, from entry 1 to the first slot that
+//! is empty. What lies beyond an empty slot is not part of it, so nobody can move the head by putting
+//! something at a high number.
+
+use super::gather::gather;
+use super::layout::{self, Name};
+use super::slot::{self, ENTRY_LIMIT, SlotFault};
+use super::store::{Fetch, Listed, StoreError};
+use crate::model::ids::{RunId, Sha256Hex};
+use crate::seal::{ArchiveId, Content, Genesis, PublicKey, RollupSeal, RunSeal, Statement};
+
+/// Why a chain cannot be written to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Entry 1 does not begin an archive.
+    #[error("{url} is not a Keyproof archive: entry 1 is {detail}")]
+    NotAnArchive { url: String, detail: String },
+    /// Entry 1 is signed by somebody else's key.
+    #[error(
+        "{url} is sealed with key {found}, this signing key is {ours}: name the archive's own key"
+    )]
+    OtherKey {
+        url: String,
+        found: Sha256Hex,
+        ours: Sha256Hex,
+    },
+    #[error("{url} is an archive of a newer version: entry {seq}: {detail}")]
+    NewerVersion {
+        url: String,
+        seq: u64,
+        detail: String,
+    },
+    /// A signed entry does not link to the signed one before it. Only a change of stored entries
+    /// leads to this, so nothing may be built on top.
+    #[error("the chain of {url} is damaged at entry {seq}: {detail}; run keyproof verify")]
+    Damaged {
+        url: String,
+        seq: u64,
+        detail: String,
+    },
+}
+
+/// One signed entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub seq: u64,
+    /// Digest of the chain file, which the next entry names.
+    pub sha256: Sha256Hex,
+    pub statement: Statement,
+}
+
+/// The signed entries of an archive, and where the next one goes.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    url: String,
+    key: PublicKey,
+    /// Never empty: entry 1 comes first.
+    entries: Vec<Entry>,
+    next_seq: u64,
+    /// Slots after the last signed entry that something unsigned took.
+    burnt: Vec<u64>,
+}
+
+impl Chain {
+    /// Reads the chain of the archive that `key` signs; none when `chain/` is empty.
+    pub async fn read(fetch: &dyn Fetch, key: &PublicKey) -> Result<Option<Self>, ChainError> {
+        let slots = match list(fetch, 1).await {
+            Err(StoreError::Absent { .. }) => return Ok(None),
+            other => other?,
+        };
+        let Some((first, rest)) = slots.split_first() else {
+            return Ok(None);
+        };
+        let mut chain = Self::begin(fetch, key, first).await?;
+        chain.extend(fetch, rest).await?;
+        Ok(Some(chain))
+    }
+
+    /// Reads what was added since.
+    pub async fn advance(&mut self, fetch: &dyn Fetch) -> Result<(), ChainError> {
+        let slots = list(fetch, self.next_seq).await?;
+        self.extend(fetch, &slots).await
+    }
+
+    /// The archive's name.
+    pub fn archive_id(&self) -> &ArchiveId {
+        &self.entries[0].statement.archive_id
+    }
+
+    /// What entry 1 fixes.
+    pub fn genesis(&self) -> Option<&Genesis> {
+        match &self.entries[0].statement.content {
+            Content::Genesis(genesis) => Some(genesis),
+            _ => None,
+        }
+    }
+
+    /// Digest of entry 1, which auditors pin.
+    pub fn genesis_sha256(&self) -> &Sha256Hex {
+        &self.entries[0].sha256
+    }
+
+    /// The key that signs.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The last signed entry.
+    pub fn head(&self) -> &Entry {
+        &self.entries[self.entries.len() - 1]
+    }
+
+    /// Every signed entry, oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The slot that the next entry goes to.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Slots after the head that something unsigned took; the next entry names them.
+    pub fn burnt(&self) -> &[u64] {
+        &self.burnt
+    }
+
+    /// The sealed runs, oldest first.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = (&Entry, &RunSeal)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| match &entry.statement.content {
+                Content::Run(run) => Some((entry, run)),
+                _ => None,
+            })
+    }
+
+    /// The sealed rollups, oldest first.
+    pub fn rollups(&self) -> impl DoubleEndedIterator<Item = (&Entry, &RollupSeal)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| match &entry.statement.content {
+                Content::Rollup(rollup) => Some((entry, rollup)),
+                _ => None,
+            })
+    }
+
+    /// The entry that seals a run or rollup.
+    pub fn sealed(&self, run_id: &RunId) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry.statement.content.run_id() == Some(run_id))
+    }
+
+    /// The entry that names a run as died.
+    pub fn named_dead(&self, run_id: &RunId) -> Option<&Entry> {
+        self.runs()
+            .find(|(_, run)| {
+                let mut died = run.died_runs.iter();
+                died.any(|died| died.run_id.as_ref() == Some(run_id))
+            })
+            .map(|(entry, _)| entry)
+    }
+
+    /// Whether the chain still holds an entry that was seen earlier.
+    pub fn holds(&self, seq: u64, sha256: &Sha256Hex) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.seq == seq && entry.sha256 == *sha256)
+    }
+
+    /// A chain that was just begun with entry 1.
+    pub(super) fn created(url: String, key: PublicKey, entry: Entry) -> Self {
+        Self {
+            url,
+            key,
+            next_seq: entry.seq + 1,
+            entries: vec![entry],
+            burnt: Vec::new(),
+        }
+    }
+
+    /// Takes up an entry that was just written to [`Chain::next_seq`].
+    pub(super) fn committed(&mut self, entry: Entry) {
+        self.burnt.clear();
+        self.next_seq = entry.seq + 1;
+        self.entries.push(entry);
+    }
+
+    async fn begin(fetch: &dyn Fetch, key: &PublicKey, first: &Listed) -> Result<Self, ChainError> {
+        let url = fetch.url();
+        let (sha256, judged) = read_slot(fetch, key, None, first, 1).await?;
+        let statement = judged.map_err(|fault| match fault {
+            SlotFault::NewerVersion(detail) => ChainError::NewerVersion {
+                url: url.clone(),
+                seq: 1,
+                detail,
+            },
+            SlotFault::UnknownSigner { keyid } => ChainError::OtherKey {
+                url: url.clone(),
+                found: keyid,
+                ours: key.keyid(),
+            },
+            fault => ChainError::NotAnArchive {
+                url: url.clone(),
+                detail: fault.to_string(),
+            },
+        })?;
+        let entry = Entry {
+            seq: 1,
+            sha256,
+            statement,
+        };
+        Ok(Self::created(url, key.clone(), entry))
+    }
+
+    async fn extend(&mut self, fetch: &dyn Fetch, slots: &[Listed]) -> Result<(), ChainError> {
+        let from = self.next_seq;
+        let archive_id = self.archive_id().clone();
+        let read = gather((from..).zip(slots), |(seq, listed)| {
+            read_slot(fetch, &self.key, Some(&archive_id), listed, seq)
+        })
+        .await;
+        for (seq, read) in (from..).zip(read) {
+            let (sha256, judged) = read?;
+            self.place(seq, sha256, judged)?;
+        }
+        Ok(())
+    }
+
+    fn place(
+        &mut self,
+        seq: u64,
+        sha256: Sha256Hex,
+        judged: Result<Statement, SlotFault>,
+    ) -> Result<(), ChainError> {
+        let url = || self.url.clone();
+        match judged {
+            Ok(statement) => {
+                if statement.previous_sha256.as_ref() != Some(&self.head().sha256) {
+                    return Err(ChainError::Damaged {
+                        url: url(),
+                        seq,
+                        detail: format!(
+                            "it does not link to entry {}, the last one with a good signature",
+                            self.head().seq
+                        ),
+                    });
+                }
+                if statement.burnt_slots != self.burnt {
+                    return Err(ChainError::Damaged {
+                        url: url(),
+                        seq,
+                        detail: format!(
+                            "it names the slots {:?} as burnt, and {:?} are",
+                            statement.burnt_slots, self.burnt
+                        ),
+                    });
+                }
+                self.burnt.clear();
+                self.entries.push(Entry {
+                    seq,
+                    sha256,
+                    statement,
+                });
+            }
+            // Ours, by its signature; what it says is for a newer program to read.
+            Err(SlotFault::NewerVersion(detail)) => {
+                return Err(ChainError::NewerVersion {
+                    url: url(),
+                    seq,
+                    detail,
+                });
+            }
+            Err(_) => self.burnt.push(seq),
+        }
+        self.next_seq = seq + 1;
+        Ok(())
+    }
+}
+
+/// The dense run of slots that begins at `from`.
+async fn list(fetch: &dyn Fetch, from: u64) -> Result<Vec<Listed>, StoreError> {
+    let mut expected = from;
+    let mut slots = Vec::new();
+    for listed in fetch.list(layout::CHAIN).await? {
+        // Sorted by name, and names have fixed width: by number.
+        if Name::parse(&listed.name) == Some(Name::Entry { seq: expected }) {
+            expected += 1;
+            slots.push(listed);
+        }
+    }
+    Ok(slots)
+}
+
+/// Digest and judgement of one slot. A slot that cannot be read is an error and not burnt: it may
+/// hold a good entry.
+async fn read_slot(
+    fetch: &dyn Fetch,
+    key: &PublicKey,
+    archive_id: Option<&ArchiveId>,
+    listed: &Listed,
+    seq: u64,
+) -> Result<(Sha256Hex, Result<Statement, SlotFault>), StoreError> {
+    if listed.bytes > ENTRY_LIMIT {
+        let (sha256, _) = fetch.digest(&listed.name).await?;
+        return Ok((sha256, Err(SlotFault::TooLarge)));
+    }
+    let bytes = fetch.read(&listed.name, ENTRY_LIMIT).await?;
+    let judged = slot::judge(&bytes, seq, key, archive_id);
+    Ok((Sha256Hex::of(&bytes), judged))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::signer::Signer as _;
+    use crate::testkit::{MemoryStore, SampleArchive, TestSigner};
+
+    async fn three_runs() -> (SampleArchive, std::sync::Arc<MemoryStore>) {
+        let (mut archive, memory) = SampleArchive::in_memory();
+        for _ in 0..3 {
+            archive.run().await.expect("run");
+        }
+        (archive, memory)
+    }
+
+    async fn read(archive: &SampleArchive) -> Result<Option<Chain>, ChainError> {
+        Chain::read(archive.store.as_fetch(), archive.signer.public_key()).await
+    }
+
+    #[tokio::test]
+    async fn the_head_is_the_end_of_the_dense_prefix() {
+        let (archive, memory) = three_runs().await;
+        memory.replace("chain/9999999999.dsse.json", "junk");
+        memory.replace("chain/readme", "junk");
+        let chain = read(&archive).await.expect("chain").expect("begun");
+        assert_eq!((chain.next_seq(), chain.head().seq), (5, 4));
+        assert_eq!(chain.burnt(), [0u64; 0]);
+        assert!(chain.holds(
+            4,
+            &Sha256Hex::of(&memory.read_now("chain/0000000004.dsse.json"))
+        ));
+        assert!(!chain.holds(3, &chain.head().sha256));
+        memory.remove("chain/0000000003.dsse.json");
+        let shorter = read(&archive).await.expect("chain").expect("begun");
+        assert_eq!(shorter.next_seq(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_signed_for_the_slot_is_burnt() {
+        let (archive, memory) = three_runs().await;
+        let foreign = SampleArchive::in_memory();
+        foreign.0.chain().await.expect("another archive");
+        for junk in [
+            b"junk".to_vec(),
+            Vec::new(),
+            memory.read_now("chain/0000000003.dsse.json"),
+            foreign.1.read_now("chain/0000000001.dsse.json"),
+        ] {
+            memory.replace("chain/0000000005.dsse.json", junk);
+            let chain = read(&archive).await.expect("chain").expect("begun");
+            assert_eq!((chain.next_seq(), chain.head().seq), (6, 4));
+            assert_eq!(chain.burnt(), [5]);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_built_on_a_damaged_chain() {
+        let (archive, memory) = three_runs().await;
+        let mut bytes = memory.read_now("chain/0000000003.dsse.json");
+        bytes[40] ^= 1;
+        memory.replace("chain/0000000003.dsse.json", bytes);
+        let read = read(&archive).await;
+        assert!(
+            matches!(read, Err(ChainError::Damaged { seq: 4, .. })),
+            "{read:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn only_our_archives_are_written_to() {
+        let (archive, memory) = SampleArchive::in_memory();
+        assert!(read(&archive).await.expect("empty").is_none());
+        archive.chain().await.expect("genesis");
+        let other = TestSigner::generate();
+        let read_with_other = Chain::read(archive.store.as_fetch(), other.public_key()).await;
+        assert!(matches!(read_with_other, Err(ChainError::OtherKey { .. })));
+        memory.replace("chain/0000000001.dsse.json", "{}\n");
+        let read = read(&archive).await;
+        assert!(
+            matches!(read, Err(ChainError::NotAnArchive { .. })),
+            "{read:?}"
+        );
+    }
+}

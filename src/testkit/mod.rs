@@ -1,0 +1,18 @@
+//! For tests, unit and integration alike: a store in memory, a store that fails on demand, a clock
+//! that stands still, and the behaviour that every store must show. Nothing in the program uses it.
+
+mod clock;
+mod fault_store;
+mod memory_store;
+mod sample_archive;
+mod signer;
+mod store_suite;
+mod temp_dir;
+
+pub use clock::FixedClock;
+pub use fault_store::{Fault, FaultStore};
+pub use memory_store::MemoryStore;
+pub use sample_archive::{SampleArchive, SampleError};
+pub use signer::TestSigner;
+pub use store_suite::store_suite;
+pub use temp_dir::TempDir;

@@ -1,0 +1,154 @@
+use crate::archive::store::{Body, Created, Listed, Store, StoreError};
+use crate::model::ids::Sha256Hex;
+use crate::testkit::TempDir;
+
+async fn create(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<Created, StoreError> {
+    store
+        .create(name, Body::Bytes(bytes), &Sha256Hex::of(bytes))
+        .await
+}
+
+/// What every store must do, whatever lies behind it. Needs an empty archive; panics where the store
+/// is wrong.
+pub async fn store_suite(store: &dyn Store) {
+    store.prepare_root().await.expect("prepare the root");
+    store.prepare_root().await.expect("prepare it again");
+    assert_eq!(store.list("").await, Ok(vec![]), "needs an empty archive");
+    reads_what_was_created(store).await;
+    never_replaces(store).await;
+    refuses_changed_bytes(store).await;
+    refuses_names_outside(store).await;
+    lists_by_prefix(store).await;
+    one_of_many_writers_wins(store).await;
+    assert!(
+        !store.protections().await.is_empty(),
+        "a store says how it is protected"
+    );
+}
+
+async fn reads_what_was_created(store: &dyn Store) {
+    let absent = |name: &str| StoreError::Absent {
+        name: name.to_owned(),
+    };
+    assert_eq!(store.read("suite/none", 9).await, Err(absent("suite/none")));
+    assert_eq!(store.digest("suite/none").await, Err(absent("suite/none")));
+
+    let bytes = b"{\"a\":1}\n\0\xff";
+    create(store, "suite/deep/er/object", bytes)
+        .await
+        .expect("create");
+    assert_eq!(
+        store.read("suite/deep/er/object", 100).await,
+        Ok(bytes.to_vec())
+    );
+    assert_eq!(
+        store.read("suite/deep/er/object", bytes.len() as u64).await,
+        Ok(bytes.to_vec()),
+        "the limit itself is allowed"
+    );
+    let over = store
+        .read("suite/deep/er/object", bytes.len() as u64 - 1)
+        .await;
+    assert!(matches!(over, Err(StoreError::Failed { .. })), "{over:?}");
+    assert_eq!(
+        store.digest("suite/deep/er/object").await,
+        Ok((Sha256Hex::of(bytes), bytes.len() as u64))
+    );
+
+    create(store, "suite/empty", b"").await.expect("empty");
+    assert_eq!(store.read("suite/empty", 0).await, Ok(vec![]));
+
+    let dir = TempDir::new();
+    let path = dir.path().join("file");
+    let large = vec![7; 1_000_003];
+    std::fs::write(&path, &large).expect("write");
+    store
+        .create("suite/file", Body::File(&path), &Sha256Hex::of(&large))
+        .await
+        .expect("from a file");
+    assert_eq!(
+        store.digest("suite/file").await,
+        Ok((Sha256Hex::of(&large), 1_000_003))
+    );
+}
+
+async fn never_replaces(store: &dyn Store) {
+    create(store, "suite/once", b"first").await.expect("create");
+    let exists = Err(StoreError::Exists {
+        name: "suite/once".to_owned(),
+    });
+    assert_eq!(create(store, "suite/once", b"second").await, exists);
+    assert_eq!(create(store, "suite/once", b"first").await, exists);
+    assert_eq!(store.read("suite/once", 9).await, Ok(b"first".to_vec()));
+}
+
+async fn refuses_changed_bytes(store: &dyn Store) {
+    let made = store
+        .create(
+            "suite/changed",
+            Body::Bytes(b"other"),
+            &Sha256Hex::of(b"bytes"),
+        )
+        .await;
+    assert!(matches!(made, Err(StoreError::Checksum { .. })), "{made:?}");
+    let read = store.read("suite/changed", 9).await;
+    assert!(matches!(read, Err(StoreError::Absent { .. })), "{read:?}");
+}
+
+async fn refuses_names_outside(store: &dyn Store) {
+    for name in [
+        "../outside",
+        "suite/../../outside",
+        "/outside",
+        "suite//x",
+        "",
+    ] {
+        assert!(create(store, name, b"x").await.is_err(), "{name:?}");
+        assert!(store.read(name, 9).await.is_err(), "{name:?}");
+    }
+}
+
+async fn lists_by_prefix(store: &dyn Store) {
+    for name in ["suite/l/b", "suite/l/a/x", "suite/l/a-x", "suite/l/ab"] {
+        create(store, name, name.as_bytes()).await.expect("create");
+    }
+    let listed = |names: &[&str]| -> Result<Vec<Listed>, StoreError> {
+        Ok(names
+            .iter()
+            .map(|name| Listed {
+                name: (*name).to_owned(),
+                bytes: name.len() as u64,
+            })
+            .collect())
+    };
+    let all = ["suite/l/a-x", "suite/l/a/x", "suite/l/ab", "suite/l/b"];
+    assert_eq!(store.list("suite/l/").await, listed(&all));
+    assert_eq!(store.list("suite/l/a").await, listed(&all[..3]));
+    assert_eq!(store.list("suite/l/a/").await, listed(&all[1..2]));
+    assert_eq!(store.list("suite/nothing/").await, Ok(vec![]));
+    let whole = store.list("").await.expect("list");
+    assert!(whole.is_sorted_by(|a, b| a.name < b.name), "sorted by name");
+    assert!(
+        whole.iter().all(|l| l.name.starts_with("suite/")),
+        "temporaries are left out: {whole:?}"
+    );
+}
+
+async fn one_of_many_writers_wins(store: &dyn Store) {
+    let write = |bytes: &'static [u8]| create(store, "suite/race", bytes);
+    let (a, b, c, d) = tokio::join!(write(b"a"), write(b"b"), write(b"c"), write(b"d"));
+    let results = [a, b, c, d];
+    let won: Vec<usize> = (0..4).filter(|i| results[*i].is_ok()).collect();
+    assert_eq!(won.len(), 1, "{results:?}");
+    for lost in results.iter().filter_map(|r| r.as_ref().err()) {
+        assert!(
+            matches!(
+                lost,
+                StoreError::Exists { .. } | StoreError::Conflict { .. }
+            ),
+            "{lost:?}"
+        );
+    }
+    let stored = store.read("suite/race", 9).await.expect("read");
+    assert_eq!(stored, [b"abcd"[won[0]]]);
+}
