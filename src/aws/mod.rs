@@ -7,6 +7,8 @@
 //! | [`cloud`], [`member`] | the traits of `collect::api`, one attempt per call |
 //! | `account`, `emr`, `kms`, `organizations`, `s3_reads`, `sts` | one file per service: answer in, api struct out |
 //! | [`error`] | from an SDK error to a class, by error code |
+//! | [`s3_store`], [`s3_protection`], [`s3_url`] | the archive on S3 |
+//! | [`kms_signer`] | signatures by a KMS key |
 //!
 //! Clients are built per call: 12 µs and 14 KB each with the shared connection pool, against 2.4 GB
 //! for keeping one per account, Region and service of a large organization. Only the fields of
@@ -18,9 +20,13 @@ mod emr;
 pub mod error;
 pub mod http;
 mod kms;
+pub mod kms_signer;
 pub mod member;
 mod organizations;
+pub mod s3_protection;
 mod s3_reads;
+pub mod s3_store;
+pub mod s3_url;
 pub mod session;
 mod sts;
 
@@ -29,4 +35,7 @@ mod canned;
 #[cfg(test)]
 mod tests;
 
+pub use kms_signer::{KmsSigner, SigningMode};
+pub use s3_store::{LockMode, S3Options, S3Store};
+pub use s3_url::{S3Url, S3UrlError};
 pub use session::{AwsOptions, AwsShell, ConnectError};

@@ -1,9 +1,13 @@
 //! The shell against canned answers over real sockets.
 
+mod archive;
 mod reads;
+mod signing;
 
 use crate::aws::canned::Reply;
 use crate::model::ids::AccountId;
+
+const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 fn account() -> AccountId {
     "111122223333".parse().expect("account")
@@ -26,4 +30,10 @@ fn xml_error(status: u16, code: &str) -> Reply {
         ),
     )
     .with("x-amz-request-id", "req-1")
+}
+
+fn base64_sha256(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(bytes))
 }
