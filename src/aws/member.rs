@@ -1,0 +1,343 @@
+//! AWS as seen with one account's session: `collect::api::Member`.
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_emr::primitives::DateTime;
+use aws_sdk_emr::types::ClusterState;
+
+use crate::aws::error::Asked;
+use crate::aws::session::{global_region, sdk_region};
+use crate::aws::{account, emr, kms, s3_reads};
+use crate::collect::api::{
+    ApiError, BucketEncryption, ClusterFilter, DescribedCluster, DescribedKey,
+    DescribedSecurityConfiguration, ErrorClass, KeyRotation, ListedCluster,
+    ListedSecurityConfiguration, Member, OwnedBucket, Page, RegionStatus, Tag,
+};
+use crate::collect::operation::Operation;
+use crate::model::ids::{AccountId, Region};
+use crate::time::UtcMillis;
+
+/// A session in one account. Every call builds its client from the shared settings.
+pub struct AwsMember {
+    config: SdkConfig,
+    account: AccountId,
+    /// Region for what has none.
+    home: Region,
+    expires_at: Option<UtcMillis>,
+}
+
+impl AwsMember {
+    pub(super) fn new(
+        config: SdkConfig,
+        account: AccountId,
+        home: Region,
+        expires_at: Option<UtcMillis>,
+    ) -> Self {
+        Self {
+            config,
+            account,
+            home,
+            expires_at,
+        }
+    }
+
+    fn asked<'a>(&'a self, operation: Operation, region: &'a Region) -> Asked<'a> {
+        Asked {
+            operation,
+            account: self.account.as_str(),
+            region: region.as_str(),
+        }
+    }
+
+    fn global(&self, operation: Operation) -> Asked<'_> {
+        Asked {
+            operation,
+            account: self.account.as_str(),
+            region: "global",
+        }
+    }
+
+    fn emr(&self, region: &Region) -> aws_sdk_emr::Client {
+        let config = aws_sdk_emr::config::Builder::from(&self.config).region(sdk_region(region));
+        aws_sdk_emr::Client::from_conf(config.build())
+    }
+
+    fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
+        let config = aws_sdk_kms::config::Builder::from(&self.config).region(sdk_region(region));
+        aws_sdk_kms::Client::from_conf(config.build())
+    }
+
+    fn s3(&self, region: &Region) -> aws_sdk_s3::Client {
+        s3_client(&self.config, region)
+    }
+}
+
+/// An S3 client; path style wherever an endpoint is configured, since such endpoints rarely resolve
+/// a host name per bucket.
+pub(super) fn s3_client(config: &SdkConfig, region: &Region) -> aws_sdk_s3::Client {
+    let config_for_region = aws_sdk_s3::config::Builder::from(config)
+        .region(sdk_region(region))
+        .force_path_style(config.endpoint_url().is_some());
+    aws_sdk_s3::Client::from_conf(config_for_region.build())
+}
+
+/// A continuation token: an empty one ends the list like a missing one.
+pub(super) fn next(token: Option<String>) -> Option<String> {
+    token.filter(|t| !t.is_empty())
+}
+
+/// A value without the blanks around it; `None` when nothing is left.
+pub(super) fn text(value: Option<String>) -> Option<String> {
+    value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+/// An instant of an answer in UTC milliseconds.
+pub(super) fn millis(
+    asked: Asked<'_>,
+    at: Option<DateTime>,
+) -> Result<Option<UtcMillis>, ApiError> {
+    at.map(|at| {
+        at.to_millis()
+            .map(UtcMillis)
+            .map_err(|_| asked.unreadable("an instant beyond all calendars"))
+    })
+    .transpose()
+}
+
+#[async_trait]
+impl Member for AwsMember {
+    fn expires_at(&self) -> Option<UtcMillis> {
+        self.expires_at
+    }
+
+    async fn regions(&self, next: Option<String>) -> Result<Page<RegionStatus>, ApiError> {
+        let asked = self.global(Operation::ListRegions);
+        let config = aws_sdk_account::config::Builder::from(&self.config)
+            .region(sdk_region(&global_region(&self.home)));
+        let answer = aws_sdk_account::Client::from_conf(config.build())
+            .list_regions()
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        account::regions(asked, answer.regions, answer.next_token)
+    }
+
+    async fn clusters(
+        &self,
+        region: &Region,
+        filter: &ClusterFilter,
+        next: Option<String>,
+    ) -> Result<Page<ListedCluster>, ApiError> {
+        let asked = self.asked(Operation::ListClusters, region);
+        let states = filter
+            .states
+            .iter()
+            .map(|s| ClusterState::from(s.as_str()))
+            .collect::<Vec<_>>();
+        let answer = self
+            .emr(region)
+            .list_clusters()
+            .set_cluster_states(Some(states).filter(|s| !s.is_empty()))
+            .set_created_after(filter.created_after.map(|at| DateTime::from_millis(at.0)))
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        emr::clusters(asked, answer.clusters, answer.marker)
+    }
+
+    async fn cluster(&self, region: &Region, id: &str) -> Result<DescribedCluster, ApiError> {
+        let asked = self.asked(Operation::DescribeCluster, region);
+        let answer = self
+            .emr(region)
+            .describe_cluster()
+            .cluster_id(id)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        emr::cluster(asked, answer.cluster)
+    }
+
+    async fn security_configurations(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedSecurityConfiguration>, ApiError> {
+        let asked = self.asked(Operation::ListSecurityConfigurations, region);
+        let answer = self
+            .emr(region)
+            .list_security_configurations()
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        emr::security_configurations(asked, answer.security_configurations, answer.marker)
+    }
+
+    async fn security_configuration(
+        &self,
+        region: &Region,
+        name: &str,
+    ) -> Result<DescribedSecurityConfiguration, ApiError> {
+        let asked = self.asked(Operation::DescribeSecurityConfiguration, region);
+        let answer = self
+            .emr(region)
+            .describe_security_configuration()
+            .name(name)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(DescribedSecurityConfiguration {
+            name: answer.name.unwrap_or_else(|| name.to_owned()),
+            created_at: millis(asked, answer.creation_date_time)?,
+            document: answer
+                .security_configuration
+                .ok_or_else(|| asked.unreadable("no document in the answer"))?,
+        })
+    }
+
+    async fn buckets(&self, next: Option<String>) -> Result<Page<OwnedBucket>, ApiError> {
+        let asked = self.global(Operation::ListBuckets);
+        let answer = self
+            .s3(&self.home)
+            .list_buckets()
+            .max_buckets(s3_reads::BUCKETS_PER_PAGE)
+            .set_continuation_token(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        s3_reads::buckets(asked, answer.buckets, answer.continuation_token)
+    }
+
+    async fn bucket_location(&self, bucket: &str) -> Result<Region, ApiError> {
+        let asked = self.global(Operation::GetBucketLocation);
+        // us-east-1 answers for the buckets of every Region of its partition that is on by default;
+        // for the others its refusal names the Region.
+        let answer = self
+            .s3(&global_region(&self.home))
+            .get_bucket_location()
+            .bucket(bucket)
+            .expected_bucket_owner(self.account.as_str())
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let constraint = answer.location_constraint;
+                s3_reads::location(asked, constraint.as_ref().map(|c| c.as_str()))
+            }
+            Err(error) => {
+                let named = error
+                    .raw_response()
+                    .and_then(|r| r.headers().get("x-amz-bucket-region"))
+                    .and_then(|r| r.parse().ok());
+                let error = asked.failed(error);
+                match named {
+                    Some(region) if error.class == ErrorClass::Refused => Ok(region),
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn bucket_encryption(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketEncryption, ApiError> {
+        let asked = self.asked(Operation::GetBucketEncryption, region);
+        let answer = self
+            .s3(region)
+            .get_bucket_encryption()
+            .bucket(bucket)
+            .expected_bucket_owner(self.account.as_str())
+            .send()
+            .await;
+        match answer.map_err(|e| asked.failed(e)) {
+            Ok(answer) => Ok(s3_reads::encryption(
+                answer.server_side_encryption_configuration,
+            )),
+            // What buckets without a default said before 2023, and some look-alikes still do.
+            Err(error) if error.code == "ServerSideEncryptionConfigurationNotFoundError" => {
+                Ok(BucketEncryption::default())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn bucket_versioning(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        let asked = self.asked(Operation::GetBucketVersioning, region);
+        let answer = self
+            .s3(region)
+            .get_bucket_versioning()
+            .bucket(bucket)
+            .expected_bucket_owner(self.account.as_str())
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(answer.status.map(|s| s.as_str().to_owned()))
+    }
+
+    async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError> {
+        let asked = self.asked(Operation::DescribeKey, region);
+        kms::must_not_be_predefined(asked, key)?;
+        let answer = self
+            .kms(region)
+            .describe_key()
+            .key_id(key)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        kms::key(asked, answer.key_metadata)
+    }
+
+    async fn key_policy(&self, region: &Region, key: &str) -> Result<String, ApiError> {
+        let asked = self.asked(Operation::GetKeyPolicy, region);
+        self.kms(region)
+            .get_key_policy()
+            .key_id(key)
+            .policy_name("default")
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?
+            .policy
+            .ok_or_else(|| asked.unreadable("no policy in the answer"))
+    }
+
+    async fn key_rotation(&self, region: &Region, key: &str) -> Result<KeyRotation, ApiError> {
+        let asked = self.asked(Operation::GetKeyRotationStatus, region);
+        let answer = self
+            .kms(region)
+            .get_key_rotation_status()
+            .key_id(key)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(KeyRotation {
+            enabled: answer.key_rotation_enabled,
+            period_days: answer.rotation_period_in_days.map(i64::from),
+        })
+    }
+
+    async fn key_tags(
+        &self,
+        region: &Region,
+        key: &str,
+        next: Option<String>,
+    ) -> Result<Page<Tag>, ApiError> {
+        let asked = self.asked(Operation::ListResourceTags, region);
+        let answer = self
+            .kms(region)
+            .list_resource_tags()
+            .key_id(key)
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(kms::tags(answer.tags, answer.truncated, answer.next_marker))
+    }
+}

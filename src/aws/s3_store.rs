@@ -1,0 +1,318 @@
+//! The archive on S3: create-only writes, bounded reads, and the bucket's own protection.
+//!
+//! A write is one PUT with `If-None-Match: *`, the SHA-256 of the whole object, the configured key
+//! and lock. No multipart: its checksum is one of checksums, and each part would need its own
+//! answer. Writes are not retried here, as only the commit protocol knows what a repetition means;
+//! reads are, up to four attempts.
+//!
+//! What can befall a PUT, and what the caller learns:
+//!
+//! | it | caller learns | stored? |
+//! |---|---|---|
+//! | 200 | `Ok`, or `Checksum` when S3 names another digest | yes |
+//! | 412 | `Exists` | something is |
+//! | 409 | `Conflict` | not by us |
+//! | 403 | `Denied` | no |
+//! | BadDigest and its kin | `Checksum` | no |
+//! | other 4xx, no such bucket | `Failed` | no |
+//! | 5xx, SlowDown, time-out, cut connection | `OutcomeUnknown` | cannot tell |
+
+mod create;
+mod protections;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use sha2::Digest as _;
+
+use crate::archive::store::{Body, Created, Fetch, Listed, Protection, Store, StoreError};
+use crate::aws::error::{sentence, shorten};
+use crate::aws::member::s3_client;
+use crate::aws::s3_url::S3Url;
+use crate::aws::session::AwsShell;
+use crate::model::ids::{AccountId, Region, Sha256Hex};
+use crate::time::Clock;
+
+/// Most attempts of one read.
+const READ_ATTEMPTS: u32 = 4;
+
+/// Object Lock's two modes; nobody can undo COMPLIANCE before its date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    Governance,
+    Compliance,
+}
+
+/// How objects are stored.
+#[derive(Debug, Clone, Default)]
+pub struct S3Options {
+    /// Key ARN, id or alias for SSE-KMS with a Bucket Key. `None`: the bucket's default applies.
+    pub kms_key: Option<String>,
+    /// Account that must own the bucket; S3 refuses any other.
+    pub expected_owner: Option<AccountId>,
+    /// Object Lock mode and days from the write. `None`: the bucket's default applies.
+    pub lock: Option<(LockMode, u32)>,
+}
+
+/// An archive at `s3://bucket/prefix`.
+pub struct S3Store {
+    url: S3Url,
+    options: S3Options,
+    region: Region,
+    reads: aws_sdk_s3::Client,
+    shell: AwsShell,
+}
+
+impl S3Store {
+    /// Finds the bucket's Region by asking for the bucket once; where S3 does not tell (no bucket,
+    /// no permission), the shell's Region is used and the first real request says what is wrong.
+    pub async fn connect(shell: &AwsShell, url: S3Url, options: S3Options) -> Self {
+        let region = bucket_region(shell, &url, &options)
+            .await
+            .unwrap_or_else(|| shell.region.clone());
+        let reading = shell
+            .base
+            .to_builder()
+            .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS))
+            .build();
+        Self {
+            reads: s3_client(&reading, &region),
+            shell: shell.clone(),
+            url,
+            options,
+            region,
+        }
+    }
+
+    /// Where the bucket lies.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    fn owner(&self) -> Option<String> {
+        self.options.expected_owner.clone().map(String::from)
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shell.clock
+    }
+
+    async fn get(
+        &self,
+        name: &str,
+    ) -> Result<aws_sdk_s3::operation::get_object::GetObjectOutput, StoreError> {
+        self.reads
+            .get_object()
+            .bucket(self.url.bucket())
+            .key(self.url.key(name))
+            .set_expected_bucket_owner(self.owner())
+            .send()
+            .await
+            .map_err(|e| self.read_error(name, &e))
+    }
+
+    /// What a failed read means. A missing bucket is never `Absent`: that would look like an empty
+    /// archive, in which a new one may be started.
+    fn read_error<E>(&self, name: &str, error: &SdkError<E, HttpResponse>) -> StoreError
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let name = name.to_owned();
+        let detail = self.explain(error);
+        match (error.code(), status(error)) {
+            (Some("NoSuchBucket"), _) => StoreError::Failed { name, detail },
+            (Some("NoSuchKey" | "NotFound" | "NoSuchVersion"), _) | (None, Some(404)) => {
+                StoreError::Absent { name }
+            }
+            (_, Some(403)) => StoreError::Denied { name, detail },
+            _ => StoreError::Failed { name, detail },
+        }
+    }
+
+    /// The error in a sentence, with the next step where there is one.
+    fn explain<E>(&self, error: &SdkError<E, HttpResponse>) -> String
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let bucket = self.url.bucket();
+        let hint = match error.code() {
+            Some("NoSuchBucket") => {
+                format!("; bucket {bucket} does not exist: create it, or mend the archive URL")
+            }
+            Some(
+                "PermanentRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException",
+            ) => {
+                format!("; bucket {bucket} does not lie in {}", self.region)
+            }
+            _ if status(error) == Some(403) && self.options.expected_owner.is_some() => {
+                "; S3 also answers so when another account owns the bucket".to_owned()
+            }
+            _ => String::new(),
+        };
+        format!("{}{hint}", sentence(error))
+    }
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|r| r.status().as_u16())
+}
+
+async fn bucket_region(shell: &AwsShell, url: &S3Url, options: &S3Options) -> Option<Region> {
+    let answer = s3_client(&shell.base, &shell.region)
+        .head_bucket()
+        .bucket(url.bucket())
+        .set_expected_bucket_owner(options.expected_owner.clone().map(String::from))
+        .send()
+        .await;
+    let name = match &answer {
+        Ok(answer) => answer.bucket_region(),
+        // S3 names the Region in its refusals too.
+        Err(error) => error
+            .raw_response()
+            .and_then(|r| r.headers().get("x-amz-bucket-region")),
+    };
+    name?.parse().ok()
+}
+
+#[async_trait]
+impl Fetch for S3Store {
+    async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let too_large = || StoreError::Failed {
+            name: name.to_owned(),
+            detail: format!("it is larger than {limit} bytes"),
+        };
+        let answer = self.get(name).await?;
+        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
+        if stated.is_some_and(|n| n > limit) {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::new();
+        let mut body = answer.body;
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
+            if (bytes.len() as u64).saturating_add(chunk.len() as u64) > limit {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        all_of_it(name, stated, bytes.len() as u64)?;
+        Ok(bytes)
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        let failed = |detail: &str| StoreError::Failed {
+            name: prefix.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let mut all = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let page = self
+                .reads
+                .list_objects_v2()
+                .bucket(self.url.bucket())
+                .prefix(self.url.key(prefix))
+                .set_continuation_token(token.clone())
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await
+                .map_err(|e| self.read_error(prefix, &e))?;
+            for object in page.contents.unwrap_or_default() {
+                let key = object
+                    .key
+                    .ok_or_else(|| failed("the listing holds an object without a key"))?;
+                let name = self
+                    .url
+                    .name(&key)
+                    .ok_or_else(|| failed("the listing holds keys that were not asked for"))?;
+                // The folder object that the console makes of a prefix is not part of the archive.
+                if !name.is_empty() {
+                    all.push(Listed {
+                        name: name.to_owned(),
+                        bytes: object.size.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+                    });
+                }
+            }
+            let next = page.next_continuation_token.filter(|t| !t.is_empty());
+            match next {
+                None if page.is_truncated == Some(true) => {
+                    return Err(failed("the listing was cut short"));
+                }
+                None => break,
+                // S3 never repeats a token; a server that does would keep us here for ever.
+                Some(next) if token.as_ref() == Some(&next) => {
+                    return Err(failed("the listing repeats itself"));
+                }
+                Some(next) => token = Some(next),
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
+        let answer = self.get(name).await?;
+        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
+        let mut hasher = sha2::Sha256::new();
+        let mut bytes = 0_u64;
+        let mut body = answer.body;
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
+            hasher.update(&chunk);
+            bytes = bytes.saturating_add(chunk.len() as u64);
+        }
+        all_of_it(name, stated, bytes)?;
+        Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
+    }
+
+    fn url(&self) -> String {
+        self.url.to_string()
+    }
+}
+
+fn cut_off(name: &str, error: &aws_sdk_s3::primitives::ByteStreamError) -> StoreError {
+    StoreError::Failed {
+        name: name.to_owned(),
+        detail: format!("the answer broke off: {}", shorten(&error.to_string())),
+    }
+}
+
+/// A body that ends early is a failed read, not a shorter object.
+fn all_of_it(name: &str, stated: Option<u64>, read: u64) -> Result<(), StoreError> {
+    match stated {
+        Some(stated) if stated != read => Err(StoreError::Failed {
+            name: name.to_owned(),
+            detail: format!("{read} of {stated} bytes arrived"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Store for S3Store {
+    async fn create(
+        &self,
+        name: &str,
+        body: Body<'_>,
+        sha256: &Sha256Hex,
+    ) -> Result<Created, StoreError> {
+        create::create(self, name, body, sha256).await
+    }
+
+    async fn prepare_root(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn protections(&self) -> Vec<Protection> {
+        protections::protections(self).await
+    }
+
+    fn as_fetch(&self) -> &dyn Fetch {
+        self
+    }
+}
