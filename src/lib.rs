@@ -18,5 +18,6 @@ pub mod collect;
 pub mod error;
 pub mod model;
 pub mod record;
+pub mod rollup;
 pub mod seal;
 pub mod time;
