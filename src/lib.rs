@@ -20,6 +20,7 @@ pub mod error;
 pub mod model;
 pub mod record;
 pub mod report;
+pub mod rollup;
 pub mod sandbox;
 pub mod seal;
 pub mod testkit;

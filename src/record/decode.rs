@@ -12,7 +12,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
     TimestampMillisecondArray,
 };
-use arrow::datatypes::{Date32Type, Int64Type, TimestampMillisecondType};
+use arrow::datatypes::{Date32Type, Fields, Int64Type, TimestampMillisecondType};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -68,6 +68,31 @@ pub fn read_rows<D: Dataset>(
     })
 }
 
+/// The rows of a batch that has the columns of `D` by name, as an SQL engine returns them; `source` is
+/// its name in errors.
+///
+/// # Errors
+/// As [`read_rows`], for columns and values.
+pub fn rows_of_batch<D: Dataset>(source: &str, batch: &RecordBatch) -> Result<Vec<D>, RecordError> {
+    let places = places::<D>(source, batch.schema().fields())?;
+    let columns: Vec<Values> = D::COLUMNS
+        .iter()
+        .zip(places)
+        .map(|(column, place)| Values::of(batch, place, column.kind))
+        .collect();
+    (0..batch.num_rows())
+        .map(|row| {
+            D::from_cells(|position| columns[position].cell(row)).map_err(|source_error| {
+                RecordError::Cell {
+                    file: source.to_owned(),
+                    row: row as u64,
+                    source: source_error,
+                }
+            })
+        })
+        .collect()
+}
+
 /// Turns a panic of the Parquet reader into an error. Its decoders index, divide and assert by what the
 /// file says: of 60,000 files with flipped bits 172 made parquet 59 panic. Evidence that cannot be
 /// read must be named by `verify` and `rollup`, not end them. Nothing of the reader is used after a
@@ -104,8 +129,26 @@ fn open<D: Dataset>(
         }
     }
 
-    let fields = builder.schema().fields();
-    let mut roots = Vec::with_capacity(D::COLUMNS.len());
+    let roots = places::<D>(file, builder.schema().fields())?;
+    // What is read comes back in file order: a column's place is its rank among the wanted ones.
+    let mut wanted: Vec<usize> = roots.iter().flatten().copied().collect();
+    wanted.sort_unstable();
+    let columns = roots
+        .into_iter()
+        .map(|root| root.and_then(|root| wanted.binary_search(&root).ok()))
+        .collect();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
+    let reader = builder
+        .with_projection(mask)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(malformed)?;
+    Ok((reader, columns))
+}
+
+/// Where each column of `D` stands among `fields`, types compared.
+fn places<D: Dataset>(file: &str, fields: &Fields) -> Result<Vec<Option<usize>>, RecordError> {
+    let mut places = Vec::with_capacity(D::COLUMNS.len());
     for column in D::COLUMNS {
         let mut found = fields
             .iter()
@@ -133,23 +176,10 @@ fn open<D: Dataset>(
                     column: column.name,
                 });
             }
-            found => roots.push(found.map(|(root, _)| root)),
+            found => places.push(found.map(|(place, _)| place)),
         }
     }
-    // What is read comes back in file order: a column's place is its rank among the wanted ones.
-    let mut wanted: Vec<usize> = roots.iter().flatten().copied().collect();
-    wanted.sort_unstable();
-    let columns = roots
-        .into_iter()
-        .map(|root| root.and_then(|root| wanted.binary_search(&root).ok()))
-        .collect();
-    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    let reader = builder
-        .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(malformed)?;
-    Ok((reader, columns))
+    Ok(places)
 }
 
 /// The rows of a Parquet file, one batch in memory.

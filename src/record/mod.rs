@@ -20,7 +20,7 @@ mod lines;
 mod pages;
 mod schema;
 
-pub use decode::{RowReader, read_bytes, read_file, read_rows};
+pub use decode::{RowReader, read_bytes, read_file, read_rows, rows_of_batch};
 pub use encode::{Encoded, write_rows};
 pub use error::{JournalError, RecordError};
 pub use journal::{Journal, Opened, Unfinished};
