@@ -15,6 +15,7 @@
 
 pub mod archive;
 pub mod collect;
+pub mod discover;
 pub mod error;
 pub mod model;
 pub mod seal;
