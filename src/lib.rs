@@ -16,6 +16,7 @@
 pub mod archive;
 pub mod aws;
 pub mod collect;
+pub mod discover;
 pub mod error;
 pub mod model;
 pub mod record;

@@ -1,0 +1,236 @@
+//! The unit of the first pass: one account, from its session to its last Region.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::task::JoinSet;
+
+use crate::collect::account_region;
+use crate::collect::api::RegionStatus;
+use crate::collect::attempt::{Budget, lock};
+use crate::collect::coverage::CellEnd;
+use crate::collect::engine::{CollectError, Regions, Run, finish, is_expected};
+use crate::collect::facts::Facts;
+use crate::collect::operation::Operation;
+use crate::collect::scope::left_out;
+use crate::collect::session::Session;
+use crate::model::datasets::Account;
+use crate::model::ids::Region;
+use crate::model::words::{CellOutcome, Source};
+
+/// Collects the account at `position` of the scope.
+pub(super) async fn unit(run: Arc<Run>, position: u32) -> Result<(), CollectError> {
+    let Some(account) = run.scope.accounts.get(position as usize) else {
+        return Ok(());
+    };
+    if !is_expected(account) {
+        return Ok(());
+    }
+    let result = collect(&run, position, account).await;
+    let progress = run.context.attempts.progress();
+    progress.accounts_done.fetch_add(1, Ordering::Relaxed);
+    result
+}
+
+async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(), CollectError> {
+    let budget = run.budget();
+    if !account.in_scope {
+        let by_state = account.left_out_because.as_deref() == Some(left_out::STATE);
+        let outcome = if by_state {
+            CellOutcome::AccountState
+        } else {
+            CellOutcome::Excluded
+        };
+        return dark(run, account, &budget, &CellEnd::plain(outcome));
+    }
+    let session = match run.may_begin() {
+        Ok(()) => Session::open(&run.context, &account.account_id, &budget).await,
+        Err(error) => Err(error),
+    };
+    let session = match session {
+        Ok(session) => Arc::new(session),
+        Err(error) => {
+            let end = CellEnd::error(&error);
+            lock(&run.dark).insert(account.account_id.clone(), end.clone());
+            return dark(run, account, &budget, &end);
+        }
+    };
+    let global = Region::global();
+    let mut facts = Facts::new(account.account_id.clone(), global.clone());
+    let owners = async {
+        // AssumeRole counts where the account's first question counts.
+        let own = run.budget();
+        let budget = if asks_regions(run) { &own } else { &budget };
+        let end = bucket_owners(run, position, &session, budget).await;
+        run.cell(account, &global, Source::BucketOwners, end, budget)
+    };
+    let regions = async {
+        let (plan, end) = plan(run, account, &session, &budget).await;
+        let cell =
+            asks_regions(run).then(|| run.cell(account, &global, Source::Regions, end, &budget));
+        let scanned = scan(run, position, account, &session, plan).await;
+        (cell, scanned)
+    };
+    let (owners, (regions, scanned)) = tokio::join!(owners, regions);
+    scanned?;
+    facts.coverage.extend(regions);
+    facts.coverage.push(owners);
+    run.append(facts)
+}
+
+fn asks_regions(run: &Run) -> bool {
+    run.options().regions == Regions::Auto
+}
+
+/// An account that is not looked into: its cells all end alike, and the clusters last known alive
+/// there stay in the population. Only an approved exclusion takes them out.
+fn dark(run: &Run, account: &Account, budget: &Budget, end: &CellEnd) -> Result<(), CollectError> {
+    let global = Region::global();
+    let unspent = Budget::new(budget.started_at, budget.deadline);
+    let mut facts = Facts::new(account.account_id.clone(), global.clone());
+    let mut spent = budget;
+    if asks_regions(run) {
+        let cell = run.cell(account, &global, Source::Regions, end.clone(), spent);
+        facts.coverage.push(cell);
+        spent = &unspent;
+    }
+    let cell = run.cell(account, &global, Source::BucketOwners, end.clone(), spent);
+    facts.coverage.push(cell);
+    run.append(facts)?;
+    if end.outcome == CellOutcome::Excluded {
+        return Ok(());
+    }
+    let regions = match &run.options().regions {
+        Regions::List(regions) => regions.clone(),
+        Regions::Auto => run.context.known.regions_of(&account.account_id),
+    };
+    for region in BTreeSet::from_iter(regions) {
+        let end = end.clone();
+        run.append(account_region::unseen(
+            run, account, &region, end, &unspent,
+        )?)?;
+    }
+    Ok(())
+}
+
+/// Which Regions to look at.
+struct Plan {
+    scan: BTreeSet<Region>,
+    /// EMR exists there, but the account has not turned the Region on.
+    off: BTreeSet<Region>,
+}
+
+async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) -> (Plan, CellEnd) {
+    let emr = run.options().emr_regions.iter();
+    let emr = emr.filter(|r| r.region.partition() == run.partition());
+    let mut known = BTreeSet::from_iter(run.context.known.regions_of(&account.account_id));
+    let (plan, end) = match &run.options().regions {
+        Regions::List(regions) => {
+            let plan = Plan {
+                scan: regions.iter().cloned().collect(),
+                off: BTreeSet::new(),
+            };
+            (plan, CellEnd::plain(CellOutcome::Collected))
+        }
+        Regions::Auto => match enabled_regions(session, budget).await {
+            Ok(scan) => {
+                let off = emr.map(|r| r.region.clone()).chain(known);
+                let off = off.filter(|r| !scan.contains(r)).collect();
+                let end = CellEnd::read(scan.len());
+                (Plan { scan, off }, end)
+            }
+            Err(error) => {
+                // What nobody can turn off is certainly on; of the others earlier runs may know.
+                known.extend(emr.filter(|r| r.always_on).map(|r| r.region.clone()));
+                let plan = Plan {
+                    scan: known,
+                    off: BTreeSet::new(),
+                };
+                (plan, CellEnd::error(&error))
+            }
+        },
+    };
+    lock(&run.regions).extend(plan.scan.iter().cloned());
+    (plan, end)
+}
+
+/// The Regions that ListRegions calls usable. DISABLING still answers for a while.
+pub(super) async fn enabled_regions(
+    session: &Session,
+    budget: &Budget,
+) -> Result<BTreeSet<Region>, crate::collect::attempt::CallError> {
+    let mut enabled = BTreeSet::new();
+    session
+        .pages(
+            budget,
+            &Region::global(),
+            Operation::ListRegions,
+            |m, next| async move { m.regions(next).await },
+            |page: Vec<RegionStatus>| {
+                let usable = page.into_iter().filter(|r| {
+                    matches!(
+                        r.status.as_str(),
+                        "ENABLED" | "ENABLED_BY_DEFAULT" | "DISABLING"
+                    )
+                });
+                enabled.extend(usable.map(|r| r.region));
+            },
+        )
+        .await?;
+    Ok(enabled)
+}
+
+async fn scan(
+    run: &Arc<Run>,
+    position: u32,
+    account: &Account,
+    session: &Arc<Session>,
+    plan: Plan,
+) -> Result<(), CollectError> {
+    for region in &plan.off {
+        let budget = run.budget();
+        let end = CellEnd::plain(CellOutcome::RegionOff);
+        run.append(account_region::unseen(run, account, region, end, &budget)?)?;
+    }
+    let limit = run.options().regions_at_once.max(1);
+    let mut open = JoinSet::new();
+    for region in plan.scan {
+        if open.len() >= limit {
+            finish(open.join_next().await)?;
+        }
+        let (run, session) = (run.clone(), session.clone());
+        open.spawn(account_region::unit(run, position, session, region));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
+    }
+    Ok(())
+}
+
+/// ListBuckets: no S3 call tells who owns a foreign bucket, so every account lists its own.
+async fn bucket_owners(run: &Run, position: u32, session: &Session, budget: &Budget) -> CellEnd {
+    if let Err(error) = run.may_begin() {
+        return CellEnd::error(&error);
+    }
+    let mut count = 0;
+    let listed = session
+        .pages(
+            budget,
+            &Region::global(),
+            Operation::ListBuckets,
+            |m, next| async move { m.buckets(next).await },
+            |page| {
+                count += page.len();
+                let mut owners = lock(&run.owners);
+                for bucket in page {
+                    owners.add(&bucket.name, position, bucket.region.as_ref());
+                }
+            },
+        )
+        .await;
+    match listed {
+        Ok(()) => CellEnd::read(count),
+        Err(error) => CellEnd::error(&error),
+    }
+}

@@ -1,0 +1,124 @@
+//! What S3 says of one log bucket, asked with its owner's session.
+
+use std::sync::Arc;
+
+use crate::collect::api::{BucketEncryption, ErrorClass};
+use crate::collect::attempt::{Budget, CallError};
+use crate::collect::coverage::Fault;
+use crate::collect::engine::Run;
+use crate::collect::lookups::{BucketItem, ItemEnd, end_of, lookup_of};
+use crate::collect::operation::Operation;
+use crate::collect::session::Session;
+use crate::model::datasets::{Account, LogBucket};
+use crate::model::ids::Region;
+use crate::model::words::Lookup;
+
+/// Looks one bucket up that `account` owns.
+pub(super) async fn look(
+    run: &Run,
+    session: Result<Arc<Session>, CallError>,
+    account: &Account,
+    item: &BucketItem,
+    budget: &Budget,
+) -> (LogBucket, ItemEnd) {
+    let mut row = blank(run, item);
+    row.account_id = Some(account.account_id.clone());
+    let result = match session {
+        Ok(session) => read(&session, item, budget, &mut row).await,
+        Err(error) => Err(error),
+    };
+    row.looked_up_at = run.now();
+    let end = match result {
+        Ok(()) => {
+            row.lookup = Lookup::Found;
+            ItemEnd::Collected
+        }
+        Err(error) => {
+            let fault = Fault::of(&error);
+            row.lookup = lookup_of(&error);
+            row.error_code = fault.code;
+            row.denied_action = fault.denied_action;
+            end_of(&error)
+        }
+    };
+    (row, end)
+}
+
+/// A bucket that no account of the scope lists.
+pub(super) fn unowned(run: &Run, item: &BucketItem) -> (LogBucket, ItemEnd) {
+    let mut row = blank(run, item);
+    row.lookup = Lookup::OwnerNotInScope;
+    (row, ItemEnd::Locked(Fault::default()))
+}
+
+async fn read(
+    session: &Session,
+    item: &BucketItem,
+    budget: &Budget,
+    row: &mut LogBucket,
+) -> Result<(), CallError> {
+    let name = &item.name;
+    let region = match &item.region {
+        Some(region) => region.clone(),
+        None => {
+            let global = Region::global();
+            session
+                .call(
+                    budget,
+                    &global,
+                    Operation::GetBucketLocation,
+                    |m| async move { m.bucket_location(name).await },
+                )
+                .await?
+        }
+    };
+    row.region = Some(region.clone());
+    let region = &region;
+    let encryption = session
+        .call(
+            budget,
+            region,
+            Operation::GetBucketEncryption,
+            |m| async move { m.bucket_encryption(region, name).await },
+        )
+        .await;
+    let encryption = match encryption {
+        // Every bucket has had a default since 2023; an answer without one is an old bucket's.
+        Err(CallError::Api(e))
+            if matches!(e.class, ErrorClass::NotFound | ErrorClass::Refused)
+                && e.code == "ServerSideEncryptionConfigurationNotFoundError" =>
+        {
+            BucketEncryption::default()
+        }
+        other => other?,
+    };
+    row.default_algorithm = encryption.algorithm;
+    row.default_key = encryption.key;
+    row.bucket_key = encryption.bucket_key;
+    row.versioning = session
+        .call(
+            budget,
+            region,
+            Operation::GetBucketVersioning,
+            |m| async move { m.bucket_versioning(region, name).await },
+        )
+        .await?;
+    Ok(())
+}
+
+fn blank(run: &Run, item: &BucketItem) -> LogBucket {
+    LogBucket {
+        scheduled_for: run.options().scheduled_for,
+        account_id: None,
+        region: item.region.clone(),
+        bucket: item.name.clone(),
+        lookup: Lookup::NotAttempted,
+        error_code: None,
+        denied_action: None,
+        default_algorithm: None,
+        default_key: None,
+        bucket_key: None,
+        versioning: None,
+        looked_up_at: run.now(),
+    }
+}

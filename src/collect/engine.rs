@@ -1,0 +1,305 @@
+//! Collecting, read from top to bottom: account units first, then what they referenced.
+//!
+//! A unit is one account, so that its session and token buckets live as long as its work and no
+//! longer. At most twice as many units are open as requests may be in flight: while some wait for
+//! tokens, others use the connections. Accounts are taken in a seeded shuffle, so that no team feels a
+//! burst. What a finished account-region found goes to the sink at once; memory keeps sets of keys
+//! and buckets that were named, nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::collect::api::Cloud;
+use crate::collect::attempt::{Attempts, Budget, CallError, lock};
+use crate::collect::coverage::{self, CellEnd};
+use crate::collect::exceptions::ExceptionRule;
+use crate::collect::facts::{FactSink, Facts, Known, KnownError, SinkError};
+use crate::collect::random::shuffle;
+use crate::collect::references::{Owners, References};
+use crate::collect::scope::Scope;
+use crate::collect::{account, lookups};
+use crate::model::datasets::{Account, Coverage};
+use crate::model::ids::{AccountId, Region, RunId};
+use crate::model::table::Dataset;
+use crate::model::words::Source;
+use crate::time::{Date, UtcMillis};
+
+/// Names of the tags that may be kept; a tag without a name here is never stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TagNames {
+    pub owner: Option<String>,
+    pub cost_center: Option<String>,
+    pub business_unit: Option<String>,
+    pub data_classification: Option<String>,
+    pub lineage: Option<String>,
+}
+
+/// Which Regions are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Regions {
+    /// What ListRegions says is enabled.
+    Auto,
+    /// These and no others.
+    List(Vec<Region>),
+}
+
+/// A Region where EMR exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmrRegion {
+    pub region: Region,
+    /// Enabled in every account and impossible to disable.
+    pub always_on: bool,
+}
+
+/// What the configuration decides.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub run_id: RunId,
+    pub scheduled_for: Date,
+    /// Role in every account, e.g. `keyproof-reader`.
+    pub role_name: String,
+    pub external_id: Option<String>,
+    /// Use the caller's own credentials and assume nothing.
+    pub single_account: bool,
+    pub regions: Regions,
+    /// Where EMR exists; see `discover::emr_regions`.
+    pub emr_regions: Vec<EmrRegion>,
+    /// Twice as many accounts are open at once. Requests in flight are bounded by [`Attempts`].
+    pub concurrency: usize,
+    /// Regions of one account that are looked at together.
+    pub regions_at_once: usize,
+    pub cell_deadline: Duration,
+    /// When the run must be over; cells whose turn has not come are `not_attempted`.
+    pub deadline: Option<UtcMillis>,
+    /// Seed of the shuffle.
+    pub seed: u64,
+    pub tags: TagNames,
+    /// Days after which the settings of a live cluster are described again.
+    pub describe_max_age_days: i64,
+}
+
+impl Options {
+    /// The defaults for a run.
+    pub fn new(run_id: RunId, scheduled_for: Date, emr_regions: Vec<EmrRegion>) -> Self {
+        Self {
+            run_id,
+            scheduled_for,
+            role_name: "keyproof-reader".to_owned(),
+            external_id: None,
+            single_account: false,
+            regions: Regions::Auto,
+            emr_regions,
+            concurrency: 64,
+            regions_at_once: 4,
+            cell_deadline: Duration::from_secs(15 * 60),
+            deadline: None,
+            seed: 0,
+            tags: TagNames::default(),
+            describe_max_age_days: 7,
+        }
+    }
+}
+
+/// Everything that collecting needs. The clock, the cancellation signal and the progress counters
+/// belong to [`Attempts`].
+#[derive(Clone)]
+pub struct Context {
+    pub cloud: Arc<dyn Cloud>,
+    pub attempts: Arc<Attempts>,
+    pub sink: Arc<dyn FactSink>,
+    pub known: Arc<dyn Known>,
+    pub options: Arc<Options>,
+    pub exceptions: Arc<[ExceptionRule]>,
+}
+
+/// Why collecting stopped. What AWS refuses is coverage, never an error.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Known(#[from] KnownError),
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collected {
+    /// The run was told to stop; what was not looked at is `not_attempted`.
+    pub cancelled: bool,
+    pub cells: u64,
+    /// Cells that ended neither in an answer nor in an accepted gap.
+    pub cells_open: u64,
+    pub clusters: u64,
+    pub security_configurations: u64,
+    pub keys: u64,
+    pub buckets: u64,
+    /// Calls on behalf of cells, retries included.
+    pub calls: u64,
+    pub throttles: u64,
+}
+
+/// Looks at the whole scope and hands every finished piece to the sink. Returns an error only when
+/// facts cannot be kept or earlier ones cannot be read.
+pub async fn collect(context: &Context, scope: &Scope) -> Result<Collected, CollectError> {
+    let run = Arc::new(Run::new(context.clone(), scope.clone()));
+    let progress = context.attempts.progress();
+    let expected = scope.accounts.iter().filter(|a| is_expected(a)).count();
+    progress
+        .accounts_total
+        .fetch_add(expected as u64, Ordering::Relaxed);
+
+    let mut units: Vec<u32> = (0..scope.accounts.len() as u32).collect();
+    shuffle(&mut units, context.options.seed);
+    each(&run, units, account::unit).await?;
+
+    let mut units = lookups::units(&run);
+    shuffle(&mut units, context.options.seed);
+    each(&run, units, lookups::unit).await?;
+
+    let mut done = *lock(&run.done);
+    done.cancelled = context.attempts.is_cancelled();
+    Ok(done)
+}
+
+/// Whether an account has coverage: it was to be looked into, or was left out for a reason that
+/// the coverage must tell.
+pub(super) fn is_expected(account: &Account) -> bool {
+    use crate::collect::scope::left_out::NOT_SELECTED;
+    account.in_scope || account.left_out_because.as_deref() != Some(NOT_SELECTED)
+}
+
+/// Runs one future per unit, at most twice `concurrency` at once.
+async fn each<U, F, Fut>(run: &Arc<Run>, units: Vec<U>, work: F) -> Result<(), CollectError>
+where
+    U: Send + 'static,
+    F: Fn(Arc<Run>, U) -> Fut,
+    Fut: Future<Output = Result<(), CollectError>> + Send + 'static,
+{
+    let limit = run.options().concurrency.max(1).saturating_mul(2);
+    let mut open = JoinSet::new();
+    for unit in units {
+        if open.len() >= limit {
+            finish(open.join_next().await)?;
+        }
+        open.spawn(work(run.clone(), unit));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
+    }
+    Ok(())
+}
+
+/// A unit's own error ends the run; dropping the set then stops the others.
+pub(super) fn finish(
+    ended: Option<Result<Result<(), CollectError>, tokio::task::JoinError>>,
+) -> Result<(), CollectError> {
+    match ended {
+        Some(Ok(result)) => result,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Some(Err(_)) | None => Ok(()),
+    }
+}
+
+/// State of one collect that its units share.
+pub(super) struct Run {
+    pub context: Context,
+    pub scope: Scope,
+    /// Names of buckets that accounts listed.
+    pub owners: Mutex<Owners>,
+    pub references: Mutex<References>,
+    /// Regions that accounts are known to use.
+    pub regions: Mutex<BTreeSet<Region>>,
+    /// Accounts of the scope that could not be entered.
+    pub dark: Mutex<BTreeMap<AccountId, CellEnd>>,
+    done: Mutex<Collected>,
+}
+
+impl Run {
+    fn new(context: Context, scope: Scope) -> Self {
+        let seed = context.options.seed;
+        Self {
+            context,
+            scope,
+            owners: Mutex::new(Owners::new(seed)),
+            references: Mutex::default(),
+            regions: Mutex::default(),
+            dark: Mutex::default(),
+            done: Mutex::default(),
+        }
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.context.options
+    }
+
+    /// The partition that the run's credentials are valid in.
+    pub fn partition(&self) -> &str {
+        self.scope.caller.arn.split(':').nth(1).unwrap_or("aws")
+    }
+
+    pub fn now(&self) -> UtcMillis {
+        self.context.attempts.clock().now()
+    }
+
+    /// A budget for a cell that begins now.
+    pub fn budget(&self) -> Budget {
+        let now = self.now();
+        let own = now.plus_ms(self.options().cell_deadline.as_millis() as i64);
+        let run = self.options().deadline.unwrap_or(own);
+        Budget::new(now, own.min(run))
+    }
+
+    /// Whether a cell may still begin.
+    pub fn may_begin(&self) -> Result<(), CallError> {
+        let over = self.options().deadline.is_some_and(|d| self.now() >= d);
+        if over || self.context.attempts.is_cancelled() {
+            return Err(CallError::RunEnded);
+        }
+        Ok(())
+    }
+
+    /// The row of a cell that ends now.
+    pub fn cell(
+        &self,
+        account: &Account,
+        region: &Region,
+        source: Source,
+        end: CellEnd,
+        budget: &Budget,
+    ) -> Coverage {
+        let rules = &self.context.exceptions;
+        coverage::row(rules, account, region, source, end, budget, self.now())
+    }
+
+    /// Hands facts over and counts them.
+    pub fn append(&self, mut facts: Facts) -> Result<(), CollectError> {
+        facts.coverage.sort_by(Dataset::key_order);
+        facts.clusters.sort_by(Dataset::key_order);
+        facts.security_configurations.sort_by(Dataset::key_order);
+        facts.keys.sort_by(Dataset::key_order);
+        facts.buckets.sort_by(Dataset::key_order);
+        {
+            let mut done = lock(&self.done);
+            for cell in &facts.coverage {
+                done.cells += 1;
+                done.cells_open += u64::from(!coverage::is_answered(cell));
+                done.calls += cell.calls.unsigned_abs();
+                done.throttles += cell.throttles.unsigned_abs();
+            }
+            done.clusters += facts.clusters.len() as u64;
+            done.security_configurations += facts.security_configurations.len() as u64;
+            done.keys += facts.keys.len() as u64;
+            done.buckets += facts.buckets.len() as u64;
+        }
+        let cells = facts.coverage.len() as u64;
+        self.context.sink.append(facts)?;
+        let progress = self.context.attempts.progress();
+        progress.cells_done.fetch_add(cells, Ordering::Relaxed);
+        Ok(())
+    }
+}

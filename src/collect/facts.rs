@@ -1,0 +1,97 @@
+//! What collecting hands over, and what it may ask about earlier runs. Declared here, implemented
+//! by the journal and by the archive.
+
+use std::error::Error;
+
+use crate::model::datasets::{Coverage, EmrCluster, EmrSecurityConfiguration, KmsKey, LogBucket};
+use crate::model::ids::{AccountId, Region, RunId};
+use crate::time::UtcMillis;
+
+/// What one finished unit of work found: an account-region, an account's global part, or what was
+/// looked up in an account-region. Rows are sorted by their primary keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    pub account: AccountId,
+    /// `global` for what an account has once.
+    pub region: Region,
+    pub coverage: Vec<Coverage>,
+    pub clusters: Vec<EmrCluster>,
+    pub security_configurations: Vec<EmrSecurityConfiguration>,
+    pub keys: Vec<KmsKey>,
+    pub buckets: Vec<LogBucket>,
+}
+
+impl Facts {
+    /// Nothing yet.
+    pub fn new(account: AccountId, region: Region) -> Self {
+        Self {
+            account,
+            region,
+            coverage: vec![],
+            clusters: vec![],
+            security_configurations: vec![],
+            keys: vec![],
+            buckets: vec![],
+        }
+    }
+}
+
+/// Receives facts. Called from several tasks at once. When `append` returns, the facts survive the
+/// end of this process; an account and Region may be appended to more than once, with different
+/// rows each time.
+pub trait FactSink: Send + Sync {
+    fn append(&self, facts: Facts) -> Result<(), SinkError>;
+}
+
+/// Facts could not be kept. The run cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("keep facts: {0}")]
+pub struct SinkError(#[source] pub Box<dyn Error + Send + Sync>);
+
+/// What earlier sealed runs know. Called from several tasks at once; answers must not change during
+/// a run.
+pub trait Known: Send + Sync {
+    /// The newest run of record of an earlier date, at most 62 days old, that collected the clusters
+    /// of this account-region; `None` if there is none.
+    fn account_region(
+        &self,
+        account: &AccountId,
+        region: &Region,
+    ) -> Result<Option<KnownAccountRegion>, KnownError>;
+
+    /// The Regions in which such a run knows clusters of the account.
+    fn regions_of(&self, account: &AccountId) -> Vec<Region>;
+}
+
+/// Earlier facts could not be read or are not what was sealed. The run cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("read earlier facts: {0}")]
+pub struct KnownError(#[source] pub Box<dyn Error + Send + Sync>);
+
+/// An account-region as its watermark run saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownAccountRegion {
+    /// When that run began to list the clusters: `started_at` of its clusters cell.
+    pub listed_at: UtcMillis,
+    pub run_id: RunId,
+    /// All its cluster rows here.
+    pub clusters: Vec<EmrCluster>,
+}
+
+/// Nothing is known: the first run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingKnown;
+
+impl Known for NothingKnown {
+    fn account_region(
+        &self,
+        _account: &AccountId,
+        _region: &Region,
+    ) -> Result<Option<KnownAccountRegion>, KnownError> {
+        Ok(None)
+    }
+
+    fn regions_of(&self, _account: &AccountId) -> Vec<Region> {
+        Vec::new()
+    }
+}

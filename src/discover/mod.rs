@@ -1,0 +1,259 @@
+//! What a run should look at: the accounts of an organization, of a list, or just one.
+//!
+//! Every account that the organization lists gets a row, also those left out, with the reason:
+//! nothing disappears between the organization and the evidence. Which Regions an account uses is
+//! asked inside the account, by `collect`; [`emr_regions`] says where EMR exists.
+
+mod emr_regions;
+mod select;
+mod units;
+
+use std::time::Duration;
+
+use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
+use crate::collect::attempt::{Attempts, Budget, CallError};
+use crate::collect::engine::TagNames;
+use crate::collect::exceptions::ExceptionRule;
+use crate::collect::operation::Operation;
+pub use crate::collect::scope::{Scope, left_out};
+use crate::collect::settings::tag_value;
+use crate::model::datasets::Account;
+use crate::model::ids::AccountId;
+use crate::time::{Date, UtcMillis};
+
+pub use emr_regions::{EmrRegionsError, emr_regions, parse_emr_regions};
+
+/// How long the very first call may take: a person who mistyped an endpoint is waiting.
+const FIRST_CALL: Duration = Duration::from_secs(10);
+/// How long any other call, or one list, may take.
+const CALL: Duration = Duration::from_secs(30 * 60);
+
+/// Where the accounts come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// AWS Organizations; with an expected id, that one and no other.
+    Organization { expected_id: Option<String> },
+    /// The caller's own account.
+    SingleAccount,
+    /// These accounts.
+    AccountList(Vec<AccountId>),
+}
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct ScopeRequest {
+    pub mode: Mode,
+    pub scheduled_for: Date,
+    /// Only these accounts, and those below `ous`; all when both are empty.
+    pub accounts: Vec<AccountId>,
+    /// OU or root ids, matched anywhere in an account's path.
+    pub ous: Vec<String>,
+    pub exclude_accounts: Vec<AccountId>,
+    /// Owner, cost centre and business unit of accounts; AWS is asked for tags only when one is named.
+    pub tags: TagNames,
+    /// Those of kind `exclude` take accounts out of the scope.
+    pub exceptions: Vec<ExceptionRule>,
+}
+
+impl ScopeRequest {
+    /// Everything that `mode` gives.
+    pub fn new(mode: Mode, scheduled_for: Date) -> Self {
+        Self {
+            mode,
+            scheduled_for,
+            accounts: vec![],
+            ous: vec![],
+            exclude_accounts: vec![],
+            tags: TagNames::default(),
+            exceptions: vec![],
+        }
+    }
+}
+
+/// Why there is no scope. A run cannot begin without one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DiscoverError {
+    #[error("tell who the caller is: {0}; check the credentials, the profile and the endpoint")]
+    Caller(CallError),
+    #[error("list the organization: {0}")]
+    Call(CallError),
+    #[error("{operation:?}: a paginator that repeats or never ends")]
+    Paginator { operation: Operation },
+    #[error(
+        "account {caller} does not belong to an organization; use --single-account or --account-list FILE"
+    )]
+    NoOrganization { caller: AccountId },
+    #[error(
+        "the credentials of account {caller} belong to organization {found}, not {expected}; nothing was looked at"
+    )]
+    WrongOrganization {
+        caller: AccountId,
+        expected: String,
+        found: String,
+    },
+    #[error("these selected accounts are not listed: {}", show(.0))]
+    UnknownAccounts(Vec<AccountId>),
+    #[error("no account was selected; check --accounts, --exclude-accounts and --ou")]
+    NothingSelected,
+}
+
+fn show(accounts: &[AccountId]) -> String {
+    let mut text = accounts
+        .iter()
+        .take(5)
+        .map(AccountId::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if accounts.len() > 5 {
+        text.push_str(&format!(" and {} more", accounts.len() - 5));
+    }
+    text
+}
+
+impl From<CallError> for DiscoverError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Paginator { operation, .. } => Self::Paginator { operation },
+            other => Self::Call(other),
+        }
+    }
+}
+
+/// Finds the accounts of a run. Reads only; `now` is when it begins.
+pub async fn discover(
+    cloud: &dyn Cloud,
+    attempts: &Attempts,
+    request: &ScopeRequest,
+    now: UtcMillis,
+) -> Result<Scope, DiscoverError> {
+    let ask = Ask { cloud, attempts };
+    let first = Budget::new(now, now.plus_ms(FIRST_CALL.as_millis() as i64));
+    let caller = attempts
+        .own(&first, Operation::GetCallerIdentity, || {
+            cloud.caller_identity()
+        })
+        .await
+        .map_err(DiscoverError::Caller)?;
+    let mut scope = Scope {
+        organization_id: None,
+        caller,
+        management_account: None,
+        accounts: vec![],
+    };
+    let listed = match &request.mode {
+        Mode::SingleAccount => vec![bare(&scope.caller.account_id)],
+        Mode::AccountList(accounts) => accounts.iter().map(bare).collect(),
+        Mode::Organization { expected_id } => {
+            ask.organization(&mut scope, expected_id.as_deref()).await?
+        }
+    };
+    scope.accounts = select::rows(&scope, request, listed)?;
+    if request.tags.owner.is_some()
+        || request.tags.cost_center.is_some()
+        || request.tags.business_unit.is_some()
+    {
+        ask.tags(&mut scope, &request.tags).await?;
+    }
+    Ok(scope)
+}
+
+fn bare(id: &AccountId) -> ListedAccount {
+    ListedAccount {
+        id: id.clone(),
+        name: None,
+        state: None,
+        path: None,
+        joined_at: None,
+    }
+}
+
+/// Questions to Organizations.
+struct Ask<'a> {
+    cloud: &'a dyn Cloud,
+    attempts: &'a Attempts,
+}
+
+impl Ask<'_> {
+    fn budget(&self) -> Budget {
+        let now = self.attempts.clock().now();
+        Budget::new(now, now.plus_ms(CALL.as_millis() as i64))
+    }
+
+    /// The organization's accounts, each with its OU path.
+    async fn organization(
+        &self,
+        scope: &mut Scope,
+        expected: Option<&str>,
+    ) -> Result<Vec<ListedAccount>, DiscoverError> {
+        let caller = &scope.caller.account_id;
+        let organization = self
+            .attempts
+            .own(&self.budget(), Operation::DescribeOrganization, || {
+                self.cloud.organization()
+            })
+            .await
+            .map_err(|error| without_organization(error, &scope.caller))?;
+        if let Some(expected) = expected.filter(|e| *e != organization.id) {
+            return Err(DiscoverError::WrongOrganization {
+                caller: caller.clone(),
+                expected: expected.to_owned(),
+                found: organization.id,
+            });
+        }
+        let mut accounts = self
+            .attempts
+            .own_pages(&self.budget(), Operation::ListAccounts, |next| {
+                self.cloud.accounts(next)
+            })
+            .await
+            .map_err(|error| without_organization(error, &scope.caller))?;
+        if accounts.iter().any(|a| a.path.is_none()) {
+            let paths = units::walk(self, &organization.id).await?;
+            for account in &mut accounts {
+                if account.path.is_none() {
+                    account.path = paths.get(&account.id).cloned();
+                }
+            }
+        }
+        scope.organization_id = Some(organization.id);
+        scope.management_account = Some(organization.management_account_id);
+        Ok(accounts)
+    }
+
+    /// Owner columns of the accounts in scope, from their tags.
+    async fn tags(&self, scope: &mut Scope, names: &TagNames) -> Result<(), DiscoverError> {
+        for account in scope.accounts.iter_mut().filter(|a| a.in_scope) {
+            let id = account.account_id.clone();
+            let tags: Vec<Tag> = self
+                .attempts
+                .own_pages(&self.budget(), Operation::ListTagsForResource, |next| {
+                    self.cloud.account_tags(&id, next)
+                })
+                .await?;
+            let Account {
+                owner,
+                cost_center,
+                business_unit,
+                ..
+            } = account;
+            *owner = tag_value(&tags, names.owner.as_deref());
+            *cost_center = tag_value(&tags, names.cost_center.as_deref());
+            *business_unit = tag_value(&tags, names.business_unit.as_deref());
+        }
+        Ok(())
+    }
+}
+
+fn without_organization(error: CallError, caller: &CallerIdentity) -> DiscoverError {
+    match &error {
+        CallError::Api(e) if e.code.contains("AWSOrganizationsNotInUse") => {
+            DiscoverError::NoOrganization {
+                caller: caller.account_id.clone(),
+            }
+        }
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
