@@ -272,7 +272,7 @@ mod tests {
     fn the_digest_changes_only_on_purpose() {
         assert_eq!(
             rules_digest().as_str(),
-            "0000000000000000000000000000000000000000000000000000000000000000"
+            "bac25af3192b429ab8db60901184bfcfa11abd1d48d14fad3cb9641181749f63"
         );
     }
 }

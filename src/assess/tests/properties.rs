@@ -38,11 +38,11 @@ prop_compose! {
         w.cluster.log_uri = log_uri;
         w.cluster.log_key = log_key;
         (w.cluster.system_logs_upload, w.cluster.application_logs_upload) = uploads;
-        w.cluster.seen = *seen;
-        w.cluster.settings = *settings;
+        w.cluster.seen = seen;
+        w.cluster.settings = settings;
         w.scope.has_account_list = has_list;
         let key = w.key();
-        key.lookup = *lookup;
+        key.lookup = lookup;
         key.manager = manager;
         key.state = state;
         key.usage = usage;
