@@ -188,7 +188,8 @@ fn a_waiver_marks_a_finding_and_changes_nothing_else() {
 
 #[test]
 fn a_waiver_covers_only_what_it_names_and_only_until_it_expires() {
-    let cases: [(bool, fn(&mut Waiver)); 8] = [
+    type Narrow = fn(&mut Waiver);
+    let cases: [(bool, Narrow); 8] = [
         (true, |_| {}),
         (true, |w| w.resources = vec![CLUSTER.to_owned()]),
         (true, |w| w.resources = vec![KEY.to_owned()]),
