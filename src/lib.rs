@@ -14,6 +14,7 @@
 //! expected cell ended. Instants are UTC milliseconds and end in `_at`.
 
 pub mod archive;
+pub mod assess;
 pub mod aws;
 pub mod collect;
 pub mod discover;

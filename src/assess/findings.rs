@@ -1,0 +1,95 @@
+//! From a rule's conclusion to the row that is recorded.
+
+use serde_json::Value;
+
+use super::case::Case;
+use super::inputs::Waiver;
+use super::owners::Owners;
+use super::rules::{About, Fact, Judged, Rule};
+use crate::model::canonical;
+use crate::model::datasets::Finding;
+use crate::model::words::Outcome;
+
+/// The finding of one rule.
+pub(super) fn write(rule: &Rule, judged: Judged, case: &Case<'_>, owners: &Owners) -> Finding {
+    let cluster_arn = case.cluster_arn();
+    let facts = facts(case, &judged.facts);
+    let key = case.key_arn().filter(|_| judged.about == About::Key);
+    let (subject_kind, subject) = match key {
+        Some(arn) => ("key", arn.to_string()),
+        None => ("cluster", cluster_arn.clone()),
+    };
+    let waived_by = matches!(judged.outcome, Outcome::Fail | Outcome::Unknown)
+        .then(|| waiver(case, rule.id, [&subject, &cluster_arn]))
+        .flatten();
+    Finding {
+        scheduled_for: case.ctx.scheduled_for,
+        account_id: case.cluster.account_id.clone(),
+        region: case.cluster.region.clone(),
+        cluster_id: case.cluster.cluster_id.clone(),
+        rule: rule.id.to_owned(),
+        rule_kind: rule.kind,
+        severity: rule.severity,
+        outcome: judged.outcome,
+        subject_kind: subject_kind.to_owned(),
+        subject,
+        reason: judged.reason.to_owned(),
+        params_json: canonical::to_string(&Value::Object(judged.params)),
+        facts,
+        advice: judged.advice,
+        waived_by,
+        owner: owners.owner.value.clone(),
+        owner_source: owners.owner.source,
+        cost_center: owners.cost_center.value.clone(),
+        cost_center_source: owners.cost_center.source,
+        business_unit: owners.business_unit.value.clone(),
+        business_unit_source: owners.business_unit.source,
+        data_classification: owners.data_classification.value.clone(),
+        data_classification_source: owners.data_classification.source,
+    }
+}
+
+/// The rows that were read; one that the run does not hold is not named.
+fn facts(case: &Case<'_>, read: &[Fact]) -> String {
+    let cluster = case.cluster;
+    let (account, region) = (&cluster.account_id, &cluster.region);
+    let mut text = format!("emr_cluster/{account}/{region}/{}", cluster.cluster_id);
+    for fact in read {
+        let id = match fact {
+            Fact::Key => case
+                .key
+                .as_ref()
+                .map(|k| format!("kms_key/{}", k.key_reference)),
+            Fact::Bucket => case
+                .bucket
+                .as_ref()
+                .map(|b| format!("log_bucket/{}", b.bucket)),
+            // A name may hold blanks, which here part one fact from the next.
+            Fact::SecurityConfiguration => case.security_configuration.as_ref().map(|s| {
+                let name = s
+                    .name
+                    .replace('%', "%25")
+                    .replace(char::is_whitespace, "%20");
+                format!("emr_security_configuration/{account}/{region}/{name}")
+            }),
+        };
+        if let Some(id) = id {
+            text.push(' ');
+            text.push_str(&id);
+        }
+    }
+    text
+}
+
+/// The waiver in force that covers a finding; of several, the one whose id sorts first, so that the
+/// order of the configuration does not matter.
+fn waiver(case: &Case<'_>, rule: &str, subjects: [&String; 2]) -> Option<String> {
+    let covers = |w: &Waiver| {
+        case.ctx.scheduled_for <= w.expires
+            && (w.rules.is_empty() || w.rules.iter().any(|r| r == rule))
+            && (w.accounts.is_empty() || w.accounts.contains(&case.cluster.account_id))
+            && (w.resources.is_empty() || subjects.iter().any(|s| w.resources.contains(s)))
+    };
+    let in_force = case.ctx.waivers.iter().filter(|w| covers(w));
+    in_force.map(|w| &w.id).min().cloned()
+}

@@ -1,0 +1,66 @@
+//! What the facts of one cluster conclude: channels, findings, verdict. Pure: the same facts and the
+//! same [`RuleConfig`] give the same rows, today and in four years.
+//!
+//! ```text
+//! cluster row + looked-up rows -> Case -> one Judged per rule -> findings -> verdict
+//!                                      -> channels
+//! ```
+//!
+//! Three rules of thumb run through all of it. "Could not look" is UNKNOWN, never PASS. A security
+//! configuration or a bucket default proves nothing about logs archived to `LogUri`. A waiver marks
+//! a finding and changes neither its outcome nor the verdict.
+
+mod case;
+mod channels;
+mod findings;
+mod inputs;
+mod owners;
+mod release;
+mod rules;
+mod verdict;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+pub use inputs::{AssessContext, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
+pub use release::Release;
+pub use rules::{RULES, RULES_VERSION, Rule, rules_digest};
+
+use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
+use case::Case;
+use owners::Owners;
+
+/// The rows that one cluster gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assessed {
+    /// Empty when the cluster archives no logs: a channel without a destination is no channel.
+    pub channels: Vec<Channel>,
+    /// One per rule, in the order of [`RULES`].
+    pub findings: Vec<Finding>,
+    pub verdict: Verdict,
+}
+
+/// Judges one cluster.
+///
+/// # Errors
+/// When `lookups` cannot read a fact that it holds. A fact that it does not hold is no error: what
+/// depends on it is UNKNOWN.
+pub fn assess_cluster(
+    cluster: &EmrCluster,
+    ctx: &AssessContext<'_>,
+    lookups: &dyn Lookups,
+) -> Result<Assessed, LookupError> {
+    let case = Case::gather(cluster, ctx, lookups)?;
+    let owners = Owners::of(&case);
+    let findings: Vec<Finding> = RULES
+        .iter()
+        .map(|rule| findings::write(rule, rule.conclude(&case), &case, &owners))
+        .collect();
+    Ok(Assessed {
+        channels: channels::of(&case),
+        verdict: verdict::conclude(&case, &findings, owners),
+        findings,
+    })
+}

@@ -1,0 +1,119 @@
+//! What all findings conclude for one cluster.
+
+use super::case::{Case, LogPlace, Standing, Unread};
+use super::owners::Owners;
+use crate::model::datasets::{Finding, Verdict};
+use crate::model::words::{Delivery, Judgement, Outcome, Posture, RuleKind, VerdictBasis};
+
+/// The verdict row.
+pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) -> Verdict {
+    let cluster = case.cluster;
+    let (verdict, decided_by) = judge(case, findings);
+    Verdict {
+        scheduled_for: case.ctx.scheduled_for,
+        account_id: cluster.account_id.clone(),
+        region: cluster.region.clone(),
+        cluster_id: cluster.cluster_id.clone(),
+        name: cluster.name.clone(),
+        state: cluster.state.clone(),
+        active: cluster.is_active(),
+        created_at: cluster.created_at,
+        created_ms: cluster.created_at.map(|t| t.0),
+        ended_at: cluster.ended_at,
+        ended_ms: cluster.ended_at.map(|t| t.0),
+        verdict,
+        delivery: delivery(findings),
+        posture: posture(case),
+        basis: match case.unread() {
+            None => VerdictBasis::Assessed,
+            Some(Unread::Deferred) => VerdictBasis::Deferred,
+            Some(Unread::NotSeen) => VerdictBasis::Carried,
+        },
+        decided_by,
+        ou_path: owners.ou_path,
+        owner: owners.owner.value,
+        owner_source: owners.owner.source,
+        cost_center: owners.cost_center.value,
+        cost_center_source: owners.cost_center.source,
+        business_unit: owners.business_unit.value,
+        business_unit_source: owners.business_unit.source,
+        data_classification: owners.data_classification.value,
+        data_classification_source: owners.data_classification.source,
+    }
+}
+
+/// A failure of protection or delivery outweighs what is not known, and that outweighs the absence
+/// of logs. Returns the verdict and the rules that decided it.
+fn judge(case: &Case<'_>, findings: &[Finding]) -> (Judgement, String) {
+    let binding = |f: &&Finding| matches!(f.rule_kind, RuleKind::Protects | RuleKind::Delivers);
+    let failed = ids(findings
+        .iter()
+        .filter(binding)
+        .filter(|f| f.outcome == Outcome::Fail));
+    if !failed.is_empty() {
+        return (Judgement::NonCompliant, failed);
+    }
+    let unknown = ids(findings
+        .iter()
+        .filter(|f| f.rule_kind == RuleKind::Protects && f.outcome == Outcome::Unknown));
+    if !unknown.is_empty() {
+        return (Judgement::Unknown, unknown);
+    }
+    if case.place == LogPlace::Nowhere {
+        let no_logs = |f: &&Finding| f.outcome == Outcome::Fail && f.reason == "no_log_uri";
+        return (Judgement::NoLogs, ids(findings.iter().filter(no_logs)));
+    }
+    let passed = findings
+        .iter()
+        .filter(binding)
+        .filter(|f| f.outcome == Outcome::Pass);
+    (Judgement::Compliant, ids(passed))
+}
+
+fn ids<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
+    findings
+        .map(|f| f.rule.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Whether logs can be written with the key, from the rules that ask about delivery.
+fn delivery(findings: &[Finding]) -> Delivery {
+    let has = |outcome| {
+        let mut asked = findings
+            .iter()
+            .filter(|f| f.rule_kind == RuleKind::Delivers);
+        asked.any(|f| f.outcome == outcome)
+    };
+    if has(Outcome::Fail) {
+        Delivery::Broken
+    } else if has(Outcome::Unknown) {
+        Delivery::Unknown
+    } else if has(Outcome::Pass) {
+        Delivery::Working
+    } else {
+        Delivery::NotApplicable
+    }
+}
+
+/// What the customer chose for C1. It is about the choice, so neither the release nor the key's
+/// owner changes it; with uploads off it is not known whether C1 carries anything.
+fn posture(case: &Case<'_>) -> Posture {
+    if case.unread().is_some() {
+        return Posture::Unknown;
+    }
+    match &case.place {
+        LogPlace::Nowhere => return Posture::NotArchived,
+        LogPlace::Unparseable => return Posture::Unknown,
+        LogPlace::S3(_) if case.uploads_disabled() => return Posture::Unknown,
+        LogPlace::S3(_) => {}
+    }
+    match case.standing() {
+        None => Posture::PassiveDefault,
+        Some(Standing::Customer) => Posture::Active,
+        Some(Standing::AwsManaged) => Posture::PassiveAwsKey,
+        Some(Standing::NotFound | Standing::NotDescribed | Standing::Unparseable) => {
+            Posture::Unknown
+        }
+    }
+}
