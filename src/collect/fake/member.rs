@@ -64,7 +64,7 @@ impl FakeMember {
         operation: Operation,
         region: &Region,
         arn: &str,
-    ) -> Result<(String, FakeKey), ApiError> {
+    ) -> Result<(String, FakeKey), Box<ApiError>> {
         let owner = arn.split(':').nth(4).unwrap_or_default().to_owned();
         let found = self.cloud.with(|s| {
             let keys = s.accounts.get(&owner).map(|a| a.keys.clone());
@@ -75,18 +75,24 @@ impl FakeMember {
         let denied = "because no resource-based policy allows the action";
         let region = region.as_str();
         match found {
-            None => Err(self.error(
+            None => Err(Box::new(self.error(
                 operation,
                 region,
                 ErrorClass::NotFound,
                 "NotFoundException",
                 "",
-            )),
+            ))),
             Some((_, key))
                 if key.locked || (owner != self.account.as_str() && !key.open_to_others) =>
             {
                 let code = "AccessDeniedException";
-                Err(self.error(operation, region, ErrorClass::DeniedIam, code, denied))
+                Err(Box::new(self.error(
+                    operation,
+                    region,
+                    ErrorClass::DeniedIam,
+                    code,
+                    denied,
+                )))
             }
             Some(found) => Ok(found),
         }
@@ -245,7 +251,7 @@ impl Member for FakeMember {
     async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError> {
         let op = Operation::DescribeKey;
         self.enter(op, region.as_str(), key).await?;
-        let (arn, key) = self.find_key(op, region, key)?;
+        let (arn, key) = self.find_key(op, region, key).map_err(|e| *e)?;
         Ok(DescribedKey {
             arn,
             manager: Some(key.manager.to_owned()),
@@ -264,13 +270,13 @@ impl Member for FakeMember {
         let op = Operation::GetKeyPolicy;
         self.enter(op, region.as_str(), key).await?;
         assert!(key.contains(":key/"), "GetKeyPolicy takes no alias: {key}");
-        Ok(self.find_key(op, region, key)?.1.policy)
+        Ok(self.find_key(op, region, key).map_err(|e| *e)?.1.policy)
     }
 
     async fn key_rotation(&self, region: &Region, key: &str) -> Result<KeyRotation, ApiError> {
         let op = Operation::GetKeyRotationStatus;
         self.enter(op, region.as_str(), key).await?;
-        if self.find_key(op, region, key)?.1.rotates {
+        if self.find_key(op, region, key).map_err(|e| *e)?.1.rotates {
             return Ok(KeyRotation {
                 enabled: true,
                 period_days: Some(365),
@@ -288,8 +294,10 @@ impl Member for FakeMember {
     ) -> Result<Page<Tag>, ApiError> {
         let op = Operation::ListResourceTags;
         let what = self.enter(op, region.as_str(), key).await?;
-        Ok(self
-            .cloud
-            .page(self.find_key(op, region, key)?.1.tags, next, what))
+        Ok(self.cloud.page(
+            self.find_key(op, region, key).map_err(|e| *e)?.1.tags,
+            next,
+            what,
+        ))
     }
 }

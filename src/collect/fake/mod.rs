@@ -292,8 +292,8 @@ impl FaultBuilder<'_> {
     }
 }
 
-fn unit(id: &String) -> OrganizationalUnit {
-    OrganizationalUnit { id: id.clone() }
+fn unit(id: &str) -> OrganizationalUnit {
+    OrganizationalUnit { id: id.to_owned() }
 }
 
 #[async_trait]
@@ -329,7 +329,7 @@ impl Cloud for FakeCloud {
     async fn roots(&self, next: Option<String>) -> Result<Page<OrganizationalUnit>, ApiError> {
         let what = self.enter(Operation::ListRoots, "-", "global", "").await?;
         Ok(self.page(
-            self.with(|s| s.roots.iter().map(unit).collect()),
+            self.with(|s| s.roots.iter().map(|u| unit(u)).collect()),
             next,
             what,
         ))
@@ -345,7 +345,7 @@ impl Cloud for FakeCloud {
         let units = self.with(|s| {
             let found = s.tree.get(parent);
             found
-                .map(|(u, _)| u.iter().map(unit).collect())
+                .map(|(u, _)| u.iter().map(|u| unit(u)).collect())
                 .unwrap_or_default()
         });
         Ok(self.page(units, next, what))

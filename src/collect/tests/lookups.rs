@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::collect::api::{ErrorClass, Tag};
+use crate::collect::exceptions::tests::rule;
 use crate::collect::fake::{FakeKey, What, described, listed};
 use crate::collect::operation::Operation;
 use crate::model::datasets::LogBucket;
-use crate::model::words::Lookup;
+use crate::model::words::{ExceptionKind, Lookup};
 
 const KEY: &str = "arn:aws:kms:eu-west-1:222233334444:key/k1";
 
@@ -136,7 +137,8 @@ async fn aliases_of_aws_and_nonsense_are_never_asked_for() {
 
 #[tokio::test]
 async fn a_locked_key_is_an_answer_and_a_missing_permission_is_not() {
-    let world = World::new();
+    let mut world = World::new();
+    world.exceptions = vec![rule("gap-1", ExceptionKind::Gap)];
     world.logs(B, "j-1", "", KEY);
     let mut locked = key();
     locked.locked = true;
@@ -152,6 +154,7 @@ async fn a_locked_key_is_an_answer_and_a_missing_permission_is_not() {
     assert_eq!(cell.outcome, CellOutcome::Partial);
     assert_eq!((cell.items_locked, cell.items_failed), (Some(1), Some(0)));
     assert_eq!(seen.collected.cells_open, 0);
+    assert_eq!(cell.accepted_by, None, "an answer needs no exception");
 
     let world = World::new();
     world.logs(B, "j-1", "", KEY);
