@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::collect::account_region;
 use crate::collect::api::RegionStatus;
-use crate::collect::attempt::{Budget, lock};
+use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::CellEnd;
 use crate::collect::engine::{CollectError, Regions, Run, finish, is_expected};
 use crate::collect::facts::Facts;
@@ -159,7 +159,7 @@ async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) 
 pub(super) async fn enabled_regions(
     session: &Session,
     budget: &Budget,
-) -> Result<BTreeSet<Region>, crate::collect::attempt::CallError> {
+) -> Result<BTreeSet<Region>, CallError> {
     let mut enabled = BTreeSet::new();
     session
         .pages(

@@ -21,7 +21,7 @@ use crate::model::datasets::{
     ACTIVE_STATES, Account, Coverage, EmrCluster, EmrSecurityConfiguration,
 };
 use crate::model::ids::Region;
-use crate::model::words::{CellOutcome, Seen, Source};
+use crate::model::words::{CellOutcome, Seen, Settings, Source};
 use crate::time::UtcMillis;
 
 /// After so many refusals in a row, and no answer, a permission is missing and not a cluster.
@@ -256,7 +256,7 @@ impl Here<'_> {
         let mut made: Vec<EmrCluster> = Vec::new();
         for (id, cluster) in &population.listed {
             let row = rows.listed(cluster, earlier.get(id.as_str()).copied());
-            if row.settings == crate::model::words::Settings::Deferred {
+            if row.settings == Settings::Deferred {
                 tally.failed(CellOutcome::NotAttempted, Fault::default());
             }
             made.push(row);

@@ -21,23 +21,13 @@ use crate::collect::exceptions::ExceptionRule;
 use crate::collect::facts::{FactSink, Facts, Known, KnownError, SinkError};
 use crate::collect::random::shuffle;
 use crate::collect::references::{Owners, References};
-use crate::collect::scope::Scope;
+use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
 use crate::collect::{account, lookups};
 use crate::model::datasets::{Account, Coverage};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::table::Dataset;
 use crate::model::words::Source;
 use crate::time::{Date, UtcMillis};
-
-/// Names of the tags that may be kept; a tag without a name here is never stored.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TagNames {
-    pub owner: Option<String>,
-    pub cost_center: Option<String>,
-    pub business_unit: Option<String>,
-    pub data_classification: Option<String>,
-    pub lineage: Option<String>,
-}
 
 /// Which Regions are looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +36,6 @@ pub enum Regions {
     Auto,
     /// These and no others.
     List(Vec<Region>),
-}
-
-/// A Region where EMR exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmrRegion {
-    pub region: Region,
-    /// Enabled in every account and impossible to disable.
-    pub always_on: bool,
 }
 
 /// What the configuration decides.
@@ -169,8 +151,7 @@ pub async fn collect(context: &Context, scope: &Scope) -> Result<Collected, Coll
 /// Whether an account has coverage: it was to be looked into, or was left out for a reason that
 /// the coverage must tell.
 pub(super) fn is_expected(account: &Account) -> bool {
-    use crate::collect::scope::left_out::NOT_SELECTED;
-    account.in_scope || account.left_out_because.as_deref() != Some(NOT_SELECTED)
+    account.in_scope || account.left_out_because.as_deref() != Some(left_out::NOT_SELECTED)
 }
 
 /// Runs one future per unit, at most twice `concurrency` at once.

@@ -34,4 +34,7 @@ mod references;
 #[cfg(test)]
 pub(crate) mod fake;
 
-pub use engine::{CollectError, Collected, Context, Options, Regions, TagNames, collect};
+#[cfg(test)]
+mod tests;
+
+pub use engine::{CollectError, Collected, Context, Options, Regions, collect};

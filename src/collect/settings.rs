@@ -2,19 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::collect::api::{DescribedCluster, ListedCluster, Tag};
-use crate::collect::engine::TagNames;
+use crate::collect::api::{DescribedCluster, ListedCluster};
 use crate::collect::facts::KnownAccountRegion;
 use crate::collect::listing::{self, Population};
 use crate::collect::random::stable_hash;
+use crate::collect::scope::{TagNames, tag_value, text};
 use crate::model::datasets::{Account, EmrCluster};
 use crate::model::ids::{Region, RunId};
 use crate::model::s3_location::S3Location;
 use crate::model::words::{Seen, Settings};
 use crate::time::{DAY_MS, UtcMillis};
-
-/// Longest text that is kept of a free field.
-const MAX_TEXT: usize = 2_048;
 
 /// Ids to describe, most needed first: the vanished, whose end only DescribeCluster tells; those
 /// whose settings an earlier run owed; those never described; then those due for another look.
@@ -174,20 +171,6 @@ impl Rows<'_> {
             described_at: None,
         }
     }
-}
-
-/// The value of the tag with a configured name.
-pub fn tag_value(tags: &[Tag], name: Option<&str>) -> Option<String> {
-    let name = name?;
-    tags.iter()
-        .find(|t| t.name == name)
-        .and_then(|t| text(&Some(t.value.clone())))
-}
-
-/// Trimmed and bounded; `None` for what is empty, which AWS treats like a missing value.
-fn text(value: &Option<String>) -> Option<String> {
-    let value = value.as_deref()?.trim();
-    (!value.is_empty()).then(|| value.chars().take(MAX_TEXT).collect())
 }
 
 /// A log URI without credentials. A form that is not S3 is kept, since "logs go somewhere" must not

@@ -1,6 +1,6 @@
 //! Where EMR exists: a dated file, which the configuration can replace.
 
-use crate::collect::engine::EmrRegion;
+use crate::collect::scope::EmrRegion;
 
 const BUILT_IN: &str = include_str!("emr_regions.txt");
 

@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
 use crate::collect::attempt::{Attempts, Budget, CallError};
-use crate::collect::engine::TagNames;
 use crate::collect::exceptions::ExceptionRule;
 use crate::collect::operation::Operation;
-pub use crate::collect::scope::{Scope, left_out};
-use crate::collect::settings::tag_value;
+use crate::collect::scope::tag_value;
+pub use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
 use crate::model::datasets::Account;
 use crate::model::ids::AccountId;
 use crate::time::{Date, UtcMillis};

@@ -1,0 +1,303 @@
+//! One account's session in the scripted AWS.
+
+use async_trait::async_trait;
+
+use super::rows::region;
+use super::{FakeAccount, FakeCloud, FakeKey, START, What};
+use crate::collect::api::*;
+use crate::collect::operation::Operation;
+use crate::model::ids::{AccountId, Region};
+use crate::time::{Clock, UtcMillis};
+
+pub(super) struct FakeMember {
+    pub(super) cloud: FakeCloud,
+    pub(super) account: AccountId,
+    pub(super) expires_at: Option<UtcMillis>,
+}
+
+impl FakeMember {
+    async fn enter(
+        &self,
+        operation: Operation,
+        region: &str,
+        subject: &str,
+    ) -> Result<Option<What>, ApiError> {
+        if self
+            .expires_at
+            .is_some_and(|end| end <= self.cloud.clock.now())
+        {
+            return Err(self.error(operation, region, ErrorClass::Expired, "ExpiredToken", ""));
+        }
+        self.cloud
+            .enter(operation, self.account.as_str(), region, subject)
+            .await
+    }
+
+    fn error(
+        &self,
+        operation: Operation,
+        region: &str,
+        class: ErrorClass,
+        code: &str,
+        message: &str,
+    ) -> ApiError {
+        ApiError {
+            class,
+            operation,
+            account: self.account.to_string(),
+            region: region.to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            request_id: Some("req-2".to_owned()),
+        }
+    }
+
+    fn mine<T: Default>(&self, read: impl FnOnce(&FakeAccount) -> T) -> T {
+        self.cloud
+            .with(|s| s.accounts.get(self.account.as_str()).map(read))
+            .unwrap_or_default()
+    }
+
+    /// The key behind a key or alias ARN, as far as this caller may see it.
+    fn find_key(
+        &self,
+        operation: Operation,
+        region: &Region,
+        arn: &str,
+    ) -> Result<(String, FakeKey), Box<ApiError>> {
+        let owner = arn.split(':').nth(4).unwrap_or_default().to_owned();
+        let found = self.cloud.with(|s| {
+            let keys = s.accounts.get(&owner).map(|a| a.keys.clone());
+            keys.unwrap_or_default()
+                .into_iter()
+                .find(|(k, v)| k == arn || v.aliases.iter().any(|a| a == arn))
+        });
+        let denied = "because no resource-based policy allows the action";
+        let region = region.as_str();
+        match found {
+            None => Err(Box::new(self.error(
+                operation,
+                region,
+                ErrorClass::NotFound,
+                "NotFoundException",
+                "",
+            ))),
+            Some((_, key))
+                if key.locked || (owner != self.account.as_str() && !key.open_to_others) =>
+            {
+                let code = "AccessDeniedException";
+                Err(Box::new(self.error(
+                    operation,
+                    region,
+                    ErrorClass::DeniedIam,
+                    code,
+                    denied,
+                )))
+            }
+            Some(found) => Ok(found),
+        }
+    }
+}
+
+#[async_trait]
+impl Member for FakeMember {
+    fn expires_at(&self) -> Option<UtcMillis> {
+        self.expires_at
+    }
+
+    async fn regions(&self, next: Option<String>) -> Result<Page<RegionStatus>, ApiError> {
+        let what = self.enter(Operation::ListRegions, "global", "").await?;
+        let regions = self.mine(|a| {
+            let status = |(r, s): &(String, String)| RegionStatus {
+                region: region(r),
+                status: s.clone(),
+            };
+            a.regions.iter().map(status).collect()
+        });
+        Ok(self.cloud.page(regions, next, what))
+    }
+
+    async fn clusters(
+        &self,
+        region: &Region,
+        filter: &ClusterFilter,
+        next: Option<String>,
+    ) -> Result<Page<ListedCluster>, ApiError> {
+        let kind = if filter.states.iter().any(|s| s == "RUNNING") {
+            "active"
+        } else {
+            "ended"
+        };
+        let what = self
+            .enter(Operation::ListClusters, region.as_str(), kind)
+            .await?;
+        let clusters = self.mine(|a| {
+            let all = a.clusters.get(region.as_str()).cloned().unwrap_or_default();
+            all.into_iter()
+                .map(|c| c.listed)
+                .filter(|c| filter.states.contains(&c.state))
+                .filter(|c| {
+                    filter
+                        .created_after
+                        .is_none_or(|t| c.created_at.is_none_or(|at| at >= t))
+                })
+                .collect()
+        });
+        Ok(self.cloud.page(clusters, next, what))
+    }
+
+    async fn cluster(&self, region: &Region, id: &str) -> Result<DescribedCluster, ApiError> {
+        let op = Operation::DescribeCluster;
+        self.enter(op, region.as_str(), id).await?;
+        self.mine(|a| {
+            let all = a.clusters.get(region.as_str())?;
+            all.iter().find(|c| c.listed.id == id).cloned()
+        })
+        .ok_or_else(|| {
+            let code = "InvalidRequestException";
+            self.error(
+                op,
+                region.as_str(),
+                ErrorClass::Refused,
+                code,
+                "Cluster id is not valid.",
+            )
+        })
+    }
+
+    async fn security_configurations(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedSecurityConfiguration>, ApiError> {
+        let op = Operation::ListSecurityConfigurations;
+        let what = self.enter(op, region.as_str(), "").await?;
+        let listed = self.mine(|a| {
+            let all = a
+                .configurations
+                .get(region.as_str())
+                .cloned()
+                .unwrap_or_default();
+            all.into_iter()
+                .map(|(name, _)| ListedSecurityConfiguration {
+                    name,
+                    created_at: Some(UtcMillis(START)),
+                })
+                .collect()
+        });
+        Ok(self.cloud.page(listed, next, what))
+    }
+
+    async fn security_configuration(
+        &self,
+        region: &Region,
+        name: &str,
+    ) -> Result<DescribedSecurityConfiguration, ApiError> {
+        let op = Operation::DescribeSecurityConfiguration;
+        self.enter(op, region.as_str(), name).await?;
+        let document = self.mine(|a| {
+            let all = a.configurations.get(region.as_str())?;
+            all.iter().find(|(n, _)| n == name).map(|(_, d)| d.clone())
+        });
+        Ok(DescribedSecurityConfiguration {
+            name: name.to_owned(),
+            created_at: None,
+            document: document.unwrap_or_default(),
+        })
+    }
+
+    async fn buckets(&self, next: Option<String>) -> Result<Page<OwnedBucket>, ApiError> {
+        let what = self.enter(Operation::ListBuckets, "global", "").await?;
+        let buckets = self.mine(|a| {
+            let owned = |(name, r): &(String, String)| OwnedBucket {
+                name: name.clone(),
+                region: (!r.is_empty()).then(|| region(r)),
+            };
+            a.buckets.iter().map(owned).collect()
+        });
+        Ok(self.cloud.page(buckets, next, what))
+    }
+
+    async fn bucket_location(&self, bucket: &str) -> Result<Region, ApiError> {
+        self.enter(Operation::GetBucketLocation, "global", bucket)
+            .await?;
+        Ok(region("eu-west-1"))
+    }
+
+    async fn bucket_encryption(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketEncryption, ApiError> {
+        self.enter(Operation::GetBucketEncryption, region.as_str(), bucket)
+            .await?;
+        Ok(BucketEncryption {
+            algorithm: Some("AES256".to_owned()),
+            key: None,
+            bucket_key: Some(false),
+        })
+    }
+
+    async fn bucket_versioning(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        self.enter(Operation::GetBucketVersioning, region.as_str(), bucket)
+            .await?;
+        Ok(Some("Enabled".to_owned()))
+    }
+
+    async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError> {
+        let op = Operation::DescribeKey;
+        self.enter(op, region.as_str(), key).await?;
+        let (arn, key) = self.find_key(op, region, key).map_err(|e| *e)?;
+        Ok(DescribedKey {
+            arn,
+            manager: Some(key.manager.to_owned()),
+            state: Some(key.state.to_owned()),
+            usage: Some("ENCRYPT_DECRYPT".to_owned()),
+            spec: Some("SYMMETRIC_DEFAULT".to_owned()),
+            origin: Some("AWS_KMS".to_owned()),
+            multi_region: Some(false),
+            created_at: None,
+            deletion_at: None,
+            material_expires_at: None,
+        })
+    }
+
+    async fn key_policy(&self, region: &Region, key: &str) -> Result<String, ApiError> {
+        let op = Operation::GetKeyPolicy;
+        self.enter(op, region.as_str(), key).await?;
+        assert!(key.contains(":key/"), "GetKeyPolicy takes no alias: {key}");
+        Ok(self.find_key(op, region, key).map_err(|e| *e)?.1.policy)
+    }
+
+    async fn key_rotation(&self, region: &Region, key: &str) -> Result<KeyRotation, ApiError> {
+        let op = Operation::GetKeyRotationStatus;
+        self.enter(op, region.as_str(), key).await?;
+        if self.find_key(op, region, key).map_err(|e| *e)?.1.rotates {
+            return Ok(KeyRotation {
+                enabled: true,
+                period_days: Some(365),
+            });
+        }
+        let code = "UnsupportedOperationException";
+        Err(self.error(op, region.as_str(), ErrorClass::Refused, code, ""))
+    }
+
+    async fn key_tags(
+        &self,
+        region: &Region,
+        key: &str,
+        next: Option<String>,
+    ) -> Result<Page<Tag>, ApiError> {
+        let op = Operation::ListResourceTags;
+        let what = self.enter(op, region.as_str(), key).await?;
+        Ok(self.cloud.page(
+            self.find_key(op, region, key).map_err(|e| *e)?.1.tags,
+            next,
+            what,
+        ))
+    }
+}
