@@ -70,7 +70,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.channel_v1 (
   `effective_encryption` string COMMENT 'How what is written is encrypted, as far as facts prove it.',
   `basis` string COMMENT 'Which fact says so.'
 )
-COMMENT 'One row per place that a cluster''s logs go to.'
+COMMENT 'One row per place that a cluster’s logs go to.'
 PARTITIONED BY (`dt` string)
 STORED AS PARQUET
 LOCATION 's3://{{bucket}}/evidence/channel/v1/'
@@ -312,8 +312,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_bucket_v1 (
   `lookup` string COMMENT 'How the look-up ended.',
   `error_code` string COMMENT 'Error code of the refusal or failure.',
   `denied_action` string COMMENT 'IAM action that was refused.',
-  `default_algorithm` string COMMENT 'Algorithm of the bucket''s default encryption.',
-  `default_key` string COMMENT 'Key of the bucket''s default encryption; absent means the AWS managed key under `aws:kms`.',
+  `default_algorithm` string COMMENT 'Algorithm of the bucket’s default encryption.',
+  `default_key` string COMMENT 'Key of the bucket’s default encryption; absent means the AWS managed key under `aws:kms`.',
   `bucket_key` boolean COMMENT 'Whether S3 Bucket Keys are on.',
   `versioning` string COMMENT 'Versioning status; absent when it was never turned on.',
   `looked_up_at` timestamp COMMENT 'When S3 was asked.'
@@ -339,7 +339,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.run_v1 (
   `started_ms` bigint COMMENT 'The same, for arithmetic.',
   `ended_at` timestamp COMMENT 'When collecting and judging were done.',
   `outcome` string COMMENT 'Whether every cell was answered.',
-  `late` boolean COMMENT 'Whether it began later than 36 h after its date''s start.',
+  `late` boolean COMMENT 'Whether it began later than 36 h after its date’s start.',
   `organization_id` string COMMENT 'Organization id, where there is one.',
   `caller_arn` string COMMENT 'ARN of the caller.',
   `program_version` string COMMENT 'Version of the program.',
@@ -352,7 +352,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.run_v1 (
   `clusters` bigint COMMENT 'Clusters in this run.',
   `calls` bigint COMMENT 'API calls made, retries included.',
   `throttles` bigint COMMENT 'Answers that said to slow down.',
-  `clock_offset_ms` bigint COMMENT 'Local clock minus AWS''s Date header, where it was seen.'
+  `clock_offset_ms` bigint COMMENT 'Local clock minus AWS’s Date header, where it was seen.'
 )
 COMMENT 'One row: the run itself.'
 PARTITIONED BY (`dt` string)

@@ -362,14 +362,13 @@ mod versions {
         };
         assert_eq!(decode::<Newer>(&folder, "old.parquet"), [newer]);
 
-        let error = read_file::<Stricter>(&path).err().expect("missing");
+        let error = read_file::<Stricter>(&path).expect_err("missing");
         assert!(matches!(
             error,
             RecordError::MissingColumn { column: "must", .. }
         ));
         let error = read_file::<Other>(&path)
-            .err()
-            .expect("wrong type")
+            .expect_err("wrong type")
             .to_string();
         assert!(
             error.contains("old.parquet: column id is Utf8, expected Timestamp"),

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Reads a Keyproof archive with DuckDB, sharing no code with the program that wrote it.
+
+usage: duckdb_read.py DIR        DIR is the root of a local archive (with evidence/ in it)
+
+For every data file that a sealed manifest names: row count, SHA-256 of the rows as canonical JSON
+lines, UTC instants, `*_ms` equal to `*_at`, keys sorted and unique. For every rollup: the SQL of
+schemas/kpi/ on the same runs of record gives the same rows. Prints `N passed, N failed`; exit 1 when
+anything failed or nothing was found.
+
+Needs the package `duckdb`. DuckDB filters; only `keyproof verify` proves.
+"""
+
+import base64
+import datetime
+import hashlib
+import json
+import pathlib
+import re
+import sys
+
+import duckdb
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+EPOCH = datetime.date(1970, 1, 1)
+KPI_DIR = pathlib.Path(__file__).resolve().parents[2] / "schemas" / "kpi"
+DATASET = re.compile(r"^(evidence|rollup)/([a-z0-9_]+)/v\d+/")
+
+
+class Checks:
+    """Counts what held and says what did not."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+
+    def expect(self, what, found, expected):
+        if found == expected:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAILED {what}: found {found!r}, expected {expected!r}")
+
+
+def connect():
+    db = duckdb.connect()
+    db.execute("SET TimeZone = 'UTC'")
+    return db
+
+
+def files(paths):
+    """A table function over Parquet files; `dt=` in a path is not a column of ours."""
+    names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{names}], hive_partitioning = false, union_by_name = true)"
+
+
+def sealed_entries(root):
+    """Signed statements of the chain, oldest first: sequence number, names of their subjects."""
+    entries = []
+    for path in sorted(root.glob("chain/*.dsse.json")):
+        envelope = json.loads(path.read_text())
+        statement = json.loads(base64.b64decode(envelope["payload"]))
+        subjects = {subject["name"] for subject in statement.get("subject", [])}
+        entries.append((int(path.name.split(".")[0]), subjects))
+    return entries
+
+
+def manifests(root, entries):
+    """Manifests that an entry names: sequence number, name, files."""
+    found = []
+    for seq, subjects in entries:
+        for name in sorted(subjects):
+            if name.startswith("manifest/") and (root / name).is_file():
+                found.append((seq, name, json.loads((root / name).read_text())["files"]))
+    return found
+
+
+def columns_of(db, path):
+    rows = db.execute(f"DESCRIBE SELECT * FROM {files([path])}").fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+def canonical_lines(db, path, columns):
+    """The rows in file order as canonical JSON: keys sorted, instants in ms, dates as text."""
+    picked = []
+    for name, kind in columns:
+        quoted = f'"{name}"'
+        if kind.startswith("TIMESTAMP"):
+            quoted = f"epoch_ms({quoted})"
+        elif kind == "DATE":
+            quoted = f"strftime({quoted}, '%Y-%m-%d')"
+        picked.append(f'{quoted} AS "{name}"')
+    cursor = db.execute(f"SELECT {', '.join(picked)} FROM {files([path])}")
+    names = [name for name, _ in columns]
+    while True:
+        rows = cursor.fetchmany(10_000)
+        if not rows:
+            return
+        for row in rows:
+            yield json.dumps(
+                dict(zip(names, row)), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            )
+
+
+def check_file(checks, db, root, entry):
+    name = entry["name"]
+    path = root / name
+    try:
+        columns = columns_of(db, path)
+    except duckdb.Error as error:
+        checks.expect(f"{name}: readable", str(error), "")
+        return
+    (rows,) = db.execute(f"SELECT count(*) FROM {files([path])}").fetchone()
+    checks.expect(f"{name}: rows", rows, int(entry["rows"]))
+
+    digest = hashlib.sha256()
+    for line in canonical_lines(db, path, columns):
+        digest.update(line.encode() + b"\n")
+    checks.expect(f"{name}: rows_sha256", digest.hexdigest(), entry["rows_sha256"])
+
+    kinds = dict(columns)
+    for column, kind in columns:
+        if column.endswith("_at"):
+            checks.expect(f"{name}: type of {column}", kind, "TIMESTAMP WITH TIME ZONE")
+            ms = column[: -len("_at")] + "_ms"
+            if ms in kinds:
+                sql = f"SELECT count(*) FROM {files([path])} WHERE epoch_ms({column}) IS DISTINCT FROM {ms}"
+                checks.expect(f"{name}: {ms} equals {column}", db.execute(sql).fetchone()[0], 0)
+    if "scheduled_for" in kinds:
+        date = re.search(r"/dt=(\d{4}-\d{2}-\d{2})/", name)
+        sql = f"SELECT DISTINCT strftime(scheduled_for, '%Y-%m-%d') FROM {files([path])}"
+        dates = [row[0] for row in db.execute(sql).fetchall()]
+        checks.expect(f"{name}: dates", dates, [date.group(1)] if date and rows else [])
+
+
+def data_files(manifest_files, kind):
+    """Files of a manifest that are tables: dataset, entry."""
+    for entry in manifest_files:
+        match = DATASET.match(entry["name"])
+        if match and match.group(1) == kind and entry["name"].endswith(".parquet"):
+            yield match.group(2), entry
+
+
+def runs_of_record(db, root, sealed):
+    """For each date the files of the run that speaks for it: dataset -> paths."""
+    candidates = {}
+    for _, _, manifest_files in sealed:
+        tables = {}
+        for dataset, entry in data_files(manifest_files, "evidence"):
+            tables.setdefault(dataset, []).append(root / entry["name"])
+        if "run" not in tables:
+            continue
+        sql = f"SELECT strftime(scheduled_for, '%Y-%m-%d'), started_ms, outcome FROM {files(tables['run'])}"
+        date, started_ms, outcome = db.execute(sql).fetchone()
+        start_of_date = (datetime.date.fromisoformat(date) - EPOCH).days * DAY_MS
+        if started_ms < start_of_date + 36 * HOUR_MS:
+            rank = (0 if outcome == "COMPLETE" else 1, started_ms)
+            candidates.setdefault(date, []).append((rank, tables))
+    return {date: min(runs, key=lambda run: run[0])[1] for date, runs in candidates.items()}
+
+
+def quarter_bounds(text):
+    year, number = int(text[:4]), int(text[5])
+    first = datetime.date(year, number * 3 - 2, 1)
+    end = datetime.date(year + (number == 4), number % 4 * 3 + 1, 1)
+    return first, end
+
+
+def check_rollup(checks, root, entry, measure, sealed):
+    """Runs the measure's SQL on the runs of record and compares row by row."""
+    name = entry["name"]
+    sql = (KPI_DIR / f"{measure}.sql").read_text()
+    first, end = quarter_bounds(re.search(r"/quarter=(\d{4}Q[1-4])/", name).group(1))
+    db = connect()
+    records = runs_of_record(db, root, sealed)
+    # The dates that the program reads too: runs up to 48 h outside the quarter matter.
+    low, high = first - datetime.timedelta(days=4), end + datetime.timedelta(days=2)
+    wanted = [
+        tables for date, tables in sorted(records.items()) if low.isoformat() <= date < high.isoformat()
+    ]
+    for dataset in ("account", "coverage", "run", "verdict"):
+        paths = [path for tables in wanted for path in tables.get(dataset, [])]
+        if not paths:
+            checks.expect(f"{name}: files of {dataset} for {measure}", 0, "at least one")
+            return
+        db.execute(f"CREATE VIEW {dataset} AS SELECT * FROM {files(paths)}")
+    days = [(date - EPOCH).days * DAY_MS for date in (first, end)]
+    db.execute(
+        f"CREATE VIEW quarter AS SELECT DATE '{first}' AS first_day, DATE '{end}' AS end_day,"
+        f" CAST({days[0]} AS BIGINT) AS start_ms, CAST({days[1]} AS BIGINT) AS end_ms"
+    )
+    stored = db.execute(f"SELECT * FROM {files([root / name])}")
+    names = [column[0] for column in stored.description]
+    stored = stored.fetchall()
+    result = db.execute(sql)
+    places = {column[0]: i for i, column in enumerate(result.description)}
+    checks.expect(f"{name}: columns that the SQL lacks", [n for n in names if n not in places], [])
+    if any(n not in places for n in names):
+        return
+    again = [tuple(row[places[n]] for n in names) for row in result.fetchall()]
+    checks.expect(f"{name}: rows of the SQL", len(again), len(stored))
+    for computed, kept in zip(again, stored):
+        checks.expect(f"{name}: {kept[1:3]}", dict(zip(names, computed)), dict(zip(names, kept)))
+
+
+def main():
+    if len(sys.argv) != 2 or not (pathlib.Path(sys.argv[1]) / "evidence").is_dir():
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    root = pathlib.Path(sys.argv[1])
+    checks = Checks()
+    db = connect()
+    entries = sealed_entries(root)
+    sealed = manifests(root, entries)
+    listed = set()
+    for _, _, manifest_files in sealed:
+        for _, entry in [*data_files(manifest_files, "evidence"), *data_files(manifest_files, "rollup")]:
+            listed.add(entry["name"])
+            check_file(checks, db, root, entry)
+    for seq, _, manifest_files in sealed:
+        for measure, entry in data_files(manifest_files, "rollup"):
+            check_rollup(checks, root, entry, measure, [m for m in sealed if m[0] < seq])
+    print(f"{len(entries)} chain entries, {len(sealed)} manifests, {len(listed)} files")
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 0 if checks.failed == 0 and checks.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
