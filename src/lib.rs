@@ -16,13 +16,16 @@
 pub mod archive;
 pub mod assess;
 pub mod aws;
+pub mod cli;
 pub mod collect;
+pub mod config;
 pub mod discover;
 pub mod error;
 pub mod model;
 pub mod record;
 pub mod report;
 pub mod rollup;
+pub mod run;
 pub mod sandbox;
 pub mod seal;
 pub mod testkit;

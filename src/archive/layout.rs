@@ -26,6 +26,9 @@ use crate::time::{Date, Quarter};
 /// Prefix of chain entries, for listings.
 pub const CHAIN: &str = "chain/";
 /// Prefix of starts, for listings.
+/// Where public keys stand.
+pub const KEYS: &str = "keys/";
+/// Where starts stand.
 pub const STARTS: &str = "starts/";
 /// Folder of file temporaries, ignored by every reader.
 pub const TEMPORARIES: &str = ".tmp";

@@ -2,6 +2,7 @@
 
 use super::case::{Case, LogPlace, Standing, Unread};
 use super::owners::Owners;
+use super::rules::LOG_KEY_SET;
 use crate::model::datasets::{Finding, Verdict};
 use crate::model::words::{Delivery, Judgement, Outcome, Posture, RuleKind, VerdictBasis};
 
@@ -23,7 +24,7 @@ pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) ->
         ended_ms: cluster.ended_at.map(|t| t.0),
         verdict,
         delivery: delivery(findings),
-        posture: posture(case),
+        posture: posture(case, findings),
         basis: match case.unread() {
             None => VerdictBasis::Assessed,
             Some(Unread::Deferred) => VerdictBasis::Deferred,
@@ -96,17 +97,15 @@ fn delivery(findings: &[Finding]) -> Delivery {
     }
 }
 
-/// What the customer chose for C1. It is about the choice, so neither the release nor the key's
-/// owner changes it; with uploads off it is not known whether C1 carries anything.
-fn posture(case: &Case<'_>) -> Posture {
-    if case.unread().is_some() {
+/// What the customer chose for C1, whoever owns the key. Where it is not known whether C1 carries
+/// anything or whether the release honours the choice, neither is the posture.
+fn posture(case: &Case<'_>, findings: &[Finding]) -> Posture {
+    let mut log_key_set = findings.iter().filter(|f| f.rule == LOG_KEY_SET);
+    if log_key_set.any(|f| f.outcome == Outcome::Unknown) {
         return Posture::Unknown;
     }
-    match &case.place {
-        LogPlace::Nowhere => return Posture::NotArchived,
-        LogPlace::Unparseable => return Posture::Unknown,
-        LogPlace::S3(_) if case.uploads_disabled() => return Posture::Unknown,
-        LogPlace::S3(_) => {}
+    if case.place == LogPlace::Nowhere {
+        return Posture::NotArchived;
     }
     match case.standing() {
         None => Posture::PassiveDefault,

@@ -44,6 +44,8 @@ pub struct AwsOptions {
     pub attempt_timeout: Duration,
     /// Longest wait for a connection. 3 s is a good value.
     pub connect_timeout: Duration,
+    /// Access key id and secret in place of the default chain: a sandbox's, never a real account's.
+    pub static_credentials: Option<(String, String)>,
 }
 
 impl AwsOptions {
@@ -56,6 +58,7 @@ impl AwsOptions {
             clock,
             attempt_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
+            static_credentials: None,
         }
     }
 }
@@ -98,7 +101,11 @@ impl AwsShell {
     /// asks it for credentials once, so that a machine without any fails here and not in a cell.
     /// The credentials refresh themselves for as long as the shell lives.
     pub async fn connect(options: AwsOptions) -> Result<Self, ConnectError> {
-        Self::connect_with(options, None).await
+        let credentials = options
+            .static_credentials
+            .as_ref()
+            .map(|(id, secret)| Credentials::new(id, secret, None, None, "given"));
+        Self::connect_with(options, credentials).await
     }
 
     /// `credentials` stand in for the chain's where they are known.

@@ -21,5 +21,14 @@ pub use world::{Options, World};
 
 use std::sync::Arc;
 
+/// External id that some accounts' roles ask for.
+pub const EXTERNAL_ID: &str = "keyproof-external";
+
+/// Access key id and secret of an account's own user. The sandbox reads the account from the id and
+/// checks no signature, so that the secret is just a word.
+pub fn credentials(account: &str) -> (String, String) {
+    (format!("AKIA{account}USER"), "sandbox".to_owned())
+}
+
 /// Milliseconds since the Unix epoch, as the sandbox's own clock tells it.
 pub type NowMs = Arc<dyn Fn() -> i64 + Send + Sync>;

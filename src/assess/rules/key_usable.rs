@@ -44,8 +44,8 @@ fn judge(case: &Case<'_>) -> Judged {
     };
     match (standing, case.described_key()) {
         (Standing::Unparseable, _) => key_unparseable(case),
-        // AWS keeps its own keys working; EL-02 says what is wrong with them.
-        (Standing::AwsManaged, _) => Judged::not_applicable("aws_managed_key")
+        // Known by its alias alone, which is never resolved; EL-02 says what is wrong with it.
+        (Standing::AwsManaged, None) => Judged::not_applicable("aws_managed_key")
             .about_key()
             .read(Fact::Key)
             .with("key", Some(arn.to_string())),
@@ -56,7 +56,7 @@ fn judge(case: &Case<'_>) -> Judged {
         .about_key()
         .read(Fact::Key)
         .with("key", Some(arn.to_string())),
-        (Standing::Customer, Some(row)) => described(case, row, &arn),
+        (Standing::Customer | Standing::AwsManaged, Some(row)) => described(case, row, &arn),
         _ => not_described(case),
     }
 }

@@ -15,6 +15,9 @@ use crate::model::words::{Outcome, RuleKind, Severity};
 /// Version of the rule set. Raised with any change of what a rule concludes.
 pub const RULES_VERSION: &str = "1";
 
+/// The rule that says whether C1 is under a key that the customer set.
+pub(super) const LOG_KEY_SET: &str = log_key_set::RULE.id;
+
 /// One question that is asked of every cluster.
 pub struct Rule {
     /// `EL-01` …

@@ -239,7 +239,10 @@ impl Scenario {
                 NO_KEY.with(0, Outcome::Fail, "no_log_key_bucket_default_cmk")
             }
 
-            Self::NoLogUri | Self::EmptyLogUri | Self::KeyWithoutLogUri => NO_URI,
+            Self::NoLogUri | Self::EmptyLogUri => NO_URI,
+            Self::KeyWithoutLogUri => NO_URI
+                .with(1, Outcome::NotApplicable, "no_log_uri")
+                .with(2, Outcome::NotApplicable, "no_log_uri"),
 
             Self::UploadsDisabled => COMPLIANT
                 .with(0, Outcome::Unknown, "uploads_disabled_steps_not_read")
@@ -274,7 +277,7 @@ impl Scenario {
             Self::ForeignKeyDenied => COMPLIANT
                 .with(1, Outcome::Fail, "foreign_owner")
                 .with(2, Outcome::Unknown, "key_not_described")
-                .concludes(Verdict::NonCompliant, Delivery::Unknown, Posture::Active),
+                .concludes(Verdict::NonCompliant, Delivery::Unknown, Posture::Unknown),
             Self::KeyNotDescribed => COMPLIANT
                 .with(1, Outcome::Unknown, "key_not_described")
                 .with(2, Outcome::Unknown, "key_not_described")

@@ -1,0 +1,122 @@
+//! What several commands share: the flags of an archive, logging, printing.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::{Config, Layer, Settings};
+use crate::error::{Exit, Failure};
+use crate::run::Shell;
+use crate::time::SystemClock;
+
+/// Flags of every command that touches an archive.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Common {
+    /// Configuration file [default: keyproof.toml, if it is there]
+    #[arg(long, env = "KEYPROOF_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where evidence is: a folder, file:///dir or s3://bucket/prefix
+    #[arg(long, value_name = "URL")]
+    pub archive: Option<String>,
+    /// One endpoint for every AWS service, e.g. a sandbox
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// AWS profile
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Region of the collector's own calls
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Folder that remembers archives
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
+}
+
+impl Common {
+    /// These flags as a layer.
+    pub fn layer(&self) -> Layer {
+        let mut layer = Layer::default();
+        layer.flag("archive", self.archive.clone());
+        layer.flag("endpoint_url", self.endpoint_url.clone());
+        layer.flag("profile", self.profile.clone());
+        layer.flag("region", self.region.clone());
+        layer.flag("state_dir", self.state_dir.clone());
+        layer
+    }
+}
+
+/// Resolves the configuration: file, environment, the common flags, then `flags`.
+pub fn load(common: &Common, flags: Layer) -> Result<(Config, Settings), Failure> {
+    let mut all = common.layer();
+    all.extend(flags);
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::load(common.config.as_deref(), environment, all)
+        .map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// The machine's clock and randomness.
+pub fn shell() -> Shell {
+    Shell { clock: Arc::new(SystemClock) }
+}
+
+/// Writes to standard output. A reader that closed the pipe is no failure.
+pub fn print(text: &str) -> Result<Exit, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("cannot write to standard output: {e}")))
+        }
+        _ => Ok(Exit::Success),
+    }
+}
+
+/// How messages are written while a command works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Sends messages to standard error: text for people, one JSON object a line for machines.
+pub fn start_logging(format: LogFormat, quiet: bool) {
+    let level = if quiet { "error" } else { "keyproof=info,warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KEYPROOF_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second initialisation (tests that call commands in one process) keeps the first.
+    let _ = match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder
+            .with_target(false)
+            .without_time()
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
+    };
+}
+
+/// A signal that turns true at Ctrl-C or SIGTERM.
+pub fn cancel_on_signal() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        let interrupt = tokio::signal::ctrl_c();
+        let Ok(mut terminate) =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        else {
+            let _ = interrupt.await;
+            let _ = sender.send(true);
+            return;
+        };
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::warn!("stopping: what is under way ends, then the run is marked as ended");
+        let _ = sender.send(true);
+        // Held until the process ends, so that receivers do not see the channel close.
+        std::future::pending::<()>().await;
+    });
+    receiver
+}

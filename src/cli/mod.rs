@@ -1,0 +1,90 @@
+//! Arguments in, a call, an exit code out. One file per command.
+
+mod assess;
+mod common;
+mod completions;
+mod config;
+mod demo;
+mod keys;
+mod rollup;
+mod run;
+mod sandbox;
+mod schema;
+mod verify;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Exit, Failure};
+
+/// Proves whether the logs of every Amazon EMR cluster of an AWS organization are encrypted under
+/// keys the organization controls.
+#[derive(Debug, Parser)]
+#[command(name = "keyproof", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Audit a simulated organization for several days: no credentials, no network
+    Demo(demo::Args),
+    /// Look at every account once, judge every cluster, seal the evidence
+    Run(Box<run::Args>),
+    /// Recompute the findings of a sealed run from its sealed facts and compare
+    Assess(assess::Args),
+    /// Check an archive: files, signatures, continuity
+    Verify(verify::Args),
+    /// Show the keys of an archive, or create a local signing key
+    Keys(keys::Args),
+    /// Compute a quarter's KPIs from sealed runs and seal them
+    Rollup(rollup::Args),
+    /// Serve a generated organization over the AWS wire protocols
+    Sandbox(sandbox::Args),
+    /// Write the descriptions of all datasets
+    Schema(schema::Args),
+    /// Show every setting, its value and where the value comes from
+    Config(config::Args),
+    /// Print shell completions
+    Completions(completions::Args),
+}
+
+/// Parses the command line, does what it says and returns how the process ends.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // A closed pipe (`keyproof --help | head`) is no reason to fail.
+            let _ = error.print();
+            return if usage { Exit::Usage } else { Exit::Success };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("keyproof: cannot start: {error}");
+            return Exit::Failed;
+        }
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Run(args) => run::run(*args).await,
+            Command::Assess(args) => assess::run(args).await,
+            Command::Verify(args) => verify::run(args).await,
+            Command::Keys(args) => keys::run(args).await,
+            Command::Rollup(args) => rollup::run(args).await,
+            Command::Sandbox(args) => sandbox::run(args).await,
+            Command::Schema(args) => schema::run(args),
+            Command::Config(args) => config::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    });
+    // A hung connection must not keep the process: what matters is durable by now.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    done.unwrap_or_else(|failure: Failure| {
+        eprintln!("keyproof: {failure}");
+        failure.exit
+    })
+}

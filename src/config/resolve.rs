@@ -1,0 +1,331 @@
+//! Texts into values ready to use.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{ConfigError, Layer, Settings, file};
+use crate::assess::RuleConfig;
+use crate::aws::LockMode;
+use crate::collect::exceptions::ExceptionRule;
+use crate::collect::Regions;
+use crate::collect::scope::TagNames;
+use crate::model::ids::{AccountId, Region};
+use crate::time::parse_duration;
+
+/// Where the archive is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchiveUrl {
+    Folder(PathBuf),
+    S3 { bucket: String, prefix: String },
+}
+
+impl ArchiveUrl {
+    /// Reads a path, `file:///dir` or `s3://bucket/prefix`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let named = (3..=63).contains(&bucket.len())
+                && bucket.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.'
+                });
+            if !named {
+                return Err(format!("'{bucket}' is not a bucket name"));
+            }
+            let prefix = prefix.trim_matches('/').to_owned();
+            if prefix.split('/').any(|part| part == "." || part == "..") {
+                return Err(format!("the prefix '{prefix}' has '.' or '..' in it"));
+            }
+            return Ok(Self::S3 { bucket: bucket.to_owned(), prefix });
+        }
+        match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => Ok(Self::Folder(path.into())),
+            Some(_) => Err("a file URL has three slashes: file:///dir".to_owned()),
+            None if text.contains("://") => Err(format!("'{text}' is neither file:// nor s3://")),
+            None => Ok(Self::Folder(text.into())),
+        }
+    }
+}
+
+impl std::fmt::Display for ArchiveUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+/// What signs seals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SigningKey {
+    File(PathBuf),
+    Kms { arn: String, raw: bool },
+}
+
+/// Which accounts a run is expected to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScopeMode {
+    Organization,
+    SingleAccount,
+    AccountList(PathBuf),
+}
+
+/// Everything a command needs to know, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub archive: ArchiveUrl,
+    pub archive_kms_key: Option<String>,
+    pub archive_lock: Option<(LockMode, u32)>,
+    pub archive_owner: Option<AccountId>,
+    /// `None`: a file beside a local archive.
+    pub signing_key: Option<SigningKey>,
+    pub profile: Option<String>,
+    pub region: Option<Region>,
+    pub endpoint_url: Option<String>,
+    pub organization_id: Option<String>,
+    pub scope: ScopeMode,
+    pub role_name: String,
+    pub external_id: Option<String>,
+    pub regions: Regions,
+    pub accounts: Vec<AccountId>,
+    pub exclude_accounts: Vec<AccountId>,
+    pub ous: Vec<String>,
+    pub schedule: String,
+    pub retention_days: u32,
+    pub concurrency: usize,
+    pub quota_share: f64,
+    pub deadline: Duration,
+    pub cell_deadline: Duration,
+    pub attempt_timeout: Duration,
+    pub describe_max_age: Duration,
+    pub work_dir: Option<PathBuf>,
+    pub state_dir: PathBuf,
+    pub tags: TagNames,
+    pub rules: RuleConfig,
+    pub exceptions: Vec<ExceptionRule>,
+}
+
+impl Config {
+    /// Lays file, environment and flags over each other and resolves them. Without `file`,
+    /// `keyproof.toml` of the current folder is read if it is there.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: Layer,
+    ) -> Result<(Self, Settings), ConfigError> {
+        let beside = Path::new("keyproof.toml");
+        let (from_file, exceptions) = match file {
+            Some(path) => file::read(path)?,
+            None if beside.exists() => file::read(beside)?,
+            None => (Layer::default(), Vec::new()),
+        };
+        let settings = Settings::stack([from_file, Layer::environment(environment)?, flags]);
+        Ok((resolve(&settings, exceptions)?, settings))
+    }
+
+    /// Resolves one layer alone, without file and environment.
+    pub fn of_layer(layer: Layer) -> Result<Self, ConfigError> {
+        resolve(&Settings::stack([layer]), Vec::new())
+    }
+
+    /// Whether the run looks at the whole configured scope, so that it may become a run of record.
+    pub fn is_full_scope(&self) -> bool {
+        self.accounts.is_empty() && self.exclude_accounts.is_empty() && self.ous.is_empty()
+    }
+}
+
+/// The XDG state folder of this program.
+pub fn default_state_dir(variable: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let base = variable("XDG_STATE_HOME").filter(|d| d.starts_with('/')).map(PathBuf::from);
+    let home = || variable("HOME").map(|h| Path::new(&h).join(".local/state"));
+    base.or_else(home).unwrap_or_else(|| PathBuf::from(".")).join("keyproof")
+}
+
+struct Reader<'a>(&'a Settings);
+
+impl Reader<'_> {
+    fn invalid(&self, name: &'static str, detail: impl std::fmt::Display) -> ConfigError {
+        ConfigError::Invalid { origin: self.0.origin(name), name, detail: detail.to_string() }
+    }
+
+    fn text(&self, name: &'static str) -> Option<String> {
+        self.0.text(name).map(str::to_owned)
+    }
+
+    fn parsed<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, ConfigError>
+    where
+        T::Err: std::fmt::Display,
+    {
+        self.0.text(name).map(|t| t.trim().parse().map_err(|e| self.invalid(name, e))).transpose()
+    }
+
+    fn number<T>(&self, name: &'static str, least: T, most: T) -> Result<Option<T>, ConfigError>
+    where
+        T: std::str::FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.0.text(name) else { return Ok(None) };
+        match text.trim().parse::<T>() {
+            Ok(n) if n >= least && n <= most => Ok(Some(n)),
+            _ => Err(self.invalid(name, format!("'{text}' is not a number from {least} to {most}"))),
+        }
+    }
+
+    fn list<T: std::str::FromStr>(&self, name: &'static str) -> Result<Vec<T>, ConfigError>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.0.text(name).unwrap_or_default();
+        let parts = text.split(',').map(str::trim).filter(|p| !p.is_empty());
+        parts.map(|p| p.parse().map_err(|e| self.invalid(name, e))).collect()
+    }
+
+    fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
+        Ok(self.parsed::<bool>(name)?.unwrap_or(false))
+    }
+
+    fn duration(&self, name: &'static str, most_s: u64) -> Result<Duration, ConfigError> {
+        let text = self.0.text(name).unwrap_or_default();
+        let duration = parse_duration(text.trim()).map_err(|e| self.invalid(name, e))?;
+        if duration.is_zero() || duration.as_secs() > most_s {
+            return Err(self.invalid(name, format!("'{text}' is not between 1s and {most_s}s")));
+        }
+        Ok(duration)
+    }
+}
+
+fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config, ConfigError> {
+    let r = Reader(settings);
+    let archive = ArchiveUrl::parse(settings.text("archive").unwrap_or_default())
+        .map_err(|e| r.invalid("archive", e))?;
+    let lock_mode = match settings.text("archive_lock_mode").unwrap_or_default() {
+        "GOVERNANCE" => LockMode::Governance,
+        "COMPLIANCE" => LockMode::Compliance,
+        other => {
+            let detail = format!("'{other}' is neither GOVERNANCE nor COMPLIANCE");
+            return Err(r.invalid("archive_lock_mode", detail));
+        }
+    };
+    let raw = match settings.text("signing_mode").unwrap_or_default() {
+        "digest" => false,
+        "raw" => true,
+        other => return Err(r.invalid("signing_mode", format!("'{other}' is neither digest nor raw"))),
+    };
+    let signing_key = settings.text("signing_key").map(|key| {
+        if key.starts_with("arn:") {
+            SigningKey::Kms { arn: key.to_owned(), raw }
+        } else {
+            SigningKey::File(key.into())
+        }
+    });
+    let scope = match (r.flag("single_account")?, settings.text("account_list")) {
+        (false, None) => ScopeMode::Organization,
+        (true, None) => ScopeMode::SingleAccount,
+        (false, Some(path)) => ScopeMode::AccountList(path.into()),
+        (true, Some(_)) => {
+            let detail = "single_account and account_list exclude each other; use one of them";
+            return Err(ConfigError::Conflict(detail.to_owned()));
+        }
+    };
+    let regions = match settings.text("regions").unwrap_or("auto") {
+        "auto" => Regions::Auto,
+        _ => Regions::List(r.list("regions")?),
+    };
+    let role_name = r.text("role_name").unwrap_or_default();
+    let role_ok = role_name.len() <= 512
+        && role_name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b));
+    if !role_ok {
+        return Err(r.invalid("role_name", format!("'{role_name}' is not a role name")));
+    }
+    if let Some(url) = settings.text("endpoint_url")
+        && !(url.starts_with("http://") || url.starts_with("https://"))
+    {
+        return Err(r.invalid("endpoint_url", format!("'{url}' does not start with http:// or https://")));
+    }
+    let state_dir = r
+        .text("state_dir")
+        .map_or_else(|| default_state_dir(|name| std::env::var(name).ok()), PathBuf::from);
+    Ok(Config {
+        archive,
+        archive_kms_key: r.text("archive_kms_key"),
+        archive_lock: r.number("archive_lock_days", 1, 36_500)?.map(|days| (lock_mode, days)),
+        archive_owner: r.parsed("archive_owner")?,
+        signing_key,
+        profile: r.text("profile"),
+        region: r.parsed("region")?,
+        endpoint_url: r.text("endpoint_url"),
+        organization_id: r.text("organization_id"),
+        scope,
+        role_name,
+        external_id: r.text("external_id"),
+        regions,
+        accounts: r.list("accounts")?,
+        exclude_accounts: r.list("exclude_accounts")?,
+        ous: r.list("ou")?,
+        schedule: r.text("schedule").unwrap_or_default(),
+        retention_days: r.number("retention_days", 1, 36_500)?.unwrap_or(2557),
+        concurrency: r.number("concurrency", 1, 1024)?.unwrap_or(64),
+        quota_share: r.number("quota_share", 0.05, 1.0)?.unwrap_or(0.5),
+        deadline: r.duration("deadline", 86_400)?,
+        cell_deadline: r.duration("cell_deadline", 86_400)?,
+        attempt_timeout: r.duration("attempt_timeout", 600)?,
+        describe_max_age: r.duration("describe_max_age", 62 * 86_400)?,
+        work_dir: r.text("work_dir").map(Into::into),
+        state_dir,
+        tags: TagNames {
+            owner: r.text("tags.owner"),
+            cost_center: r.text("tags.cost_center"),
+            business_unit: r.text("tags.business_unit"),
+            data_classification: r.text("tags.data_classification"),
+            lineage: r.text("tags.lineage"),
+        },
+        rules: RuleConfig {
+            allowed_key_owners: r.list::<AccountId>("rules.allowed_key_owners")?.into_iter().collect(),
+        },
+        exceptions,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(flags: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
+        let mut layer = Layer::default();
+        for (name, value) in flags {
+            layer.flag(name, Some((*value).to_owned()));
+        }
+        resolve(&Settings::stack([layer]), Vec::new())
+    }
+
+    #[test]
+    fn defaults_resolve() {
+        let config = with(&[]).expect("defaults");
+        assert_eq!(config.archive, ArchiveUrl::Folder("./keyproof-archive".into()));
+        assert_eq!(config.scope, ScopeMode::Organization);
+        assert!(config.is_full_scope());
+    }
+
+    #[test]
+    fn nonsense_names_its_origin() {
+        for (name, value) in [
+            ("archive", "http://x"),
+            ("archive", "file://relative"),
+            ("archive", "s3://UPPER/x"),
+            ("archive", "s3://bucket/../x"),
+            ("concurrency", "0"),
+            ("quota_share", "NaN"),
+            ("deadline", "25h"),
+            ("regions", "EU-WEST-1"),
+            ("accounts", "1234"),
+            ("endpoint_url", "localhost:1"),
+            ("role_name", "a b"),
+            ("archive_lock_mode", "compliance"),
+        ] {
+            let error = with(&[(name, value)]).expect_err(value).to_string();
+            assert!(error.contains(&format!("flag --{}", name.replace('_', "-"))), "{error}");
+        }
+        let both = with(&[("single_account", "true"), ("account_list", "x")]);
+        assert!(matches!(both, Err(ConfigError::Conflict(_))));
+    }
+}

@@ -1,0 +1,206 @@
+//! Opening what the configuration names: store, signer, chain.
+
+use std::path::{Path, PathBuf};
+
+use crate::archive::chain::{Chain, ChainError};
+use crate::archive::file_store::FileStore;
+use crate::archive::layout;
+use crate::archive::local_signer::{KeyFileError, LocalSigner};
+use crate::archive::signer::Signer;
+use crate::archive::store::{Fetch, Listed, Store, StoreError};
+use crate::aws::{AwsOptions, AwsShell, KmsSigner, S3Options, S3Store, S3Url, SigningMode};
+use crate::config::{ArchiveUrl, Config, SigningKey};
+use crate::seal::PublicKey;
+
+use super::{RunError, Shell};
+
+/// Largest public key file that is read.
+const KEY_LIMIT: u64 = 64 * 1024;
+
+/// A failure of storage, with the archive's address.
+pub fn store_error(url: String, source: StoreError) -> RunError {
+    RunError::Store { url, source }
+}
+
+/// A connection to AWS as the configuration wants it.
+pub async fn connect(
+    shell: &Shell,
+    config: &Config,
+    credentials: Option<&(String, String)>,
+) -> Result<AwsShell, RunError> {
+    let mut options = AwsOptions::new(shell.clock.clone());
+    options.profile = config.profile.clone();
+    options.region = config.region.clone();
+    options.endpoint_url = config.endpoint_url.clone();
+    options.attempt_timeout = config.attempt_timeout;
+    options.static_credentials = credentials.cloned();
+    Ok(AwsShell::connect(options).await?)
+}
+
+/// The store that the configuration names. `aws` is asked for only where the archive is on S3.
+pub async fn open_store(
+    shell: &Shell,
+    config: &Config,
+    aws: Option<&AwsShell>,
+) -> Result<Box<dyn Store>, RunError> {
+    let url = config.archive.to_string();
+    match &config.archive {
+        ArchiveUrl::Folder(path) => {
+            let store = FileStore::at(&path.display().to_string())
+                .map_err(|e| store_error(url, e))?;
+            Ok(Box::new(store))
+        }
+        ArchiveUrl::S3 { .. } => {
+            let connected;
+            let aws = match aws {
+                Some(aws) => aws,
+                None => {
+                    connected = connect(shell, config, None).await?;
+                    &connected
+                }
+            };
+            let s3: S3Url = url.parse().map_err(|e| RunError::Usage(format!("{url}: {e}")))?;
+            let options = S3Options {
+                kms_key: config.archive_kms_key.clone(),
+                expected_owner: config.archive_owner.clone(),
+                lock: config.archive_lock,
+            };
+            Ok(Box::new(S3Store::connect(aws, s3, options).await))
+        }
+    }
+}
+
+/// Where the signing key of a local archive is unless the configuration says otherwise: beside the
+/// archive, never inside it.
+fn key_beside(config: &Config) -> Result<PathBuf, RunError> {
+    match &config.archive {
+        ArchiveUrl::Folder(path) => {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(".signing-key.pem");
+            Ok(path.with_file_name(name))
+        }
+        ArchiveUrl::S3 { .. } => Err(RunError::Usage(
+            "an archive on s3:// needs --signing-key: the ARN of a KMS key (ECC_NIST_P256), or a \
+             PEM file made by `keyproof keys --create FILE`"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Whether a key file may be created: only where nothing was ever signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFile {
+    Load,
+    CreateIfMissing,
+}
+
+/// The signer that the configuration names.
+pub async fn open_signer(
+    shell: &Shell,
+    config: &Config,
+    aws: Option<&AwsShell>,
+    missing: KeyFile,
+) -> Result<Box<dyn Signer>, RunError> {
+    let path = match &config.signing_key {
+        Some(SigningKey::Kms { arn, raw }) => {
+            let mode = if *raw { SigningMode::Raw } else { SigningMode::Digest };
+            let connected;
+            let aws = match aws {
+                Some(aws) => aws,
+                None => {
+                    connected = connect(shell, config, None).await?;
+                    &connected
+                }
+            };
+            return Ok(Box::new(KmsSigner::connect(aws, arn, mode).await?));
+        }
+        Some(SigningKey::File(path)) => path.clone(),
+        None => key_beside(config)?,
+    };
+    refuse_inside(&config.archive, &path)?;
+    match LocalSigner::load(&path) {
+        Err(KeyFileError::Missing(_)) if missing == KeyFile::CreateIfMissing => {
+            if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(|e| RunError::local(folder, e))?;
+            }
+            Ok(Box::new(LocalSigner::create(&path)?))
+        }
+        loaded => Ok(Box::new(loaded?)),
+    }
+}
+
+/// A private key inside the archive would be handed to everyone who copies it.
+fn refuse_inside(archive: &ArchiveUrl, key: &Path) -> Result<(), RunError> {
+    let ArchiveUrl::Folder(root) = archive else { return Ok(()) };
+    let (root, key_path) = (std::path::absolute(root), std::path::absolute(key));
+    match (root, key_path) {
+        (Ok(root), Ok(path)) if path.starts_with(&root) => Err(RunError::Usage(format!(
+            "the signing key {} lies inside the archive; put it elsewhere",
+            key.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What stands at the archive's address.
+pub enum Standing {
+    /// Nothing at all.
+    Empty,
+    /// A chain, signed by the key that it names first.
+    Chain(Box<Chain>),
+}
+
+/// Looks at what is there before anything is written.
+pub async fn look(store: &dyn Store, signer: &dyn Signer) -> Result<Standing, RunError> {
+    let fetch = store.as_fetch();
+    match Chain::read(fetch, signer.public_key()).await? {
+        Some(chain) => Ok(Standing::Chain(Box::new(chain))),
+        None if is_new(fetch, signer.public_key()).await? => Ok(Standing::Empty),
+        None => Err(RunError::NotOurs { url: fetch.url() }),
+    }
+}
+
+/// Whether an archive may begin here: nothing is there but, perhaps, the key of a beginning that
+/// was cut off.
+async fn is_new(fetch: &dyn Fetch, key: &PublicKey) -> Result<bool, RunError> {
+    let there = list(fetch).await?;
+    let ours = layout::key(&key.keyid());
+    Ok(there.iter().all(|object| object.name == ours))
+}
+
+/// Everything at the archive's address; nothing where the place does not exist yet.
+pub async fn list(fetch: &dyn Fetch) -> Result<Vec<Listed>, RunError> {
+    match fetch.list("").await {
+        Err(StoreError::Absent { .. }) => Ok(Vec::new()),
+        other => other.map_err(|e| store_error(fetch.url(), e)),
+    }
+}
+
+/// The chain of an archive that is only read: signed by the key that entry 1 names, which stands in
+/// the archive itself. Whose key that is, only a pin or a remembered archive can say.
+pub async fn read_chain(fetch: &dyn Fetch) -> Result<Chain, RunError> {
+    let not_ours = || RunError::NotOurs { url: fetch.url() };
+    let keys = fetch
+        .list(layout::KEYS)
+        .await
+        .map_err(|e| match e {
+            StoreError::Absent { .. } => not_ours(),
+            other => store_error(fetch.url(), other),
+        })?;
+    let mut refused = None;
+    for listed in keys {
+        let pem = fetch.read(&listed.name, KEY_LIMIT).await;
+        let pem = pem.map_err(|e| store_error(fetch.url(), e))?;
+        let Some(key) = std::str::from_utf8(&pem).ok().and_then(|t| PublicKey::from_pem(t).ok())
+        else {
+            continue;
+        };
+        match Chain::read(fetch, &key).await {
+            Ok(Some(chain)) => return Ok(chain),
+            Ok(None) => return Err(not_ours()),
+            Err(ChainError::OtherKey { .. }) => {}
+            Err(error) => refused = Some(error),
+        }
+    }
+    Err(refused.map_or_else(not_ours, RunError::from))
+}

@@ -1,0 +1,518 @@
+//! `keyproof run`: the story, top to bottom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::sync::watch;
+
+use crate::archive::chain::Chain;
+use crate::archive::commit::{self, CommitError, CommitRequest};
+use crate::archive::genesis::{self, GenesisRequest};
+use crate::archive::remembered::{self, Remembered};
+use crate::archive::signer::Signer;
+use crate::archive::starts::{self, Begun, StartRequest};
+use crate::archive::store::Store;
+use crate::assess;
+use crate::aws::AwsShell;
+use crate::collect::api::Cloud;
+use crate::collect::attempt::Attempts;
+use crate::collect::scope::Scope;
+use crate::collect::{self, Context};
+use crate::config::{ArchiveUrl, Config, ScopeMode};
+use crate::discover::{self, ScopeRequest};
+use crate::model::datasets::{ArchiveCheck, Coverage, Run, Verdict};
+use crate::model::ids::{AccountId, RunId, Sha256Hex, hex};
+use crate::model::words::{CheckOutcome, RunOutcome, Severity};
+use crate::record::Journal;
+use crate::report::run_summary::{self, RunSummary};
+use crate::report::tally::{self, Tally};
+use crate::seal::{ArchiveId, Content, Manifest, Period, Producer, RunSeal};
+use crate::time::{Date, HOUR_MS, UtcMillis};
+
+use super::archive::{self, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::counts::Counts;
+use super::evidence::Evidence;
+use super::facts::JournalSink;
+use super::judge::{Inputs, judge};
+use super::known::Watermarks;
+use super::record::{Place, record};
+use super::sealed::{self, SealedRun};
+use super::{RunError, RunOptions, Shell, exceptions, progress, random};
+
+/// Time kept back from the deadline for judging, writing and sealing.
+const DEADLINE_RESERVE_MS: i64 = 10 * 60_000;
+const LATE_AFTER_MS: i64 = 36 * HOUR_MS;
+/// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
+const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
+
+/// A sealed run.
+#[derive(Debug)]
+pub struct Audited {
+    pub run_id: RunId,
+    pub outcome: RunOutcome,
+    /// Worst severity among failed findings of active clusters.
+    pub worst_active: Option<Severity>,
+    /// What a person reads.
+    pub summary: String,
+}
+
+/// Looks at the whole scope once, judges, seals.
+///
+/// Nothing is written before credentials, organization, archive and signing key are known to be
+/// right. From the start file on, every way out but a seal leaves `end.json`.
+pub async fn audit(
+    shell: &Shell,
+    config: &Config,
+    options: &RunOptions,
+    cancelled: watch::Receiver<bool>,
+) -> Result<Audited, RunError> {
+    let today = shell.clock.now().date();
+    let date = options.scheduled_for.unwrap_or(today);
+    if date > today {
+        return Err(RunError::FutureDate { date, today });
+    }
+    let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
+    let store = open_store(shell, config, Some(&aws)).await?;
+    let new = archive::list(store.as_fetch()).await?.is_empty();
+    if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
+        return Err(RunError::NoArchive { url: store.url() });
+    }
+    let attempts = Arc::new(Attempts::new(
+        shell.clock.clone(),
+        super::jitter()?,
+        config.concurrency,
+        config.quota_share,
+        cancelled.clone(),
+    ));
+    let scope = find_scope(config, &aws, &attempts, date).await?;
+    check_clock(&aws)?;
+
+    let missing = if new { KeyFile::CreateIfMissing } else { KeyFile::Load };
+    let signer = open_signer(shell, config, Some(&aws), missing).await?;
+    let producer = producer(config, &scope);
+    let checks = protections(store.as_ref(), date).await;
+    let (mut chain, begun_now) = match look(store.as_ref(), signer.as_ref()).await? {
+        Standing::Chain(chain) => (*chain, false),
+        Standing::Empty => {
+            let request = genesis_request(config, &checks, &scope, producer.clone())?;
+            let chain = genesis::create(store.as_ref(), signer.as_ref(), &*shell.clock, &request);
+            (chain.await?, true)
+        }
+    };
+    refuse_other_organization(&chain, &scope, store.as_ref())?;
+    remembered::check(&config.state_dir, &store.url(), &chain)?;
+
+    let run_id = match &options.run_id {
+        Some(id) => id.clone(),
+        None => RunId::new(shell.clock.now(), random()?),
+    };
+    let request = StartRequest {
+        run_id: run_id.clone(),
+        scheduled_for: date,
+        deadline: config.deadline,
+        config: rule_inputs(config, &scope),
+        take_over: options.take_over.as_ref(),
+    };
+    let begun = starts::begin(store.as_ref(), &*shell.clock, &mut chain, &request).await?;
+    let mut run = Running {
+        shell,
+        config,
+        store: store.as_ref(),
+        signer: signer.as_ref(),
+        aws,
+        attempts,
+        scope,
+        date,
+        producer,
+        begun,
+        checks,
+        cancelled,
+    };
+    let work = run.work_dir()?;
+    let sealed = run.body(&mut chain, &work, options, begun_now).await;
+    if config.work_dir.is_none() || sealed.is_ok() {
+        // Local progress is of no use once the run is over; what cannot be removed is left.
+        let _ = std::fs::remove_dir_all(&work);
+    }
+    match sealed {
+        Ok(audited) => {
+            remembered::remember(&config.state_dir, &Remembered::of_chain(&store.url(), &chain))?;
+            Ok(audited)
+        }
+        Err(error) => {
+            run.end(&error).await;
+            Err(error)
+        }
+    }
+}
+
+/// A run from its start file to its seal.
+struct Running<'a> {
+    shell: &'a Shell,
+    config: &'a Config,
+    store: &'a dyn Store,
+    signer: &'a dyn Signer,
+    aws: Arc<AwsShell>,
+    attempts: Arc<Attempts>,
+    scope: Scope,
+    date: Date,
+    producer: Producer,
+    begun: Begun,
+    checks: Vec<ArchiveCheck>,
+    cancelled: watch::Receiver<bool>,
+}
+
+impl Running<'_> {
+    fn run_id(&self) -> &RunId {
+        &self.begun.start.run_id
+    }
+
+    /// A folder for this run alone, below the configured one.
+    fn work_dir(&self) -> Result<PathBuf, RunError> {
+        let base = self.config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let work = base.join(format!("keyproof-{}", self.run_id()));
+        std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
+        super::private_dir(&work)?;
+        Ok(work)
+    }
+
+    async fn body(
+        &mut self,
+        chain: &mut Chain,
+        work: &Path,
+        options: &RunOptions,
+        begun_now: bool,
+    ) -> Result<Audited, RunError> {
+        let journal = Arc::new(Journal::create(&work.join("journal"))?);
+        let evidence = Evidence { fetch: self.store.as_fetch(), work };
+        let earlier: Vec<SealedRun> =
+            sealed::of_record(chain).into_iter().rev().filter(|(d, _)| *d < self.date).map(|(_, run)| run).collect();
+        let known = Journal::create(&work.join("known"))?;
+        let known = Watermarks::load(&evidence, &earlier, self.date, known).await?;
+
+        self.collect(journal.clone(), known, options).await?;
+        if *self.cancelled.borrow() {
+            return Err(RunError::Cancelled);
+        }
+        let counts = self.own_rows(&journal)?;
+        let tally = self.assess(&journal)?;
+        let ended_at = self.shell.clock.now();
+        let run_row = self.run_row(&counts, &tally, ended_at);
+        journal.append(&mut vec![run_row.clone()])?;
+
+        let place = Place {
+            store: self.store,
+            clock: &*self.shell.clock,
+            work,
+            run_id: self.run_id(),
+            date: self.date,
+            writer: &hex(&random::<4>()?),
+        };
+        let mut files = record(&place, &journal).await?;
+        let rows = files
+            .iter()
+            .map(|(dataset, file)| ((*dataset).to_owned(), file.rows.unwrap_or_default()))
+            .collect();
+        let mut all: Vec<_> = files.drain(..).map(|(_, file)| file).collect();
+        all.push(self.begun.file.clone());
+        let manifest = Manifest::new(
+            chain.archive_id().clone(),
+            self.run_id().clone(),
+            Period::Date(self.date),
+            all,
+            Vec::new(),
+        )
+        .map_err(|e| RunError::Internal(e.to_string()))?;
+        let request = CommitRequest {
+            content: Content::Run(self.seal(&run_row, &counts, rows)),
+            manifest: &manifest,
+            producer: self.producer.clone(),
+        };
+        let clock = &*self.shell.clock;
+        let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
+
+        let previous = match earlier.first() {
+            Some(run) => {
+                let before = evidence.rows::<Verdict>(run).await?;
+                let changes = tally::changes(before, journal.rows::<Verdict>())?;
+                Some((run.seal.scheduled_for, changes))
+            }
+            None => None,
+        };
+        let names = self.scope.accounts.iter();
+        let names = names.filter_map(|a| Some((a.account_id.clone(), a.name.clone()?)));
+        let summary = RunSummary {
+            run_id: self.run_id().clone(),
+            date: self.date,
+            outcome: run_row.outcome,
+            late: run_row.late,
+            previous,
+            account_names: names.collect(),
+            accounts: counts.accounts.clone(),
+            url: self.store.url(),
+            seq: committed.seq,
+            head: committed.sha256,
+            begun_with: begun_now.then(|| chain.genesis_sha256().clone()),
+            took_ms: ended_at.0 - self.begun.start.started_at.0,
+            calls: run_row.calls,
+            throttles: run_row.throttles,
+            tally,
+        };
+        Ok(Audited {
+            run_id: self.run_id().clone(),
+            outcome: run_row.outcome,
+            worst_active: summary.tally.worst_active,
+            summary: run_summary::render(&summary),
+        })
+    }
+
+    /// Looks at every account; shows progress meanwhile.
+    async fn collect(
+        &self,
+        journal: Arc<Journal>,
+        known: Watermarks,
+        options: &RunOptions,
+    ) -> Result<(), RunError> {
+        let config = self.config;
+        let mut wanted =
+            collect::Options::new(self.run_id().clone(), self.date, discover::emr_regions());
+        wanted.role_name = config.role_name.clone();
+        wanted.external_id = config.external_id.clone();
+        wanted.single_account = config.scope == ScopeMode::SingleAccount;
+        wanted.regions = config.regions.clone();
+        wanted.concurrency = config.concurrency;
+        wanted.cell_deadline = config.cell_deadline;
+        wanted.deadline = Some(self.begun.start.deadline_at.plus_ms(-DEADLINE_RESERVE_MS));
+        wanted.seed = u64::from_be_bytes(random()?);
+        wanted.tags = config.tags.clone();
+        wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
+        let context = Context {
+            cloud: self.aws.clone(),
+            attempts: self.attempts.clone(),
+            sink: Arc::new(JournalSink(journal)),
+            known: Arc::new(known),
+            options: Arc::new(wanted),
+            exceptions: config.exceptions.clone().into(),
+        };
+        let shown = progress::show(options, &self.attempts);
+        let collected = collect::collect(&context, &self.scope).await;
+        shown.finish();
+        collected?;
+        Ok(())
+    }
+
+    /// Writes what the run knows of itself, its scope and its archive, and counts coverage.
+    fn own_rows(&self, journal: &Journal) -> Result<Counts, RunError> {
+        let counts = Counts::of(&self.scope, journal.rows::<Coverage>())?;
+        journal.append(&mut self.scope.accounts.clone())?;
+        journal.append(&mut self.checks.clone())?;
+        let mut exceptions = exceptions::rows(&self.config.exceptions, self.date, &counts.used);
+        journal.append(&mut exceptions)?;
+        Ok(counts)
+    }
+
+    fn assess(&self, journal: &Journal) -> Result<Tally, RunError> {
+        let waivers = exceptions::waivers(&self.config.exceptions);
+        let inputs = Inputs {
+            scheduled_for: self.date,
+            as_of: self.begun.start.started_at,
+            has_account_list: self.scope.organization_id.is_some(),
+            rules: &self.config.rules,
+            waivers: &waivers,
+        };
+        judge(journal, journal, &inputs)
+    }
+
+    fn run_row(&self, counts: &Counts, tally: &Tally, ended_at: UtcMillis) -> Run {
+        let started_at = self.begun.start.started_at;
+        let progress = self.attempts.progress();
+        let complete = counts.cells_open == 0;
+        Run {
+            scheduled_for: self.date,
+            run_id: self.run_id().clone(),
+            started_at,
+            started_ms: started_at.0,
+            ended_at,
+            outcome: if complete { RunOutcome::Complete } else { RunOutcome::Partial },
+            late: started_at.0 - self.date.start().0 > LATE_AFTER_MS,
+            organization_id: self.scope.organization_id.clone(),
+            caller_arn: Some(self.scope.caller.arn.clone()),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            rules_version: assess::RULES_VERSION.to_owned(),
+            accounts_listed: self.scope.accounts.len() as i64,
+            accounts_in_scope: counts.in_scope,
+            accounts_answered: counts.accounts.collected,
+            cells: counts.cells,
+            cells_open: counts.cells_open,
+            clusters: tally.verdicts.values().map(|c| c.all).sum(),
+            calls: progress.calls.load(Relaxed) as i64,
+            throttles: progress.throttles.load(Relaxed) as i64,
+            clock_offset_ms: self.aws.clock_offset_ms(),
+        }
+    }
+
+    fn seal(&self, run: &Run, counts: &Counts, rows: BTreeMap<String, u64>) -> RunSeal {
+        let count = |n: i64| u64::try_from(n).unwrap_or_default();
+        RunSeal {
+            run_id: run.run_id.clone(),
+            start_n: self.begun.start.n,
+            scheduled_for: self.date,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            outcome: run.outcome,
+            late: run.late,
+            full_scope: self.config.is_full_scope(),
+            organization_id: run.organization_id.clone(),
+            accounts_listed: count(run.accounts_listed),
+            accounts_in_scope: count(run.accounts_in_scope),
+            accounts_answered: count(run.accounts_answered),
+            cells: count(run.cells),
+            cells_open: count(run.cells_open),
+            clusters: count(run.clusters),
+            exceptions_used: counts.used.keys().cloned().collect(),
+            rows,
+            died_runs: self.begun.died.clone(),
+            clock_offset_ms: run.clock_offset_ms,
+        }
+    }
+
+    /// The orderly end of a run that will not be sealed.
+    async fn end(&self, error: &RunError) {
+        if matches!(error, RunError::Commit(CommitError::OutcomeUnknown { .. })) {
+            // It may be sealed; the next run will see.
+            return;
+        }
+        let reason = error.to_string();
+        let clock = &*self.shell.clock;
+        if let Err(e) = starts::end(self.store, clock, &self.begun.start, &reason).await {
+            tracing::warn!(
+                "could not write that run {} ended ({e}); the next run waits for its deadline, or \
+                 takes --take-over {}",
+                self.run_id(),
+                self.run_id()
+            );
+        }
+    }
+}
+
+async fn find_scope(
+    config: &Config,
+    aws: &Arc<AwsShell>,
+    attempts: &Attempts,
+    date: Date,
+) -> Result<Scope, RunError> {
+    let mode = match &config.scope {
+        ScopeMode::Organization => {
+            discover::Mode::Organization { expected_id: config.organization_id.clone() }
+        }
+        ScopeMode::SingleAccount => discover::Mode::SingleAccount,
+        ScopeMode::AccountList(path) => discover::Mode::AccountList(account_list(path)?),
+    };
+    let request = ScopeRequest {
+        mode,
+        accounts: config.accounts.clone(),
+        exclude_accounts: config.exclude_accounts.clone(),
+        ous: config.ous.clone(),
+        tags: config.tags.clone(),
+        exceptions: config.exceptions.clone(),
+        scheduled_for: date,
+    };
+    Ok(discover::discover(aws.as_ref(), attempts, &request, attempts.clock().now()).await?)
+}
+
+/// One account id a line; empty lines and lines that begin with `#` are passed over.
+fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
+    let usage = |detail: String| RunError::Usage(format!("{}: {detail}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let accounts: Result<BTreeSet<AccountId>, _> = lines.map(str::parse).collect();
+    let accounts = accounts.map_err(|e: crate::model::ids::IdError| usage(e.to_string()))?;
+    if accounts.is_empty() {
+        return Err(usage("it names no account".to_owned()));
+    }
+    Ok(accounts.into_iter().collect())
+}
+
+fn check_clock(aws: &AwsShell) -> Result<(), RunError> {
+    match aws.clock_offset_ms() {
+        Some(offset) if offset.abs() > MOST_CLOCK_OFFSET_MS => {
+            Err(RunError::ClockOff { offset_s: offset / 1000 })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_other_organization(
+    chain: &Chain,
+    scope: &Scope,
+    store: &dyn Store,
+) -> Result<(), RunError> {
+    let begun_for = chain.genesis().and_then(|g| g.organization_id.clone());
+    match (begun_for, &scope.organization_id) {
+        (Some(archive), Some(found)) if archive != *found => {
+            Err(RunError::OtherOrganization { url: store.url(), archive, found: found.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
+    let checks = store.protections().await;
+    let row = |p: crate::archive::store::Protection| ArchiveCheck {
+        scheduled_for: date,
+        check_name: p.check.to_owned(),
+        outcome: p.outcome,
+        detail: p.detail,
+    };
+    checks.into_iter().map(row).collect()
+}
+
+fn genesis_request(
+    config: &Config,
+    checks: &[ArchiveCheck],
+    scope: &Scope,
+    producer: Producer,
+) -> Result<GenesisRequest, RunError> {
+    let failed: Vec<&str> = checks
+        .iter()
+        .filter(|c| !matches!(c.outcome, CheckOutcome::Pass | CheckOutcome::NotApplicable))
+        .map(|c| c.check_name.as_str())
+        .collect();
+    let protection = match (&config.archive, failed.is_empty()) {
+        (ArchiveUrl::Folder(_), _) => "none".to_owned(),
+        (ArchiveUrl::S3 { .. }, true) => "full".to_owned(),
+        (ArchiveUrl::S3 { .. }, false) => format!("without {}", failed.join(", ")),
+    };
+    Ok(GenesisRequest {
+        archive_id: ArchiveId::from_random(random()?),
+        organization_id: scope.organization_id.clone(),
+        schedule: config.schedule.clone(),
+        retention_days: Some(u64::from(config.retention_days)),
+        recovery: None,
+        protection,
+        producer,
+    })
+}
+
+/// The configuration that rules read, in full: with it and the facts, findings can be recomputed.
+fn rule_inputs(config: &Config, scope: &Scope) -> serde_json::Value {
+    serde_json::json!({
+        "rules": config.rules,
+        "has_account_list": scope.organization_id.is_some(),
+        "waivers": exceptions::sealed(&exceptions::waivers(&config.exceptions)),
+    })
+}
+
+fn producer(config: &Config, scope: &Scope) -> Producer {
+    let inputs = crate::model::canonical::to_string(&rule_inputs(config, scope));
+    Producer {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        binary_sha256: super::binary_sha256(),
+        config_sha256: Sha256Hex::of(inputs.as_bytes()),
+        rules_version: assess::RULES_VERSION.to_owned(),
+        rules_sha256: assess::rules_digest(),
+        caller_arn: Some(scope.caller.arn.clone()),
+    }
+}

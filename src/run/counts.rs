@@ -1,0 +1,69 @@
+//! What a run's coverage amounts to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::collect::coverage::is_answered;
+use crate::collect::scope::{Scope, left_out};
+use crate::model::datasets::Coverage;
+use crate::model::ids::AccountId;
+use crate::model::words::CellOutcome;
+use crate::report::run_summary::Accounts;
+
+/// Sums over the coverage of one run.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    pub in_scope: i64,
+    pub cells: i64,
+    /// Cells that ended neither in an answer nor in an accepted gap.
+    pub cells_open: i64,
+    pub accounts: Accounts,
+    /// How many accounts or cells each exception covered.
+    pub used: BTreeMap<String, i64>,
+    open: BTreeMap<AccountId, CellOutcome>,
+}
+
+impl Counts {
+    /// Counts every account of the scope and every cell of its coverage.
+    pub fn of<E>(
+        scope: &Scope,
+        coverage: impl Iterator<Item = Result<Coverage, E>>,
+    ) -> Result<Self, E> {
+        let mut counts = Self::default();
+        for row in coverage {
+            counts.cell(&row?);
+        }
+        let mut answered: BTreeSet<&AccountId> = BTreeSet::new();
+        for account in &scope.accounts {
+            counts.accounts.listed += 1;
+            match account.left_out_because.as_deref() {
+                None => {
+                    counts.in_scope += 1;
+                    if !counts.open.contains_key(&account.account_id) {
+                        answered.insert(&account.account_id);
+                    }
+                }
+                Some(left_out::STATE) => counts.accounts.unavailable += 1,
+                Some(left_out::NOT_SELECTED) => counts.accounts.not_selected += 1,
+                Some(exception) => {
+                    counts.accounts.excluded += 1;
+                    *counts.used.entry(exception.to_owned()).or_default() += 1;
+                }
+            }
+        }
+        counts.accounts.collected = answered.len() as i64;
+        counts.accounts.not_seen =
+            counts.open.iter().map(|(account, outcome)| (account.clone(), *outcome)).collect();
+        Ok(counts)
+    }
+
+    fn cell(&mut self, cell: &Coverage) {
+        self.cells += 1;
+        if let Some(exception) = &cell.accepted_by {
+            self.accounts.accepted_cells += 1;
+            *self.used.entry(exception.clone()).or_default() += 1;
+        } else if !is_answered(cell) {
+            self.cells_open += 1;
+            self.open.entry(cell.account_id.clone()).or_insert(cell.outcome);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Why a command failed.
+
+use crate::error::Exit;
+use crate::model::ids::RunId;
+use crate::time::Date;
+
+/// The outermost error: what happened, to what, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("{0}")]
+    Usage(String),
+    #[error("the run is scheduled for {date}, which has not begun; today is {today} UTC")]
+    FutureDate { date: Date, today: Date },
+    #[error(transparent)]
+    Connect(#[from] crate::aws::ConnectError),
+    #[error(transparent)]
+    Discover(#[from] crate::discover::DiscoverError),
+    #[error(transparent)]
+    Collect(#[from] crate::collect::CollectError),
+    #[error("the archive {url}: {source}")]
+    Store { url: String, source: crate::archive::store::StoreError },
+    #[error(transparent)]
+    Chain(#[from] crate::archive::chain::ChainError),
+    #[error(transparent)]
+    Start(#[from] crate::archive::starts::StartError),
+    #[error(transparent)]
+    Commit(#[from] crate::archive::commit::CommitError),
+    #[error(transparent)]
+    Sign(#[from] crate::archive::signer::SignError),
+    #[error(transparent)]
+    LocalKey(#[from] crate::archive::local_signer::KeyFileError),
+    #[error(transparent)]
+    Record(#[from] crate::record::RecordError),
+    #[error(transparent)]
+    Journal(#[from] crate::record::JournalError),
+    #[error(transparent)]
+    Rollup(#[from] crate::rollup::RollupError),
+    #[error(
+        "{url} is empty; if it is really where the archive shall begin, say --create-archive"
+    )]
+    NoArchive { url: String },
+    #[error("{url} holds files but no chain: it is not an archive of ours; name an empty place")]
+    NotOurs { url: String },
+    #[error("the archive {url} does not verify ({detail}); run `keyproof verify {url}` to see why")]
+    Unverified { url: String, detail: String },
+    #[error("the archive {url} is signed by key {archive_key}, and {signer} is another ({key})")]
+    OtherKey { url: String, archive_key: String, signer: String, key: String },
+    #[error("run {run_id} is not sealed in {url}; `keyproof verify` lists the runs")]
+    NoSuchRun { run_id: RunId, url: String },
+    #[error("{name} of the archive does not have the digest that was sealed")]
+    Changed { name: String },
+    #[error("the local clock is {offset_s} s off AWS's; set the clock (NTP) and run again")]
+    ClockOff { offset_s: i64 },
+    #[error("stopped by a signal; nothing is sealed, and the next run starts afresh")]
+    Cancelled,
+    #[error(transparent)]
+    Remembered(#[from] crate::archive::remembered::RememberedError),
+    #[error(transparent)]
+    Genesis(#[from] crate::archive::genesis::GenesisError),
+    #[error(transparent)]
+    Lookup(#[from] crate::assess::LookupError),
+    #[error(
+        "the archive {url} was begun for organization {archive}, and the caller belongs to {found}"
+    )]
+    OtherOrganization { url: String, archive: String, found: String },
+    #[error("this is a mistake of the program, please report it: {0}")]
+    Internal(String),
+    #[error("no randomness from the system: {0}")]
+    Randomness(String),
+    #[error("{path}: {detail}")]
+    Local { path: String, detail: String },
+}
+
+impl RunError {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::FutureDate { .. } | Self::NoArchive { .. } => Exit::Usage,
+            Self::Unverified { .. } | Self::Changed { .. } => Exit::Unverified,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// A failure of the local file system.
+    pub fn local(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
+        Self::Local { path: path.display().to_string(), detail: error.to_string() }
+    }
+}

@@ -1,0 +1,102 @@
+//! The story of a run, and of everything else that crosses stages.
+//!
+//! - [`audit`]: discover, begin, collect, assess, record, seal, commit; readable top to bottom.
+//! - [`archive`]: opening what the configuration names: store, signer, chain.
+//! - [`evidence`]: rows of sealed runs, read back only after their digests were checked.
+//! - [`facts`]: the journal as a sink for collecting and as look-ups for assessing.
+//! - [`known`]: watermarks from earlier sealed runs.
+//! - [`record`]: journal to Parquet to archive.
+//! - [`reassess`], [`verify`], [`rollup`], [`keys`]: the other commands.
+//!
+//! This is the only module that calls across stages.
+
+mod archive;
+mod audit;
+mod counts;
+mod error;
+mod evidence;
+mod exceptions;
+mod facts;
+mod judge;
+mod keys;
+mod known;
+mod progress;
+mod reassess;
+mod record;
+mod rollup;
+mod sealed;
+mod verify;
+
+use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::Digest as _;
+
+use crate::collect::random::{Random, seeded};
+use crate::model::ids::{RunId, Sha256Hex};
+use crate::time::{Clock, Date};
+
+pub use audit::{Audited, audit};
+pub use error::RunError;
+pub use keys::{create_key, keys};
+pub use reassess::{Reassessed, reassess};
+pub use rollup::{RolledUp, rollup};
+pub use verify::{Verified, VerifyRequest, verify};
+
+/// What the outside world hands to the program.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is asked of one run beside the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Date the run speaks for; default: the start's UTC date.
+    pub scheduled_for: Option<Date>,
+    pub run_id: Option<RunId>,
+    /// Begin a new archive on s3://.
+    pub create_archive: bool,
+    /// End this dead process's run first.
+    pub take_over: Option<RunId>,
+    /// Show progress on standard error.
+    pub progress: bool,
+    /// Progress as JSON lines instead of a bar.
+    pub json: bool,
+    /// Fixed credentials (access key id, secret) in place of the default chain: the sandbox's.
+    pub credentials: Option<(String, String)>,
+}
+
+/// Fresh randomness for identifiers.
+fn random<const N: usize>() -> Result<[u8; N], RunError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| RunError::Randomness(e.to_string()))?;
+    Ok(bytes)
+}
+
+/// Fresh seeds for the jitter of retries.
+fn jitter() -> Result<Random, RunError> {
+    Ok(seeded(u64::from_be_bytes(random()?)))
+}
+
+/// A new folder that only its owner may enter.
+fn private_dir(path: &Path) -> Result<(), RunError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700).create(path).map_err(|e| RunError::local(path, e))
+}
+
+/// Digest of the running program file, where it can be read.
+fn binary_sha256() -> Option<Sha256Hex> {
+    let mut file = std::fs::File::open(std::env::current_exe().ok()?).ok()?;
+    let mut digest = sha2::Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => break,
+            n => digest.update(&buffer[..n]),
+        }
+    }
+    Some(Sha256Hex::from_digest(&digest.finalize().into()))
+}

@@ -1,0 +1,79 @@
+//! Journal to Parquet to archive: one file per dataset, each hashed while it is written.
+
+use std::path::Path;
+
+use crate::archive::layout;
+use crate::archive::settle::{self, Settled};
+use crate::archive::store::{Body, Store, StoreError};
+use crate::for_each_dataset;
+use crate::model::ids::RunId;
+use crate::model::table::Dataset;
+use crate::record::{self, Encoded, Journal};
+use crate::seal::FileEntry;
+use crate::time::{Clock, Date};
+
+use super::RunError;
+use super::archive::store_error;
+
+/// Where a run's files go.
+pub struct Place<'a> {
+    pub store: &'a dyn Store,
+    pub clock: &'a dyn Clock,
+    pub work: &'a Path,
+    pub run_id: &'a RunId,
+    pub date: Date,
+    /// Random hex of this process.
+    pub writer: &'a str,
+}
+
+/// Writes every dataset of the journal to the archive and lists what was written, by dataset.
+pub async fn record(
+    place: &Place<'_>,
+    journal: &Journal,
+) -> Result<Vec<(&'static str, FileEntry)>, RunError> {
+    let mut files = Vec::new();
+    macro_rules! every {
+        ($($row:ty),+) => { $( files.push((<$row>::NAME, dataset::<$row>(place, journal).await?)); )+ };
+    }
+    for_each_dataset!(every);
+    Ok(files)
+}
+
+async fn dataset<D: Dataset>(place: &Place<'_>, journal: &Journal) -> Result<FileEntry, RunError> {
+    let path = place.work.join(format!("{}.parquet", D::NAME));
+    let encoded = record::write_rows(&path, journal.rows::<D>())?;
+    let Place { store, clock, date, run_id, writer, .. } = *place;
+    let name = layout::evidence(D::NAME, D::VERSION, date, run_id, 0, writer);
+    put(store, clock, &name, &path, &encoded).await?;
+    std::fs::remove_file(&path).map_err(|e| RunError::local(&path, e))?;
+    Ok(entry(name, encoded))
+}
+
+/// Puts a finished local file under a name that nothing else has.
+pub async fn put(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    name: &str,
+    path: &Path,
+    encoded: &Encoded,
+) -> Result<(), RunError> {
+    let body = Body::File(path);
+    match settle::create(store, clock, name, body, &encoded.sha256).await {
+        Ok(Settled::Ours) => Ok(()),
+        Ok(Settled::Taken) => {
+            Err(store_error(store.url(), StoreError::Exists { name: name.to_owned() }))
+        }
+        Err(error) => Err(store_error(store.url(), error)),
+    }
+}
+
+/// A file as the manifest lists it.
+pub fn entry(name: String, encoded: Encoded) -> FileEntry {
+    FileEntry {
+        name,
+        bytes: encoded.bytes,
+        rows: Some(encoded.rows),
+        rows_sha256: Some(encoded.rows_sha256),
+        sha256: encoded.sha256,
+    }
+}

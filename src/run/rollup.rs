@@ -1,0 +1,181 @@
+//! `keyproof rollup`: a quarter's measures from sealed runs, sealed in turn.
+
+use std::path::Path;
+
+use crate::archive::commit::{self, CommitRequest};
+use crate::archive::layout;
+use crate::archive::chain::Chain;
+use crate::archive::remembered::{self, Remembered};
+use crate::assess;
+use crate::config::Config;
+use crate::model::datasets::{Account, Coverage, Run, Verdict};
+use crate::model::ids::{RunId, Sha256Hex};
+use crate::model::table::Dataset;
+use crate::record;
+use crate::rollup::{self as measures, CompliantShare, RollupInputs};
+use crate::seal::{Content, Manifest, Period, Producer, RollupSeal};
+use crate::time::Quarter;
+
+use super::archive::{KeyFile, open_signer, open_store, read_chain};
+use super::evidence::Evidence;
+use super::record::{entry, put};
+use super::{RunError, Shell, binary_sha256, private_dir, random, sealed};
+
+/// Tasks that the SQL engine may split into; the result does not depend on it.
+const PARTITIONS: usize = 2;
+
+/// A computed quarter.
+#[derive(Debug)]
+pub struct RolledUp {
+    pub rows: Vec<CompliantShare>,
+    pub text: String,
+}
+
+/// Computes the measures of `quarter` from runs of record and, when `seal` is true, seals them as a
+/// new edition.
+pub async fn rollup(
+    shell: &Shell,
+    config: &Config,
+    quarter: Quarter,
+    seal: bool,
+) -> Result<RolledUp, RunError> {
+    let store = open_store(shell, config, None).await?;
+    let signer = if seal {
+        Some(open_signer(shell, config, None, KeyFile::Load).await?)
+    } else {
+        None
+    };
+    let mut chain = match &signer {
+        Some(signer) => Chain::read(store.as_fetch(), signer.public_key())
+            .await?
+            .ok_or_else(|| RunError::NotOurs { url: store.url() })?,
+        None => read_chain(store.as_fetch()).await?,
+    };
+    remembered::check(&config.state_dir, &store.url(), &chain)?;
+    let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+    std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
+    let run_id = RunId::new(shell.clock.now(), random()?);
+    let work = base.join(format!("keyproof-rollup-{run_id}"));
+    private_dir(&work)?;
+    let evidence = Evidence { fetch: store.as_fetch(), work: &work };
+    let computed = compute(&evidence, &chain, quarter).await;
+    let sealed = match (computed, &signer) {
+        (Ok(rows), Some(signer)) => {
+            let file = work.join("compliant_share.parquet");
+            let encoded = record::write_rows(&file, rows.iter().cloned().map(Ok));
+            match encoded {
+                Ok(encoded) => {
+                    let place = Sealing { shell, store: store.as_ref(), signer: signer.as_ref(), run_id, quarter };
+                    place.seal(&mut chain, &file, encoded, &rows).await
+                }
+                Err(e) => Err(e.into()),
+            }
+        }
+        (Ok(rows), None) => {
+            let text = format!("{}\nNot sealed.\n", measures::table(&rows));
+            Ok(RolledUp { rows, text })
+        }
+        (Err(e), _) => Err(e),
+    };
+    // Local progress only; what cannot be removed is left.
+    let _ = std::fs::remove_dir_all(&work);
+    let done = sealed?;
+    if seal {
+        remembered::remember(&config.state_dir, &Remembered::of_chain(&store.url(), &chain))?;
+    }
+    Ok(done)
+}
+
+async fn compute(
+    evidence: &Evidence<'_>,
+    chain: &Chain,
+    quarter: Quarter,
+) -> Result<Vec<CompliantShare>, RunError> {
+    let (first, end) = measures::dates_needed(quarter);
+    let mut inputs = RollupInputs {
+        account: Vec::new(),
+        coverage: Vec::new(),
+        run: Vec::new(),
+        verdict: Vec::new(),
+        quarter,
+    };
+    for run in sealed::of_record(chain).range(first..end).map(|(_, run)| run) {
+        inputs.account.extend(evidence.files::<Account>(run).await?);
+        inputs.coverage.extend(evidence.files::<Coverage>(run).await?);
+        inputs.run.extend(evidence.files::<Run>(run).await?);
+        inputs.verdict.extend(evidence.files::<Verdict>(run).await?);
+    }
+    Ok(measures::compliant_share(&inputs, PARTITIONS).await?)
+}
+
+struct Sealing<'a> {
+    shell: &'a Shell,
+    store: &'a dyn crate::archive::store::Store,
+    signer: &'a dyn crate::archive::signer::Signer,
+    run_id: RunId,
+    quarter: Quarter,
+}
+
+impl Sealing<'_> {
+    async fn seal(
+        &self,
+        chain: &mut Chain,
+        file: &Path,
+        encoded: record::Encoded,
+        rows: &[CompliantShare],
+    ) -> Result<RolledUp, RunError> {
+        let clock = &*self.shell.clock;
+        let name =
+            layout::rollup(CompliantShare::NAME, CompliantShare::VERSION, self.quarter, &self.run_id);
+        let listed = entry(name.clone(), encoded.clone());
+        let manifest = Manifest::new(
+            chain.archive_id().clone(),
+            self.run_id.clone(),
+            Period::Quarter(self.quarter),
+            vec![listed],
+            Vec::new(),
+        )
+        .map_err(|e| RunError::Internal(e.to_string()))?;
+        // The manifest first: a rollup has no start, and this is how its leftovers are recognised.
+        commit::write_manifest(self.store, clock, &manifest)
+            .await
+            .map_err(|e| super::archive::store_error(self.store.url(), e))?;
+        put(self.store, clock, &name, file, &encoded).await?;
+        let edition =
+            1 + chain.rollups().filter(|(_, r)| r.quarter == self.quarter).count() as u64;
+        let content = RollupSeal {
+            run_id: self.run_id.clone(),
+            quarter: self.quarter,
+            edition,
+            chain_from: 1,
+            chain_to: chain.head().seq,
+            rows: [(CompliantShare::NAME.to_owned(), encoded.rows)].into(),
+        };
+        let request = CommitRequest {
+            content: Content::Rollup(content),
+            manifest: &manifest,
+            producer: producer(),
+        };
+        let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
+        let text = format!(
+            "{}\nSealed     edition {edition} of {}, chain {}, head {}\n",
+            measures::table(rows),
+            self.quarter,
+            committed.seq,
+            &committed.sha256.as_str()[..12]
+        );
+        Ok(RolledUp { rows: rows.to_vec(), text })
+    }
+}
+
+fn producer() -> Producer {
+    Producer {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        binary_sha256: binary_sha256(),
+        // A rollup reads no configuration; the SQL is what decides.
+        config_sha256: Sha256Hex::of(measures::COMPLIANT_SHARE_SQL.as_bytes()),
+        rules_version: assess::RULES_VERSION.to_owned(),
+        rules_sha256: assess::rules_digest(),
+        caller_arn: None,
+    }
+}
