@@ -8,6 +8,7 @@
 //! | [`settle`] | create-only writes carried to a certain end |
 //! | [`slot`], [`chain`] | what one slot holds; the signed entries and the head |
 //! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
+//! | [`verify`] | whether all of it is as it was sealed |
 
 pub mod chain;
 pub mod commit;
@@ -21,3 +22,4 @@ pub mod signer;
 pub mod slot;
 pub mod starts;
 pub mod store;
+pub mod verify;
