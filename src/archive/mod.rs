@@ -9,6 +9,8 @@
 //! | [`slot`], [`chain`] | what one slot holds; the signed entries and the head |
 //! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
 //! | [`verify`] | whether all of it is as it was sealed |
+//! | [`records`] | which runs speak for which dates, and with which files |
+//! | [`remembered`] | archives that this machine has seen |
 
 pub mod chain;
 pub mod commit;
@@ -17,6 +19,8 @@ mod gather;
 pub mod genesis;
 pub mod layout;
 pub mod local_signer;
+pub mod records;
+pub mod remembered;
 pub mod settle;
 pub mod signer;
 pub mod slot;
