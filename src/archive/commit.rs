@@ -271,7 +271,6 @@ mod tests {
     use super::*;
     use crate::archive::starts;
     use crate::testkit::{Fault, FaultStore, FixedClock, SampleArchive};
-    use crate::time::Clock as _;
 
     async fn collected() -> (
         SampleArchive,

@@ -130,7 +130,6 @@ async fn begun_by_another(store: &dyn Store, key: &PublicKey) -> Result<Chain, G
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
     use crate::testkit::{Fault, FaultStore, SampleArchive};
 
     #[tokio::test]

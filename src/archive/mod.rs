@@ -8,6 +8,9 @@
 //! | [`settle`] | create-only writes carried to a certain end |
 //! | [`slot`], [`chain`] | what one slot holds; the signed entries and the head |
 //! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
+//! | [`verify`] | whether all of it is as it was sealed |
+//! | [`records`] | which runs speak for which dates, and with which files |
+//! | [`remembered`] | archives that this machine has seen |
 
 pub mod chain;
 pub mod commit;
@@ -16,8 +19,11 @@ mod gather;
 pub mod genesis;
 pub mod layout;
 pub mod local_signer;
+pub mod records;
+pub mod remembered;
 pub mod settle;
 pub mod signer;
 pub mod slot;
 pub mod starts;
 pub mod store;
+pub mod verify;

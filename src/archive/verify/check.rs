@@ -1,0 +1,260 @@
+//! The story of one verification.
+
+use super::continuity::{self, Slot};
+use super::failure::{Failure, Notice};
+use super::report::{
+    LevelOutcome, LevelResult, Report, Trust, VerifiedRollup, VerifiedRun, VerifyOptions,
+};
+use super::{accounting, files};
+use crate::archive::chain::Entry;
+use crate::archive::layout;
+use crate::archive::slot::{self, ENTRY_LIMIT};
+use crate::archive::store::{Fetch, Listed, StoreError};
+use crate::model::ids::Sha256Hex;
+use crate::seal::{Content, Envelope, EnvelopeError, PublicKey, Subject};
+
+/// Public keys have 178 bytes.
+const PEM_LIMIT: u64 = 64 * 1024;
+
+/// Verifies an archive. Whatever is wrong with it is in the report; an error means that it could not
+/// even be listed.
+pub async fn verify(fetch: &dyn Fetch, options: &VerifyOptions) -> Result<Report, StoreError> {
+    let listing = fetch.list("").await?;
+    let mut report = empty_report(fetch, options);
+    let complete = check(fetch, options, &listing, &mut report).await;
+    report
+        .failures
+        .retain(|failure| failure.level() <= options.level);
+    report.levels = (1..=options.level)
+        .map(|level| {
+            let failed = report.failures.iter().any(|f| f.level() == level);
+            let outcome = match (failed, complete) {
+                (true, _) => LevelOutcome::Fail,
+                (false, true) => LevelOutcome::Pass,
+                (false, false) => LevelOutcome::NotCheckable,
+            };
+            LevelResult { level, outcome }
+        })
+        .collect();
+    Ok(report)
+}
+
+/// None when entry 1 or its key are so broken that nothing else can be judged.
+async fn check(
+    fetch: &dyn Fetch,
+    options: &VerifyOptions,
+    listing: &[Listed],
+    report: &mut Report,
+) -> bool {
+    let Some((genesis, key)) = check_genesis(fetch, options, listing, report).await else {
+        return false;
+    };
+    let archive_id = genesis.statement.archive_id.clone();
+    report.archive_id = Some(archive_id.clone());
+    report.signer = Some(key.clone());
+
+    let slots =
+        continuity::read_slots(fetch, listing, &key, &archive_id, &mut report.failures).await;
+    let digests = slot_digests(&genesis, &slots);
+    let failures_before = report.failures.len();
+    let entries = continuity::link(genesis, slots, &mut report.failures, &mut report.notices);
+    let broken_slots = report.failures.len() > failures_before;
+    continuity::check_runs(&entries, &mut report.failures);
+    continuity::check_head(
+        options.expected_head.as_ref(),
+        &digests,
+        &mut report.failures,
+    );
+
+    let checked = files::check(fetch, &entries).await;
+    let vouched = starts_and_keys(&entries);
+    report
+        .failures
+        .extend(files::check_digests(fetch, vouched).await);
+    accounting::check(
+        fetch,
+        listing,
+        &entries,
+        &checked,
+        broken_slots,
+        &mut report.failures,
+        &mut report.notices,
+    )
+    .await;
+    for checked in checked {
+        report.files += checked.files;
+        report.bytes += checked.bytes;
+        if let (Some(manifest), true) = (checked.manifest, checked.failures.is_empty()) {
+            let seq = checked.entry.seq;
+            let files = manifest.files;
+            match checked.entry.statement.content.clone() {
+                Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
+                Content::Rollup(seal) => {
+                    report.rollups.push(VerifiedRollup { seq, seal, files });
+                }
+                Content::Genesis(_) => {}
+            }
+        }
+        report.failures.extend(checked.failures);
+    }
+    report.entries = entries;
+    true
+}
+
+/// Entry 1 and the key that signs, compared with what is trusted.
+async fn check_genesis(
+    fetch: &dyn Fetch,
+    options: &VerifyOptions,
+    listing: &[Listed],
+    report: &mut Report,
+) -> Option<(Entry, PublicKey)> {
+    let name = layout::entry(1);
+    if !listing.iter().any(|listed| listed.name == name) {
+        report.failures.push(Failure::EmptyArchive);
+        return None;
+    }
+    let bytes = match fetch.read(&name, ENTRY_LIMIT).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            report.failures.push(files::unreadable(error, "the chain"));
+            return None;
+        }
+    };
+    let sha256 = Sha256Hex::of(&bytes);
+    report.genesis_sha256 = Some(sha256.clone());
+    if let Some(pin) = options.pin.as_ref().filter(|pin| **pin != sha256) {
+        report.failures.push(Failure::GenesisNotPinned {
+            expected: pin.clone(),
+            found: sha256.clone(),
+        });
+    }
+    let keyid = match claimed_key(&bytes) {
+        Ok(keyid) => keyid,
+        Err(failure) => {
+            report.failures.push(failure);
+            return None;
+        }
+    };
+    let stored = match read_key(fetch, &keyid).await {
+        Ok(key) => Some(key),
+        Err(failure) => {
+            report.failures.push(failure);
+            None
+        }
+    };
+    let key = match &options.key {
+        Some(key) if key.keyid() != keyid => {
+            report.failures.push(Failure::WrongKey {
+                trusted: key.keyid(),
+                found: keyid,
+            });
+            return None;
+        }
+        Some(key) => key.clone(),
+        None => stored?,
+    };
+    match slot::judge(&bytes, 1, &key, None) {
+        Ok(statement) => {
+            let entry = Entry {
+                seq: 1,
+                sha256,
+                statement,
+            };
+            Some((entry, key))
+        }
+        Err(fault) => {
+            report.failures.push(Failure::of_slot(1, fault));
+            None
+        }
+    }
+}
+
+/// The key that entry 1 names; nothing is verified yet.
+fn claimed_key(bytes: &[u8]) -> Result<Sha256Hex, Failure> {
+    let envelope = Envelope::parse(bytes).map_err(|error| {
+        let (slot, detail) = (1, error.to_string());
+        match error {
+            EnvelopeError::NotCanonical(_) => Failure::EnvelopeNotCanonical { slot, detail },
+            EnvelopeError::WrongPayloadType(_) => Failure::WrongPayloadType { slot, detail },
+        }
+    })?;
+    let statement = slot::read_statement(&envelope).map_err(|fault| Failure::of_slot(1, fault))?;
+    match statement.content {
+        Content::Genesis(genesis) => Ok(genesis.keyid),
+        other => Err(Failure::StatementMalformed {
+            slot: 1,
+            detail: format!("a {} does not begin an archive", other.kind()),
+        }),
+    }
+}
+
+async fn read_key(fetch: &dyn Fetch, keyid: &Sha256Hex) -> Result<PublicKey, Failure> {
+    let name = layout::key(keyid);
+    let broken = |detail: String| Failure::PemNotCanonical {
+        name: name.clone(),
+        detail,
+    };
+    let bytes = fetch
+        .read(&name, PEM_LIMIT)
+        .await
+        .map_err(|error| files::unreadable(error, &layout::entry(1)))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| broken(error.to_string()))?;
+    let key = PublicKey::from_pem(text).map_err(|error| broken(error.to_string()))?;
+    if key.keyid() == *keyid {
+        Ok(key)
+    } else {
+        Err(broken(format!("it holds key {}", key.keyid())))
+    }
+}
+
+fn slot_digests(genesis: &Entry, slots: &[Slot]) -> Vec<(u64, Sha256Hex)> {
+    let others = slots.iter().map(|slot| (slot.seq, slot.sha256.clone()));
+    std::iter::once((1, genesis.sha256.clone()))
+        .chain(others)
+        .collect()
+}
+
+/// Files that entries vouch for without a manifest: keys, and starts of died runs.
+fn starts_and_keys(entries: &[Entry]) -> Vec<(Subject, String)> {
+    let mut vouched = Vec::new();
+    for entry in entries {
+        let by = layout::entry(entry.seq);
+        match &entry.statement.content {
+            Content::Genesis(_) => {
+                let subjects = entry.statement.subjects.iter().cloned();
+                vouched.extend(subjects.map(|subject| (subject, by.clone())));
+            }
+            Content::Run(run) => vouched.extend(run.died_runs.iter().map(|died| {
+                let subject = Subject {
+                    name: layout::start(died.start_n),
+                    sha256: died.start_sha256.clone(),
+                };
+                (subject, by.clone())
+            })),
+            Content::Rollup(_) => {}
+        }
+    }
+    vouched
+}
+
+fn empty_report(fetch: &dyn Fetch, options: &VerifyOptions) -> Report {
+    Report {
+        url: fetch.url(),
+        trust: match (&options.pin, &options.key) {
+            (Some(_), _) => Trust::Pinned,
+            (None, Some(_)) => Trust::Key,
+            (None, None) => Trust::Unpinned,
+        },
+        levels: Vec::new(),
+        failures: Vec::new(),
+        notices: Vec::<Notice>::new(),
+        entries: Vec::new(),
+        archive_id: None,
+        genesis_sha256: None,
+        signer: None,
+        runs: Vec::new(),
+        rollups: Vec::new(),
+        files: 0,
+        bytes: 0,
+    }
+}

@@ -1,0 +1,696 @@
+//! One damage after another on a small archive, judged by the library and by
+//! `scripts/verify-archive.sh`, which must agree.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use super::*;
+use crate::archive::file_store::FileStore;
+use crate::archive::layout;
+use crate::archive::signer::Signer as _;
+use crate::archive::starts;
+use crate::model::ids::Sha256Hex;
+use crate::seal::{Content, Envelope, PublicKey, Statement};
+use crate::testkit::{MemoryStore, SampleArchive, TempDir, TestSigner};
+use crate::time::{DAY_MS, HOUR_MS};
+
+type Objects = BTreeMap<String, Vec<u8>>;
+
+/// An archive with everything in it: a dead run with leftovers, an unreadable start, an intruder in
+/// the chain, a rollup, an unsealed run at the end.
+struct Sample {
+    objects: Objects,
+    signer: Arc<TestSigner>,
+    pin: Sha256Hex,
+    head: (u64, Sha256Hex),
+}
+
+const INTRUDER: &str = "chain/0000000003.dsse.json";
+const LAST: &str = "chain/0000000006.dsse.json";
+
+async fn sample() -> Sample {
+    let (mut archive, memory) = SampleArchive::in_memory();
+    archive.run().await.expect("entry 2");
+
+    let mut chain = archive.chain().await.expect("chain");
+    let dead = archive.begin(&mut chain, None).await.expect("begin");
+    archive.collect(&chain, &dead).await.expect("leftovers");
+    starts::end(&*archive.store, &archive.clock, &dead.start, "interrupted")
+        .await
+        .expect("end");
+    memory.replace("starts/0000000003.json", "not a start");
+    memory.replace(INTRUDER, "junk");
+    archive.run().await.expect("entry 4");
+    archive.rollup().await.expect("entry 5");
+    archive.run().await.expect("entry 6");
+    let mut chain = archive.chain().await.expect("chain");
+    archive.begin(&mut chain, None).await.expect("alive");
+    Sample {
+        objects: memory.objects(),
+        pin: chain.genesis_sha256().clone(),
+        head: (chain.head().seq, chain.head().sha256.clone()),
+        signer: archive.signer,
+    }
+}
+
+impl Sample {
+    fn options(&self) -> VerifyOptions {
+        VerifyOptions {
+            pin: Some(self.pin.clone()),
+            expected_head: Some(self.head.clone()),
+            ..VerifyOptions::default()
+        }
+    }
+
+    /// Files that something signed vouches for; a change of any other is no failure.
+    fn sealed_names(&self) -> Vec<String> {
+        let open = |name: &str| {
+            name == INTRUDER
+                || name == "starts/0000000006.json"
+                || name.ends_with("end.json")
+                || name.contains("20261125T020000Z-00000002")
+        };
+        self.objects
+            .keys()
+            .filter(|name| !open(name))
+            .cloned()
+            .collect()
+    }
+
+    /// The classes of what is wrong in `objects`, by the library.
+    async fn classes(&self, objects: Objects) -> Vec<&'static str> {
+        let memory = MemoryStore::holding(objects);
+        let report = verify(&memory, &self.options()).await.expect("listed");
+        assert_eq!(report.passed(), report.failures.is_empty());
+        report.failures.iter().map(Failure::class).collect()
+    }
+}
+
+/// The archive in a folder, for the script.
+struct OnDisk {
+    dir: TempDir,
+    store: FileStore,
+}
+
+impl OnDisk {
+    fn new(objects: &Objects) -> Self {
+        let dir = TempDir::new();
+        let store = FileStore::at(&dir.path().join("a").display().to_string()).expect("path");
+        std::fs::create_dir(store.root()).expect("folder");
+        let disk = Self { dir, store };
+        for (name, bytes) in objects {
+            disk.write(name, bytes);
+        }
+        disk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.store.root().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("folder")).expect("folders");
+        std::fs::write(path, bytes).expect("write");
+    }
+
+    fn script(&self, args: &[String]) -> (Option<i32>, String) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/verify-archive.sh");
+        let done = Command::new("sh")
+            .arg(script)
+            .arg(self.store.root())
+            .args(args)
+            .output()
+            .expect("sh runs");
+        let mut said = String::from_utf8_lossy(&done.stdout).into_owned();
+        said.push_str(&String::from_utf8_lossy(&done.stderr));
+        (done.status.code(), said)
+    }
+
+    /// Both verifiers' failure classes; they must agree on whether there are any.
+    async fn both(&self, sample: &Sample) -> (Vec<&'static str>, String) {
+        let report = verify(&self.store, &sample.options())
+            .await
+            .expect("listed");
+        let (seq, sha256) = &sample.head;
+        let (code, said) = self.script(&[
+            "--pin".to_owned(),
+            sample.pin.to_string(),
+            "--expect-head".to_owned(),
+            format!("{seq}:{sha256}"),
+        ]);
+        let expected = if report.passed() { 0 } else { 5 };
+        assert_eq!(code, Some(expected), "{:#?}\n{said}", report.failures);
+        let classes = report.failures.iter().map(Failure::class).collect();
+        (classes, said)
+    }
+}
+
+fn flip(bytes: &[u8], bit: usize) -> Vec<u8> {
+    let mut flipped = bytes.to_vec();
+    flipped[bit / 8] ^= 1 << (bit % 8);
+    flipped
+}
+
+/// The chain file of a changed statement, signed by `signer`.
+async fn resigned(
+    objects: &Objects,
+    name: &str,
+    signer: &TestSigner,
+    change: impl FnOnce(&mut Statement),
+) -> Vec<u8> {
+    let envelope = Envelope::parse(&objects[name]).expect("envelope");
+    let mut statement = Statement::parse(&envelope.payload).expect("statement");
+    change(&mut statement);
+    signed(signer, statement.to_bytes()).await
+}
+
+async fn signed(signer: &TestSigner, payload: Vec<u8>) -> Vec<u8> {
+    let signature = signer
+        .sign(&Envelope::to_sign(&payload))
+        .await
+        .expect("sign");
+    Envelope {
+        payload,
+        keyid: signer.public_key().keyid(),
+        signature,
+    }
+    .to_bytes()
+}
+
+#[tokio::test]
+async fn a_whole_archive_passes_both() {
+    let sample = sample().await;
+    let disk = OnDisk::new(&sample.objects);
+    let (classes, said) = disk.both(&sample).await;
+    assert_eq!(classes, [""; 0]);
+    assert!(
+        said.contains("VERIFIED levels 1 to 3: 5 entries, head 6"),
+        "{said}"
+    );
+    let report = verify(&disk.store, &sample.options())
+        .await
+        .expect("listed");
+    assert_eq!((report.runs.len(), report.rollups.len()), (3, 1));
+    assert_eq!(report.head().map(|e| e.seq), Some(6));
+    assert_eq!(report.runs[0].files.len(), 3);
+    let notices: Vec<String> = report.notices.iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 3, "{notices:#?}");
+    assert!(said.matches("\nnote ").count() + usize::from(said.starts_with("note ")) >= 3);
+}
+
+#[tokio::test]
+async fn without_a_pin_it_is_only_self_consistent() {
+    let sample = sample().await;
+    let disk = OnDisk::new(&sample.objects);
+    let (code, said) = disk.script(&[]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains(sample.pin.as_str()), "{said}");
+    let (code, _) = disk.script(&["--self-consistent-only".to_owned()]);
+    assert_eq!(code, Some(0));
+    let report = verify(&disk.store, &VerifyOptions::default())
+        .await
+        .expect("listed");
+    assert_eq!((report.trust, report.passed()), (Trust::Unpinned, true));
+}
+
+#[tokio::test]
+async fn the_key_can_be_given_instead_of_a_pin() {
+    let sample = sample().await;
+    let disk = OnDisk::new(&sample.objects);
+    let ours = disk.dir.path().join("ours.pem");
+    let other = disk.dir.path().join("other.pem");
+    let other_key = TestSigner::generate().public_key().clone();
+    std::fs::write(&ours, sample.signer.public_key().to_pem()).expect("write");
+    std::fs::write(&other, other_key.to_pem()).expect("write");
+    let check = async |key: &PublicKey| {
+        let options = VerifyOptions {
+            key: Some(key.clone()),
+            ..VerifyOptions::default()
+        };
+        verify(&disk.store, &options).await.expect("listed")
+    };
+    let script = |path: &PathBuf| disk.script(&["--key".to_owned(), path.display().to_string()]);
+    assert!(check(sample.signer.public_key()).await.passed());
+    assert_eq!(script(&ours).0, Some(0));
+    let report = check(&other_key).await;
+    assert_eq!(report.failures[0].class(), "wrong_key");
+    assert_eq!(report.levels[0].outcome, LevelOutcome::NotCheckable);
+    let (code, said) = script(&other);
+    assert_eq!(code, Some(5));
+    assert!(said.contains("FAIL wrong_key"), "{said}");
+}
+
+#[tokio::test]
+async fn no_flipped_bit_of_a_sealed_file_survives() {
+    let sample = sample().await;
+    let names = sample.sealed_names();
+    assert_eq!(names.len(), sample.objects.len() - 5, "{names:#?}");
+    for name in names {
+        let bytes = &sample.objects[&name];
+        // 64 bytes of each file, each with another of its bits; the encodings' own tests try all.
+        for byte in (0..bytes.len()).step_by(1 + bytes.len() / 64) {
+            let mut objects = sample.objects.clone();
+            objects.insert(name.clone(), flip(bytes, byte * 8 + byte % 8));
+            let classes = sample.classes(objects).await;
+            assert!(!classes.is_empty(), "{name}, byte {byte}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_script_sees_every_flipped_bit_too() {
+    let sample = sample().await;
+    let disk = OnDisk::new(&sample.objects);
+    for (at, name) in sample.sealed_names().iter().enumerate() {
+        let bytes = &sample.objects[name];
+        let bits = bytes.len() * 8;
+        // The ends, and two in between that differ from file to file.
+        let between = (1..3).map(|part| bits * part / 3 + at * 7 % (bits / 3));
+        for bit in [0, bits - 1].into_iter().chain(between) {
+            disk.write(name, &flip(bytes, bit));
+            let (classes, _) = disk.both(&sample).await;
+            assert!(!classes.is_empty(), "{name}, bit {bit}");
+        }
+        disk.write(name, bytes);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_sealed_may_change() {
+    let sample = sample().await;
+    let disk = OnDisk::new(&sample.objects);
+    let sealed = sample.sealed_names();
+    for (name, bytes) in &sample.objects {
+        if sealed.contains(name) {
+            continue;
+        }
+        disk.write(name, &flip(bytes, 9));
+        let (classes, said) = disk.both(&sample).await;
+        assert_eq!(classes, [""; 0], "{name}\n{said}");
+        disk.write(name, bytes);
+    }
+}
+
+/// Applies one damage and expects its class from both verifiers.
+async fn damaged(sample: &Sample, class: &str, damage: impl FnOnce(&mut Objects)) {
+    let mut objects = sample.objects.clone();
+    damage(&mut objects);
+    let disk = OnDisk::new(&objects);
+    let (classes, said) = disk.both(sample).await;
+    assert!(classes.contains(&class), "{class}: {classes:?}\n{said}");
+    // To the script a shorter file is one with another digest.
+    let in_script = class.replace("truncated", "digest_mismatch");
+    assert!(
+        said.contains(&format!("FAIL {in_script}")),
+        "{class}: {said}"
+    );
+}
+
+#[tokio::test]
+async fn removals_are_named() {
+    let sample = sample().await;
+    for name in sample.sealed_names() {
+        let class = match name.as_str() {
+            "chain/0000000001.dsse.json" => "empty_archive",
+            LAST => "removed_tail",
+            chain if chain.starts_with("chain/") => "gap",
+            _ => "missing_file",
+        };
+        damaged(&sample, class, |objects| {
+            objects.remove(&name);
+        })
+        .await;
+    }
+    damaged(&sample, "gap", |objects| {
+        objects.remove(INTRUDER);
+    })
+    .await;
+    damaged(&sample, "empty_archive", Objects::clear).await;
+}
+
+#[tokio::test]
+async fn additions_are_named() {
+    let sample = sample().await;
+    for name in [
+        "README.md",
+        "chain/readme",
+        "chain/9999999999.dsse.json",
+        "starts/1.json",
+        "keys/0000000000000000000000000000000000000000000000000000000000000000.pem",
+        // No run of this id ever began.
+        "evidence/account/v1/dt=2026-11-24/20261124T020000Z-0000abcd.s00-9c1f.parquet",
+        "manifest/v1/dt=2026-11-24/20261124T020000Z-0000abcd.json",
+        "rollup/compliant_share/v1/quarter=2026Q4/20261124T020000Z-0000abcd.parquet",
+        // A run that is sealed.
+        "evidence/account/v1/dt=2026-11-24/20261124T020000Z-00000001.s00-beef.parquet",
+        "runs/dt=2026-11-24/20261124T020000Z-00000001/scope.json",
+        "manifest/v1/dt=2026-11-25/20261124T020000Z-00000001.json",
+        "evidence/account/v2/dt=2026-11-24/20261124T020000Z-00000001.s00-beef.txt",
+    ] {
+        damaged(&sample, "unexpected_object", |objects| {
+            objects.insert(name.to_owned(), b"x".to_vec());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn changes_of_content_are_named() {
+    let sample = sample().await;
+    let evidence: Vec<&String> = sample
+        .objects
+        .keys()
+        .filter(|n| n.starts_with("evidence/") && n.contains("-00000001."))
+        .collect();
+    let (one, other) = (evidence[0].as_str(), evidence[1].as_str());
+    damaged(&sample, "digest_mismatch", |objects| {
+        let (a, b) = (objects[one].clone(), objects[other].clone());
+        objects.insert(one.to_owned(), b);
+        objects.insert(other.to_owned(), a);
+    })
+    .await;
+    damaged(&sample, "truncated", |objects| {
+        objects.get_mut(one).expect("file").pop();
+    })
+    .await;
+    damaged(&sample, "truncated", |objects| {
+        objects.insert(one.to_owned(), Vec::new());
+    })
+    .await;
+    damaged(&sample, "digest_mismatch", |objects| {
+        objects.get_mut(one).expect("file").push(b'\n');
+    })
+    .await;
+    let pem = layout::key(&sample.signer.public_key().keyid());
+    for change in ["\n", "\r\n", "x"] {
+        damaged(&sample, "pem_not_canonical", |objects| {
+            objects.get_mut(&pem).expect("pem").extend(change.bytes());
+        })
+        .await;
+    }
+    damaged(&sample, "pem_not_canonical", |objects| {
+        let other = TestSigner::generate().public_key().to_pem();
+        objects.insert(pem.clone(), other.into_bytes());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn other_encodings_of_an_entry_are_named() {
+    let sample = sample().await;
+    let text = String::from_utf8(sample.objects[LAST].clone()).expect("text");
+    for changed in [
+        text.trim_end().to_owned(),
+        format!("{text}\n"),
+        format!("{text}{text}"),
+        text.replace("\",\"payloadType", "\", \"payloadType"),
+        text.replace("{\"payload\":", "{\"payload\": "),
+        text.replacen('e', "\\u0065", 1),
+        String::new(),
+    ] {
+        assert_ne!(changed, text);
+        damaged(&sample, "envelope_not_canonical", |objects| {
+            objects.insert(LAST.to_owned(), changed.into_bytes());
+        })
+        .await;
+    }
+    damaged(&sample, "wrong_payload_type", |objects| {
+        objects.insert(
+            LAST.to_owned(),
+            text.replace("vnd.in-toto", "vnd.other").into(),
+        );
+    })
+    .await;
+    damaged(&sample, "bad_signature", |objects| {
+        let other = String::from_utf8(objects["chain/0000000005.dsse.json"].clone());
+        let (_, sig) = text.split_once("\"signatures\"").expect("signatures");
+        let other = other.expect("text");
+        let (payload, _) = other.split_once("\"signatures\"").expect("signatures");
+        objects.insert(
+            LAST.to_owned(),
+            format!("{payload}\"signatures\"{sig}").into(),
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn entries_signed_for_something_else_are_named() {
+    let sample = sample().await;
+    let ours = &sample.signer;
+    let put = |bytes: Vec<u8>| {
+        move |objects: &mut Objects| {
+            objects.insert(LAST.to_owned(), bytes);
+        }
+    };
+    let other = TestSigner::generate();
+    let bytes = resigned(&sample.objects, LAST, &other, |_| {}).await;
+    damaged(&sample, "unknown_signer", put(bytes)).await;
+
+    let replayed = sample.objects["chain/0000000004.dsse.json"].clone();
+    damaged(&sample, "replayed_entry", put(replayed)).await;
+
+    let bytes = resigned(&sample.objects, LAST, ours, |statement| {
+        statement.archive_id = crate::seal::ArchiveId::from_random([8; 16]);
+    })
+    .await;
+    damaged(&sample, "foreign_archive", put(bytes)).await;
+
+    let bytes = resigned(&sample.objects, LAST, ours, |statement| {
+        statement.previous_sha256 = Some(Sha256Hex::of(b"a fork"));
+    })
+    .await;
+    damaged(&sample, "link_mismatch", put(bytes)).await;
+
+    let bytes = resigned(&sample.objects, LAST, ours, |statement| {
+        statement.burnt_slots = vec![5];
+    })
+    .await;
+    damaged(&sample, "burnt_slot_wrong", put(bytes)).await;
+
+    // The same run again, in the next slot, and a head that is not the one seen.
+    let next = resigned(&sample.objects, LAST, ours, |statement| {
+        statement.seq = 7;
+        statement.previous_sha256 = Some(sample.head.1.clone());
+    })
+    .await;
+    damaged(&sample, "twice_sealed", |objects| {
+        objects.insert(layout::entry(7), next);
+    })
+    .await;
+    let bytes = resigned(&sample.objects, LAST, ours, |statement| {
+        statement.at = statement.at.plus_ms(1);
+    })
+    .await;
+    damaged(&sample, "head_changed", put(bytes)).await;
+
+    let bytes = resigned(&sample.objects, LAST, ours, |statement| {
+        if let Content::Run(run) = &mut statement.content {
+            run.died_runs = vec![crate::seal::DiedRun {
+                start_n: 1,
+                start_sha256: Sha256Hex::of(&sample.objects["starts/0000000001.json"]),
+                run_id: Some("20261124T020000Z-00000001".parse().expect("id")),
+                reason: "it was not".to_owned(),
+            }];
+        }
+    })
+    .await;
+    damaged(&sample, "dead_run_sealed", put(bytes)).await;
+}
+
+#[tokio::test]
+async fn newer_versions_are_named() {
+    let sample = sample().await;
+    let envelope = Envelope::parse(&sample.objects[LAST]).expect("envelope");
+    let text = String::from_utf8(envelope.payload).expect("text");
+    for newer in [
+        text.replace("urn:keyproof:seal:v1", "urn:keyproof:seal:v2"),
+        text.replace("\"kind\":\"run\"", "\"kind\":\"key\""),
+    ] {
+        let bytes = signed(&sample.signer, newer.into_bytes()).await;
+        damaged(&sample, "newer_version", |objects| {
+            objects.insert(LAST.to_owned(), bytes);
+        })
+        .await;
+    }
+    let bytes = signed(&sample.signer, b"{}".to_vec()).await;
+    damaged(&sample, "statement_malformed", |objects| {
+        objects.insert(LAST.to_owned(), bytes);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_manifest_and_its_sums_must_say_the_same() {
+    let sample = sample().await;
+    let envelope = Envelope::parse(&sample.objects[LAST]).expect("envelope");
+    let statement = Statement::parse(&envelope.payload).expect("statement");
+    let (manifest, sums) = (&statement.subjects[0].name, &statement.subjects[1].name);
+    for (name, class) in [(sums, "sums_disagree"), (manifest, "malformed_manifest")] {
+        let mut content = String::from_utf8(sample.objects[name].clone()).expect("text");
+        content = if class == "sums_disagree" {
+            content
+                .lines()
+                .skip(1)
+                .map(|line| format!("{line}\n"))
+                .collect()
+        } else {
+            content.replace("\"run_id\":\"2", "\"run_id\":\"3")
+        };
+        let bytes = resigned(&sample.objects, LAST, &sample.signer, |statement| {
+            for subject in &mut statement.subjects {
+                if subject.name == *name {
+                    subject.sha256 = Sha256Hex::of(content.as_bytes());
+                }
+            }
+        })
+        .await;
+        damaged(&sample, class, |objects| {
+            objects.insert(LAST.to_owned(), bytes);
+            objects.insert(name.clone(), content.into_bytes());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn another_archive_is_not_the_pinned_one() {
+    let first = sample().await;
+    let second = sample().await;
+    let disk = OnDisk::new(&second.objects);
+    let (classes, said) = disk.both(&first).await;
+    assert!(classes.contains(&"genesis_not_pinned"), "{classes:?}");
+    assert!(said.contains("FAIL genesis_not_pinned"), "{said}");
+    // One entry of the other archive among ours.
+    damaged(&first, "unknown_signer", |objects| {
+        objects.insert(LAST.to_owned(), second.objects[LAST].clone());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_intruder_must_be_named() {
+    let sample = sample().await;
+    let name = "chain/0000000004.dsse.json";
+    let bytes = resigned(&sample.objects, name, &sample.signer, |statement| {
+        statement.burnt_slots.clear();
+    })
+    .await;
+    damaged(&sample, "intruder", |objects| {
+        objects.insert(name.to_owned(), bytes);
+    })
+    .await;
+    damaged(&sample, "envelope_not_canonical", |objects| {
+        objects.insert(layout::entry(7), b"junk".to_vec());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn links_and_odd_names_are_no_part_of_an_archive() {
+    let sample = sample().await;
+    let disk = OnDisk::new(&sample.objects);
+    disk.write("a name with blanks", b"x");
+    let (classes, _) = disk.both(&sample).await;
+    assert_eq!(classes, ["unexpected_object"]);
+    std::fs::remove_file(disk.path("a name with blanks")).expect("remove");
+
+    std::os::unix::fs::symlink("/etc/passwd", disk.path("evidence/link")).expect("link");
+    let (classes, _) = disk.both(&sample).await;
+    assert_eq!(classes, ["unexpected_object"]);
+    std::fs::remove_file(disk.path("evidence/link")).expect("remove");
+
+    // The right content behind a link is not the sealed file.
+    let moved = disk.dir.path().join("moved");
+    std::fs::rename(disk.path(LAST), &moved).expect("move");
+    std::os::unix::fs::symlink(&moved, disk.path(LAST)).expect("link");
+    let (classes, _) = disk.both(&sample).await;
+    assert!(classes.contains(&"unreadable"), "{classes:?}");
+    std::fs::remove_file(disk.path(LAST)).expect("remove");
+    std::fs::rename(&moved, disk.path(LAST)).expect("move back");
+
+    disk.write(".tmp/123-4", b"left by a dead process");
+    let (classes, said) = disk.both(&sample).await;
+    assert_eq!(classes, [""; 0], "{said}");
+}
+
+#[tokio::test]
+async fn leftovers_of_an_unsealed_rollup_are_a_notice() {
+    let (mut archive, memory) = SampleArchive::in_memory();
+    archive.run().await.expect("run");
+    archive.rollup().await.expect("rollup");
+    memory.remove("chain/0000000003.dsse.json");
+    let chain = archive.chain().await.expect("chain");
+    let sample = Sample {
+        objects: memory.objects(),
+        pin: chain.genesis_sha256().clone(),
+        head: (2, chain.head().sha256.clone()),
+        signer: archive.signer.clone(),
+    };
+    let (classes, said) = OnDisk::new(&sample.objects).both(&sample).await;
+    assert_eq!(classes, [""; 0], "{said}");
+    damaged(&sample, "unexpected_object", |objects| {
+        let name = objects.keys().find(|n| n.starts_with("rollup/")).cloned();
+        let name = name.expect("rollup").replace("compliant_share", "other");
+        objects.insert(name, b"x".to_vec());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lower_level_reports_less() {
+    let sample = sample().await;
+    let mut objects = sample.objects.clone();
+    objects.remove(LAST);
+    let memory = MemoryStore::holding(objects);
+    for (level, passed) in [(2, true), (3, false)] {
+        let options = VerifyOptions {
+            level,
+            ..sample.options()
+        };
+        let report = verify(&memory, &options).await.expect("listed");
+        assert_eq!(report.levels.len(), usize::from(level));
+        assert_eq!(report.passed(), passed, "{:?}", report.failures);
+    }
+}
+
+/// Kill a run at every call it makes, then let the next one run: what is stored verifies always.
+#[tokio::test]
+async fn an_archive_verifies_wherever_a_run_dies() {
+    use crate::testkit::{Fault, FaultStore};
+    for fault in [Fault::Dead, Fault::DeadAfter] {
+        let mut call = 1;
+        loop {
+            let (archive, memory) = SampleArchive::in_memory();
+            let faulty = FaultStore::new(memory.clone(), [(call, fault)]);
+            let mut dying = archive.over(Arc::new(faulty.clone()));
+            let first = dying.run().await;
+            if call > faulty.calls() {
+                first.expect("no fault was met");
+                break;
+            }
+            let check = async || {
+                let report = verify(memory.as_ref(), &VerifyOptions::default()).await;
+                let report = report.expect("listed");
+                let begun = report.genesis_sha256.is_some();
+                assert!(
+                    !begun || report.passed(),
+                    "{fault:?} at {call}: {:?}",
+                    report.failures
+                );
+                report.runs.len()
+            };
+            let sealed = check().await;
+            let mut next = archive.over(memory.clone());
+            next.clock.advance_ms(7 * HOUR_MS);
+            next.run().await.expect("the next run");
+            assert_eq!(check().await, sealed + 1, "{fault:?} at {call}");
+            next.clock.advance_ms(DAY_MS);
+            call += 1;
+        }
+        assert!(call > 10, "the loop must have done something");
+    }
+}
