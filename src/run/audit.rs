@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitError, CommitRequest};
 use crate::archive::genesis::{self, GenesisRequest};
-use crate::archive::remembered::{self, Remembered};
 use crate::archive::signer::Signer;
 use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
@@ -39,7 +38,7 @@ use super::judge::{Inputs, judge};
 use super::known::Watermarks;
 use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
-use super::{RunError, RunOptions, Shell, exceptions, progress, random};
+use super::{RunError, RunOptions, Shell, exceptions, memory, progress, random};
 
 /// Time kept back from the deadline for judging, writing and sealing.
 const DEADLINE_RESERVE_MS: i64 = 10 * 60_000;
@@ -102,7 +101,7 @@ pub async fn audit(
         }
     };
     refuse_other_organization(&chain, &scope, store.as_ref())?;
-    remembered::check(&config.state_dir, &store.url(), &chain)?;
+    memory::check(config, &store.url(), &chain)?;
 
     let run_id = match &options.run_id {
         Some(id) => id.clone(),
@@ -138,7 +137,7 @@ pub async fn audit(
     }
     match sealed {
         Ok(audited) => {
-            remembered::remember(&config.state_dir, &Remembered::of_chain(&store.url(), &chain))?;
+            memory::remember(config, &store.url(), &chain)?;
             Ok(audited)
         }
         Err(error) => {

@@ -54,7 +54,19 @@ pub enum RunError {
     #[error("stopped by a signal; nothing is sealed, and the next run starts afresh")]
     Cancelled,
     #[error(transparent)]
-    Remembered(#[from] crate::archive::remembered::RememberedError),
+    Remembered(#[from] crate::archive::remembered::RememberError),
+    #[error(transparent)]
+    Sealed(#[from] crate::archive::records::RecordError),
+    #[error(
+        "{url} is not the archive that this machine remembers there: entry 1 was {remembered}, now \
+         it is {found}; run `keyproof verify {url}`"
+    )]
+    OtherArchive { url: String, remembered: String, found: String },
+    #[error(
+        "the chain of {url} no longer holds entry {seq}, which this machine saw; run `keyproof \
+         verify {url}`"
+    )]
+    TailRemoved { url: String, seq: u64 },
     #[error(transparent)]
     Genesis(#[from] crate::archive::genesis::GenesisError),
     #[error(transparent)]
@@ -76,7 +88,11 @@ impl RunError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::FutureDate { .. } | Self::NoArchive { .. } => Exit::Usage,
-            Self::Unverified { .. } | Self::Changed { .. } => Exit::Unverified,
+            Self::Unverified { .. }
+            | Self::Changed { .. }
+            | Self::Sealed(_)
+            | Self::OtherArchive { .. }
+            | Self::TailRemoved { .. } => Exit::Unverified,
             _ => Exit::Failed,
         }
     }

@@ -2,17 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::archive::records;
 use crate::archive::store::Fetch;
-use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset;
 use crate::record::{self, Journal, RecordError};
 
 use super::RunError;
-use super::archive::store_error;
 use super::sealed::SealedRun;
-
-/// Largest evidence file that is read back.
-const LIMIT: u64 = 8 << 30;
 
 /// Reads sealed evidence, by way of a local folder.
 pub struct Evidence<'a> {
@@ -25,14 +21,7 @@ impl Evidence<'_> {
     pub async fn files<D: Dataset>(&self, run: &SealedRun) -> Result<Vec<PathBuf>, RunError> {
         let mut paths = Vec::new();
         for sealed in run.files(self.fetch, D::NAME, D::VERSION).await? {
-            let bytes = self
-                .fetch
-                .read(&sealed.name, LIMIT)
-                .await
-                .map_err(|e| store_error(self.fetch.url(), e))?;
-            if Sha256Hex::of(&bytes) != sealed.sha256 {
-                return Err(RunError::Changed { name: sealed.name.clone() });
-            }
+            let bytes = records::read_file(self.fetch, &sealed).await?;
             let path = self.work.join(format!("{}-{}.parquet", D::NAME, sealed.sha256));
             std::fs::write(&path, &bytes).map_err(|e| RunError::local(&path, e))?;
             paths.push(path);

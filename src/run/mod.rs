@@ -20,6 +20,7 @@ mod facts;
 mod judge;
 mod keys;
 mod known;
+mod memory;
 mod progress;
 mod reassess;
 mod record;

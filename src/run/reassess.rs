@@ -5,25 +5,22 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::archive::layout;
+use crate::archive::{layout, records};
 use crate::archive::store::Fetch;
 use crate::assess::{self, RuleConfig};
 use crate::config::Config;
 use crate::model::datasets::{
     Account, Channel, EmrCluster, EmrSecurityConfiguration, Finding, KmsKey, LogBucket, Verdict,
 };
-use crate::model::ids::{RunId, Sha256Hex};
+use crate::model::ids::RunId;
 use crate::model::table::Dataset;
 use crate::record::{self, Journal};
 
-use super::archive::{open_store, read_chain, store_error};
+use super::archive::{open_store, read_chain};
 use super::evidence::Evidence;
 use super::judge::{Inputs, judge};
 use super::sealed::{self, SealedRun};
 use super::{RunError, Shell, exceptions, private_dir, random};
-
-/// Largest start file that is read.
-const START_LIMIT: u64 = 16 << 20;
 
 /// What recomputing showed.
 #[derive(Debug)]
@@ -116,11 +113,8 @@ async fn recompute(
 
 async fn inputs(fetch: &dyn Fetch, run: &SealedRun) -> Result<SealedInputs, RunError> {
     let name = layout::start(run.seal.start_n);
-    let bytes = fetch.read(&name, START_LIMIT).await.map_err(|e| store_error(fetch.url(), e))?;
-    let sealed = run.file(fetch, &name).await?;
-    if sealed.is_none_or(|file| file.sha256 != Sha256Hex::of(&bytes)) {
-        return Err(RunError::Changed { name });
-    }
+    let sealed = run.start(fetch).await?.ok_or_else(|| RunError::Changed { name: name.clone() })?;
+    let bytes = records::read_file(fetch, &sealed).await?;
     serde_json::from_slice::<Sealed>(&bytes)
         .map(|sealed| sealed.config)
         .map_err(|e| RunError::Local { path: name, detail: e.to_string() })

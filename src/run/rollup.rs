@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::archive::commit::{self, CommitRequest};
 use crate::archive::layout;
 use crate::archive::chain::Chain;
-use crate::archive::remembered::{self, Remembered};
 use crate::assess;
 use crate::config::Config;
 use crate::model::datasets::{Account, Coverage, Run, Verdict};
@@ -19,7 +18,7 @@ use crate::time::Quarter;
 use super::archive::{KeyFile, open_signer, open_store, read_chain};
 use super::evidence::Evidence;
 use super::record::{entry, put};
-use super::{RunError, Shell, binary_sha256, private_dir, random, sealed};
+use super::{RunError, Shell, binary_sha256, memory, private_dir, random, sealed};
 
 /// Tasks that the SQL engine may split into; the result does not depend on it.
 const PARTITIONS: usize = 2;
@@ -51,7 +50,7 @@ pub async fn rollup(
             .ok_or_else(|| RunError::NotOurs { url: store.url() })?,
         None => read_chain(store.as_fetch()).await?,
     };
-    remembered::check(&config.state_dir, &store.url(), &chain)?;
+    memory::check(config, &store.url(), &chain)?;
     let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
     let run_id = RunId::new(shell.clock.now(), random()?);
@@ -81,7 +80,7 @@ pub async fn rollup(
     let _ = std::fs::remove_dir_all(&work);
     let done = sealed?;
     if seal {
-        remembered::remember(&config.state_dir, &Remembered::of_chain(&store.url(), &chain))?;
+        memory::remember(config, &store.url(), &chain)?;
     }
     Ok(done)
 }

@@ -3,34 +3,25 @@
 use std::collections::BTreeMap;
 
 use crate::archive::chain::{Chain, Entry};
-use crate::archive::layout::{self, Name};
+use crate::archive::layout::Name;
+use crate::archive::records::{self, run_of_record};
 use crate::archive::store::Fetch;
-use crate::model::ids::{RunId, Sha256Hex};
-use crate::model::words::RunOutcome;
-use crate::seal::{FileEntry, Manifest, Period, RunSeal};
+use crate::model::ids::RunId;
+use crate::seal::{FileEntry, RunSeal};
 use crate::time::Date;
 
 use super::RunError;
-use super::archive::store_error;
-
-/// Largest manifest that is read.
-const MANIFEST_LIMIT: u64 = 64 << 20;
 
 /// A sealed run, as its entry tells it.
 #[derive(Debug, Clone)]
 pub struct SealedRun {
+    entry: Entry,
     pub seal: RunSeal,
-    manifest_sha256: Option<Sha256Hex>,
 }
 
 impl SealedRun {
-    fn of(entry: &Entry, seal: &RunSeal) -> Self {
-        let name = layout::manifest(Period::Date(seal.scheduled_for), &seal.run_id);
-        let subject = entry.statement.subjects.iter().find(|s| s.name == name);
-        Self {
-            seal: seal.clone(),
-            manifest_sha256: subject.map(|s| s.sha256.clone()),
-        }
+    fn of((entry, seal): (&Entry, &RunSeal)) -> Self {
+        Self { entry: entry.clone(), seal: seal.clone() }
     }
 
     /// The files of a dataset that the run vouches for.
@@ -40,52 +31,37 @@ impl SealedRun {
         dataset: &str,
         version: u32,
     ) -> Result<Vec<FileEntry>, RunError> {
+        let manifest = records::read_manifest(fetch, &self.entry).await?;
         let wanted = |file: &FileEntry| match Name::parse(&file.name) {
             Some(Name::Evidence { dataset: d, version: v, .. }) => d == dataset && v == version,
             _ => false,
         };
-        Ok(self.manifest(fetch).await?.files.into_iter().filter(wanted).collect())
+        Ok(manifest.files.into_iter().filter(wanted).collect())
     }
 
-    /// One file that the run vouches for.
-    pub async fn file(
-        &self,
-        fetch: &dyn Fetch,
-        name: &str,
-    ) -> Result<Option<FileEntry>, RunError> {
-        Ok(self.manifest(fetch).await?.files.into_iter().find(|file| file.name == name))
-    }
-
-    async fn manifest(&self, fetch: &dyn Fetch) -> Result<Manifest, RunError> {
-        let name = layout::manifest(Period::Date(self.seal.scheduled_for), &self.seal.run_id);
-        let bytes =
-            fetch.read(&name, MANIFEST_LIMIT).await.map_err(|e| store_error(fetch.url(), e))?;
-        if Some(Sha256Hex::of(&bytes)) != self.manifest_sha256 {
-            return Err(RunError::Changed { name });
-        }
-        Manifest::parse(&bytes).map_err(|e| RunError::Local { path: name, detail: e.to_string() })
+    /// The start file that the run vouches for.
+    pub async fn start(&self, fetch: &dyn Fetch) -> Result<Option<FileEntry>, RunError> {
+        let manifest = records::read_manifest(fetch, &self.entry).await?;
+        Ok(records::start_file(&manifest.files, &self.seal).cloned())
     }
 }
 
 /// The sealed run of an id.
 pub fn find(chain: &Chain, run_id: &RunId) -> Option<SealedRun> {
-    chain.runs().find(|(_, seal)| seal.run_id == *run_id).map(|(e, s)| SealedRun::of(e, s))
+    chain.runs().find(|(_, seal)| seal.run_id == *run_id).map(SealedRun::of)
 }
 
-/// The runs of record by date: for each date the first COMPLETE full-scope run that was not late,
-/// else the first such PARTIAL. A date without one is a hole.
+/// The runs of record by date; a date without one is a hole.
 pub fn of_record(chain: &Chain) -> BTreeMap<Date, SealedRun> {
-    let mut all: BTreeMap<Date, SealedRun> = BTreeMap::new();
-    for (entry, seal) in chain.runs().filter(|(_, s)| s.full_scope && !s.late) {
-        let better = match all.get(&seal.scheduled_for) {
-            None => true,
-            Some(other) => {
-                other.seal.outcome == RunOutcome::Partial && seal.outcome == RunOutcome::Complete
-            }
-        };
-        if better {
-            all.insert(seal.scheduled_for, SealedRun::of(entry, seal));
-        }
+    let mut by_date: BTreeMap<Date, Vec<(&Entry, &RunSeal)>> = BTreeMap::new();
+    for run in chain.runs() {
+        by_date.entry(run.1.scheduled_for).or_default().push(run);
     }
-    all
+    by_date
+        .into_iter()
+        .filter_map(|(date, runs)| {
+            let speaks = run_of_record(runs, date, |(_, seal)| *seal)?;
+            Some((date, SealedRun::of(speaks)))
+        })
+        .collect()
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::archive::layout::Name;
-use crate::archive::remembered::{self, Remembered};
+use crate::archive::remembered;
 use crate::archive::verify::{self as levels, LevelOutcome, Report, VerifyOptions};
 use crate::config::Config;
 use crate::model::ids::Sha256Hex;
@@ -11,7 +11,7 @@ use crate::report::verify_summary::{self, KeySource, LevelState, VerifySummary};
 use crate::seal::PublicKey;
 
 use super::archive::{list, open_store};
-use super::{RunError, Shell};
+use super::{RunError, Shell, memory};
 
 /// What each level checks, in words.
 const LEVELS: [&str; 3] = [
@@ -84,9 +84,7 @@ pub async fn verify(
     let summary = summary(&report, source, request.self_consistent_only);
     let passed = summary.passed();
     if passed && source != KeySource::Unpinned && request.level == 3 {
-        if let Some(known) = Remembered::of_report(&report) {
-            remembered::remember(&config.state_dir, &known)?;
-        }
+        memory::remember_report(config, &report)?;
     }
     let evidence = report.runs.iter().flat_map(|run| &run.files).filter(|file| {
         matches!(Name::parse(&file.name), Some(Name::Evidence { .. }))

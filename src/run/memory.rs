@@ -1,0 +1,54 @@
+//! What this machine remembers of the archive that it is about to use, and remembers afterwards.
+
+use crate::archive::chain::Chain;
+use crate::archive::remembered::{self, Remembered};
+use crate::archive::verify::Report;
+use crate::config::Config;
+
+use super::RunError;
+
+/// Refuses a chain that is not, or no longer, the remembered one.
+pub fn check(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
+    let Some(known) = remembered::lookup(&config.state_dir, url)? else { return Ok(()) };
+    if known.genesis_sha256 != *chain.genesis_sha256() {
+        return Err(RunError::OtherArchive {
+            url: url.to_owned(),
+            remembered: known.genesis_sha256.to_string(),
+            found: chain.genesis_sha256().to_string(),
+        });
+    }
+    if !chain.holds(known.head_seq, &known.head_sha256) {
+        return Err(RunError::TailRemoved { url: url.to_owned(), seq: known.head_seq });
+    }
+    Ok(())
+}
+
+/// Remembers the chain as it stands.
+pub fn remember(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
+    let seen = Remembered {
+        url: url.to_owned(),
+        archive_id: chain.archive_id().clone(),
+        genesis_sha256: chain.genesis_sha256().clone(),
+        keyid: chain.key().keyid(),
+        head_seq: chain.head().seq,
+        head_sha256: chain.head().sha256.clone(),
+    };
+    Ok(remembered::remember(&config.state_dir, &seen)?)
+}
+
+/// Remembers a verified archive.
+pub fn remember_report(config: &Config, report: &Report) -> Result<(), RunError> {
+    let parts = (&report.archive_id, &report.genesis_sha256, &report.signer, report.head());
+    let (Some(archive_id), Some(genesis), Some(signer), Some(head)) = parts else {
+        return Ok(());
+    };
+    let seen = Remembered {
+        url: report.url.clone(),
+        archive_id: archive_id.clone(),
+        genesis_sha256: genesis.clone(),
+        keyid: signer.keyid(),
+        head_seq: head.seq,
+        head_sha256: head.sha256.clone(),
+    };
+    Ok(remembered::remember(&config.state_dir, &seen)?)
+}
