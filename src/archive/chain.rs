@@ -220,7 +220,7 @@ impl Chain {
     async fn extend(&mut self, fetch: &dyn Fetch, slots: &[Listed]) -> Result<(), ChainError> {
         let from = self.next_seq;
         let archive_id = self.archive_id().clone();
-        let read = gather((from..).zip(slots), |(seq, listed)| {
+        let read = gather((from..).zip(slots).collect(), |(seq, listed)| {
             read_slot(fetch, &self.key, Some(&archive_id), listed, seq)
         })
         .await;

@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
-/// Does `work` on every item, eight at a time, and gives the results in the order of the items.
+/// Does `work` on every item, eight at a time, and gives the results in the order of the items. They
+/// come as a list: a lazy iterator over borrowed things would keep the future from moving to another
+/// thread.
 pub(super) async fn gather<T, R, F: Future<Output = R>>(
-    items: impl IntoIterator<Item = T>,
+    items: Vec<T>,
     work: impl Fn(T) -> F,
 ) -> Vec<R> {
     let queue = Mutex::new(items.into_iter().enumerate());
@@ -36,7 +38,7 @@ pub(super) async fn gather<T, R, F: Future<Output = R>>(
 mod tests {
     #[tokio::test]
     async fn results_keep_the_order_of_items() {
-        let results = super::gather(0..100u64, |n| async move {
+        let results = super::gather((0..100u64).collect(), |n| async move {
             for _ in 0..(n * 7 % 13) {
                 tokio::task::yield_now().await;
             }
@@ -44,6 +46,10 @@ mod tests {
         })
         .await;
         assert_eq!(results, (0..100).map(|n| n * 2).collect::<Vec<_>>());
-        assert!(super::gather(0..0, |n| async move { n }).await.is_empty());
+        assert!(
+            super::gather(Vec::<u8>::new(), |n| async move { n })
+                .await
+                .is_empty()
+        );
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn read_slots(
         Some(Name::Entry { seq }) if seq > 1 => Some((seq, l)),
         _ => None,
     });
-    let read = gather(listed, |(seq, listed)| async move {
+    let read = gather(listed.collect(), |(seq, listed)| async move {
         if listed.bytes > ENTRY_LIMIT {
             let (sha256, _) = fetch.digest(&listed.name).await?;
             let judged = Err(SlotFault::TooLarge);

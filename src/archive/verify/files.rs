@@ -32,13 +32,19 @@ pub(super) async fn check<'a>(fetch: &dyn Fetch, entries: &'a [Entry]) -> Vec<Ch
         let run_id = entry.statement.content.run_id()?;
         seen.insert(run_id).then_some((entry, run_id))
     });
-    let mut checked = gather(sealing, |(entry, run_id)| check_entry(fetch, entry, run_id)).await;
+    let mut checked = gather(sealing.collect(), |(entry, run_id)| {
+        check_entry(fetch, entry, run_id)
+    })
+    .await;
     let listed = checked.iter().enumerate().flat_map(|(at, checked)| {
         let files = checked.manifest.iter().flat_map(|m| m.files.iter());
         files.map(move |file| (at, file.clone()))
     });
     let listed: Vec<(usize, FileEntry)> = listed.collect();
-    let digests = gather(&listed, |(_, file)| fetch.digest(&file.name)).await;
+    let digests = gather(listed.iter().collect(), |(_, file): &(usize, FileEntry)| {
+        fetch.digest(&file.name)
+    })
+    .await;
     for ((at, file), found) in listed.iter().zip(digests) {
         let checked = &mut checked[*at];
         let needed_by = layout::entry(checked.entry.seq);
@@ -60,7 +66,7 @@ pub(super) async fn check<'a>(fetch: &dyn Fetch, entries: &'a [Entry]) -> Vec<Ch
 /// Compares files with digests that an entry vouches for: keys, starts of died runs.
 pub(super) async fn check_digests(
     fetch: &dyn Fetch,
-    expected: impl IntoIterator<Item = (Subject, String)>,
+    expected: Vec<(Subject, String)>,
 ) -> Vec<Failure> {
     let failures = gather(expected, |(subject, needed_by)| async move {
         let found = fetch.digest(&subject.name).await;

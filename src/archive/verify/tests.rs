@@ -694,3 +694,39 @@ async fn an_archive_verifies_wherever_a_run_dies() {
         assert!(call > 10, "the loop must have done something");
     }
 }
+
+/// Commands spawn these on a runtime with several threads.
+#[tokio::test]
+async fn everything_may_run_on_any_thread() {
+    let (mut archive, memory) = SampleArchive::in_memory();
+    let sealed = tokio::spawn(async move { archive.run().await.map(|done| done.seq) });
+    assert_eq!(sealed.await.expect("joined").expect("sealed"), 2);
+    let report =
+        tokio::spawn(async move { verify(memory.as_ref(), &VerifyOptions::default()).await });
+    assert!(report.await.expect("joined").expect("listed").passed());
+}
+
+/// The commands under "By hand" in `docs/verification.md`.
+#[tokio::test]
+async fn the_documented_commands_work() {
+    let sample = sample().await;
+    let disk = OnDisk::new(&sample.objects);
+    let text = include_str!("../../../docs/verification.md");
+    let (_, rest) = text.split_once("```sh\n").expect("commands");
+    let (commands, _) = rest.split_once("```").expect("end of commands");
+    let folder = disk.store.root().display().to_string();
+    let commands = commands.replace(" A/", &format!(" {folder}/"));
+    let done = Command::new("sh")
+        .args([
+            "-e",
+            "-c",
+            &commands.replace("cd A ", &format!("cd {folder} ")),
+        ])
+        .current_dir(disk.dir.path())
+        .output()
+        .expect("sh runs");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{said}{done:?}");
+    assert!(said.contains("Verified OK"), "{said}");
+    assert_eq!(said.matches(": OK\n").count(), 3, "{said}");
+}
