@@ -19,7 +19,14 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let (config, _) = common::load(&args.common, Default::default())?;
     let done = run::reassess(&common::shell(), &config, &args.run_id)
         .await
-        .map_err(|e| Failure { exit: e.exit(), message: e.to_string() })?;
+        .map_err(|e| Failure {
+            exit: e.exit(),
+            message: e.to_string(),
+        })?;
     common::print(&done.text)?;
-    Ok(if done.equal { Exit::Success } else { Exit::Unverified })
+    Ok(if done.equal {
+        Exit::Success
+    } else {
+        Exit::Unverified
+    })
 }

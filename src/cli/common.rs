@@ -59,16 +59,18 @@ pub fn load(common: &Common, flags: Layer) -> Result<(Config, Settings), Failure
 
 /// The machine's clock and randomness.
 pub fn shell() -> Shell {
-    Shell { clock: Arc::new(SystemClock) }
+    Shell {
+        clock: Arc::new(SystemClock),
+    }
 }
 
 /// Writes to standard output. A reader that closed the pipe is no failure.
 pub fn print(text: &str) -> Result<Exit, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("cannot write to standard output: {e}")))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::failed(format!(
+            "cannot write to standard output: {e}"
+        ))),
         _ => Ok(Exit::Success),
     }
 }
@@ -85,7 +87,9 @@ pub fn start_logging(format: LogFormat, quiet: bool) {
     let level = if quiet { "error" } else { "keyproof=info,warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KEYPROOF_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second initialisation (tests that call commands in one process) keeps the first.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -18,7 +18,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     for setting in SETTINGS {
         let value = settings.text(setting.name).unwrap_or("-");
         // An external id guards the role's trust: shown nowhere.
-        let value = if setting.name == "external_id" && value != "-" { "(set)" } else { value };
+        let value = if setting.name == "external_id" && value != "-" {
+            "(set)"
+        } else {
+            value
+        };
         let origin = settings.origin(setting.name);
         let _ = writeln!(text, "{:<26} {:<28} {origin}", setting.name, value);
         let _ = writeln!(text, "{:<26} {}", "", setting.meaning);

@@ -26,17 +26,23 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(LogFormat::Text, true);
-    let failure = |e: RunError| Failure { exit: e.exit(), message: e.to_string() };
+    let failure = |e: RunError| Failure {
+        exit: e.exit(),
+        message: e.to_string(),
+    };
     let begun = SystemClock.now();
     let folder = args.out.join(begun.compact());
     let size = &args.size;
     let world = Arc::new(World::generate(&size.options(args.first_day)));
     let clock = Arc::new(ShiftedClock::at(args.first_day.start()));
     let told = clock.clone();
-    let running =
-        sandbox::start(world.clone(), Arc::new(move || told.now().0), ServeOptions::default())
-            .await
-            .map_err(|e| Failure::failed(format!("cannot start the sandbox: {e}")))?;
+    let running = sandbox::start(
+        world.clone(),
+        Arc::new(move || told.now().0),
+        ServeOptions::default(),
+    )
+    .await
+    .map_err(|e| Failure::failed(format!("cannot start the sandbox: {e}")))?;
     common::print(&format!(
         "A simulated organization of {} accounts answers on {}.\n\
          Nothing here needs credentials or a network.\n",
@@ -44,7 +50,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         running.url()
     ))?;
     let config = demo_config(&folder, &running.url())?;
-    let shell = Shell { clock: clock.clone() };
+    let shell = Shell {
+        clock: clock.clone(),
+    };
     let (_held, never) = tokio::sync::watch::channel(false);
     let mut partial = false;
     for day in 0..size.days {
@@ -52,9 +60,13 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         clock.set(date.start().plus_ms(2 * HOUR_MS));
         common::print(&format!("\n--- {date}, 02:00 UTC: keyproof run\n\n"))?;
         let credentials = sandbox::credentials(world.management_account());
-        let options = RunOptions { credentials: Some(credentials), ..RunOptions::default() };
-        let audited =
-            run::audit(&shell, &config, &options, never.clone()).await.map_err(failure)?;
+        let options = RunOptions {
+            credentials: Some(credentials),
+            ..RunOptions::default()
+        };
+        let audited = run::audit(&shell, &config, &options, never.clone())
+            .await
+            .map_err(failure)?;
         partial |= audited.outcome == crate::model::words::RunOutcome::Partial;
         common::print(&audited.summary)?;
     }
@@ -62,9 +74,16 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
 
     let quarter = args.first_day.quarter();
     common::print(&format!("\n--- keyproof rollup --quarter {quarter}\n\n"))?;
-    common::print(&run::rollup(&shell, &config, quarter, true).await.map_err(failure)?.text)?;
+    common::print(
+        &run::rollup(&shell, &config, quarter, true)
+            .await
+            .map_err(failure)?
+            .text,
+    )?;
     common::print("\n--- keyproof verify\n\n")?;
-    let verified = run::verify(&shell, &config, &VerifyRequest::default()).await.map_err(failure)?;
+    let verified = run::verify(&shell, &config, &VerifyRequest::default())
+        .await
+        .map_err(failure)?;
     common::print(&verified.text)?;
 
     let archive = folder.join("archive");
@@ -78,13 +97,21 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
          \n  scripts/verify-archive.sh {shown}\
          \n  keyproof verify {shown} --pin {pin}\
          \n  printf x >> {shown}/{victim} && scripts/verify-archive.sh {shown}\n",
-        if partial { "Runs are PARTIAL because some accounts refuse us, as in real life. " } else { "" },
+        if partial {
+            "Runs are PARTIAL because some accounts refuse us, as in real life. "
+        } else {
+            ""
+        },
         folder.display(),
         shown = archive.display(),
         pin = verified.genesis,
         victim = verified.evidence.first().map_or("keys", String::as_str),
     ))?;
-    Ok(if verified.passed { Exit::Success } else { Exit::Unverified })
+    Ok(if verified.passed {
+        Exit::Success
+    } else {
+        Exit::Unverified
+    })
 }
 
 fn demo_config(folder: &Path, endpoint: &str) -> Result<Config, Failure> {

@@ -17,12 +17,17 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(common::LogFormat::Text, false);
-    let failure = |e: run::RunError| Failure { exit: e.exit(), message: e.to_string() };
+    let failure = |e: run::RunError| Failure {
+        exit: e.exit(),
+        message: e.to_string(),
+    };
     let text = match args.create {
         Some(path) => run::create_key(&path).map_err(failure)?,
         None => {
             let (config, _) = common::load(&args.common, Default::default())?;
-            run::keys(&common::shell(), &config).await.map_err(failure)?
+            run::keys(&common::shell(), &config)
+                .await
+                .map_err(failure)?
         }
     };
     common::print(&text)

@@ -19,7 +19,13 @@ use crate::error::{Exit, Failure};
 /// Proves whether the logs of every Amazon EMR cluster of an AWS organization are encrypted under
 /// keys the organization controls.
 #[derive(Debug, Parser)]
-#[command(name = "keyproof", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "keyproof",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -60,7 +66,10 @@ pub fn main() -> Exit {
             return if usage { Exit::Usage } else { Exit::Success };
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("keyproof: cannot start: {error}");

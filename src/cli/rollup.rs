@@ -28,6 +28,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let (config, _) = common::load(&args.common, flags)?;
     let done = run::rollup(&common::shell(), &config, args.quarter, !args.no_seal)
         .await
-        .map_err(|e| Failure { exit: e.exit(), message: e.to_string() })?;
+        .map_err(|e| Failure {
+            exit: e.exit(),
+            message: e.to_string(),
+        })?;
     common::print(&done.text)
 }

@@ -82,7 +82,10 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let mut flags = Layer::default();
     flags.flag("role_name", args.role_name);
     flags.flag("external_id", args.external_id);
-    flags.flag("single_account", args.single_account.then(|| "true".to_owned()));
+    flags.flag(
+        "single_account",
+        args.single_account.then(|| "true".to_owned()),
+    );
     flags.flag("account_list", args.account_list);
     flags.flag("regions", args.regions);
     flags.flag("accounts", args.accounts);
@@ -104,12 +107,24 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         json: args.log_format == LogFormat::Json,
         credentials: None,
     };
-    let audited = run::audit(&common::shell(), &config, &options, common::cancel_on_signal())
-        .await
-        .map_err(|e| Failure { exit: e.exit(), message: e.to_string() })?;
+    let audited = run::audit(
+        &common::shell(),
+        &config,
+        &options,
+        common::cancel_on_signal(),
+    )
+    .await
+    .map_err(|e| Failure {
+        exit: e.exit(),
+        message: e.to_string(),
+    })?;
     let exit = match audited.outcome {
         RunOutcome::Partial => Exit::Partial,
-        RunOutcome::Complete if args.fail_on.is_some_and(|s| audited.worst_active >= Some(s)) => {
+        RunOutcome::Complete
+            if args
+                .fail_on
+                .is_some_and(|s| audited.worst_active >= Some(s)) =>
+        {
             Exit::Findings
         }
         RunOutcome::Complete => Exit::Success,

@@ -77,7 +77,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|e| e.to_string())
             .and_then(|text| serde_json::from_str(&text).map_err(|e| e.to_string()))
-            .map_err(|e| Failure::usage(format!("cannot use the faults in {}: {e}", path.display())))?,
+            .map_err(|e| {
+                Failure::usage(format!("cannot use the faults in {}: {e}", path.display()))
+            })?,
     };
     let now = SystemClock.now();
     let first_day = now.date().plus_days(1 - i64::from(args.size.days));

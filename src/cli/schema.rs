@@ -25,5 +25,9 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         };
         write().map_err(|e| Failure::failed(format!("cannot write {}: {e}", path.display())))?;
     }
-    common::print(&format!("{} files written below {}\n", files.len(), args.out.display()))
+    common::print(&format!(
+        "{} files written below {}\n",
+        files.len(),
+        args.out.display()
+    ))
 }

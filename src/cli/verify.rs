@@ -50,10 +50,17 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let verified = run::verify(&common::shell(), &config, &request)
         .await
-        .map_err(|e| Failure { exit: e.exit(), message: e.to_string() })?;
+        .map_err(|e| Failure {
+            exit: e.exit(),
+            message: e.to_string(),
+        })?;
     common::print(match args.format {
         Format::Text => &verified.text,
         Format::Json => &verified.json,
     })?;
-    Ok(if verified.passed { Exit::Success } else { Exit::Unverified })
+    Ok(if verified.passed {
+        Exit::Success
+    } else {
+        Exit::Unverified
+    })
 }

@@ -14,10 +14,17 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 /// Reads the file into a layer and its exceptions.
 pub fn read(path: &Path) -> Result<(Layer, Vec<ExceptionRule>), ConfigError> {
     let shown = path.display().to_string();
-    let unreadable = |detail: String| ConfigError::Unreadable { path: shown.clone(), detail };
-    let size = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
+    let unreadable = |detail: String| ConfigError::Unreadable {
+        path: shown.clone(),
+        detail,
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|e| unreadable(e.to_string()))?
+        .len();
     if size > LIMIT {
-        return Err(unreadable(format!("it has {size} bytes, more than {LIMIT}")));
+        return Err(unreadable(format!(
+            "it has {size} bytes, more than {LIMIT}"
+        )));
     }
     let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))?;
@@ -25,9 +32,13 @@ pub fn read(path: &Path) -> Result<(Layer, Vec<ExceptionRule>), ConfigError> {
 }
 
 fn parse(text: &str, path: &str) -> Result<(Layer, Vec<ExceptionRule>), ConfigError> {
-    let syntax = |detail: String| ConfigError::Syntax { path: path.to_owned(), detail };
-    let mut table: toml::Table =
-        text.parse().map_err(|e: toml::de::Error| syntax(e.to_string()))?;
+    let syntax = |detail: String| ConfigError::Syntax {
+        path: path.to_owned(),
+        detail,
+    };
+    let mut table: toml::Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| syntax(e.to_string()))?;
     let exceptions = exceptions(table.remove("exception"), path)?;
     let mut layer = Layer::default();
     for (name, value) in table {
@@ -35,11 +46,19 @@ fn parse(text: &str, path: &str) -> Result<(Layer, Vec<ExceptionRule>), ConfigEr
             toml::Value::Table(inner) => {
                 for (key, value) in inner {
                     let name = format!("{name}.{key}");
-                    layer.set(&name, scalar(&name, value, path)?, Origin::File(path.to_owned()))?;
+                    layer.set(
+                        &name,
+                        scalar(&name, value, path)?,
+                        Origin::File(path.to_owned()),
+                    )?;
                 }
             }
             other => {
-                layer.set(&name, scalar(&name, other, path)?, Origin::File(path.to_owned()))?;
+                layer.set(
+                    &name,
+                    scalar(&name, other, path)?,
+                    Origin::File(path.to_owned()),
+                )?;
             }
         }
     }
@@ -53,8 +72,10 @@ fn scalar(name: &str, value: toml::Value, path: &str) -> Result<String, ConfigEr
         toml::Value::Float(number) => number.to_string(),
         toml::Value::Boolean(flag) => flag.to_string(),
         toml::Value::Array(items) => {
-            let texts: Result<Vec<String>, _> =
-                items.into_iter().map(|item| scalar(name, item, path)).collect();
+            let texts: Result<Vec<String>, _> = items
+                .into_iter()
+                .map(|item| scalar(name, item, path))
+                .collect();
             texts?.join(",")
         }
         toml::Value::Datetime(_) | toml::Value::Table(_) => {
@@ -91,23 +112,29 @@ struct Written {
     resources: Vec<String>,
 }
 
-fn exceptions(
-    value: Option<toml::Value>,
-    path: &str,
-) -> Result<Vec<ExceptionRule>, ConfigError> {
+fn exceptions(value: Option<toml::Value>, path: &str) -> Result<Vec<ExceptionRule>, ConfigError> {
     let items = match value {
         None => return Ok(Vec::new()),
         Some(toml::Value::Array(items)) => items,
         Some(_) => {
             let detail = "write exceptions as [[exception]]".to_owned();
-            return Err(ConfigError::Syntax { path: path.to_owned(), detail });
+            return Err(ConfigError::Syntax {
+                path: path.to_owned(),
+                detail,
+            });
         }
     };
     let mut all: Vec<ExceptionRule> = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
         let index = index + 1;
-        let bad = |detail: String| ConfigError::Exception { path: path.to_owned(), index, detail };
-        let written: Written = item.try_into().map_err(|e: toml::de::Error| bad(e.message().to_owned()))?;
+        let bad = |detail: String| ConfigError::Exception {
+            path: path.to_owned(),
+            index,
+            detail,
+        };
+        let written: Written = item
+            .try_into()
+            .map_err(|e: toml::de::Error| bad(e.message().to_owned()))?;
         let rule = understand(written, index).map_err(bad)?;
         if all.iter().any(|other| other.id == rule.id) {
             return Err(bad(format!("the id '{}' is used twice", rule.id)));
@@ -122,7 +149,10 @@ fn understand(written: Written, index: usize) -> Result<ExceptionRule, String> {
     where
         T::Err: std::fmt::Display,
     {
-        texts.iter().map(|t| t.parse().map_err(|e: T::Err| e.to_string())).collect()
+        texts
+            .iter()
+            .map(|t| t.parse().map_err(|e: T::Err| e.to_string()))
+            .collect()
     }
     for (name, text) in [("reason", &written.reason), ("approver", &written.approver)] {
         if text.trim().is_empty() {
@@ -131,7 +161,10 @@ fn understand(written: Written, index: usize) -> Result<ExceptionRule, String> {
     }
     let kind: ExceptionKind = written.kind.parse()?;
     let words_ok = |words: &[String]| words.iter().all(|w| !w.contains(char::is_whitespace));
-    if ![&written.ous, &written.rules, &written.resources].into_iter().all(|w| words_ok(w)) {
+    if ![&written.ous, &written.rules, &written.resources]
+        .into_iter()
+        .all(|w| words_ok(w))
+    {
         return Err("ids and ARNs hold no white space".to_owned());
     }
     let rule = ExceptionRule {
@@ -139,7 +172,10 @@ fn understand(written: Written, index: usize) -> Result<ExceptionRule, String> {
         kind,
         reason: written.reason,
         approver: written.approver,
-        expires: written.expires.parse().map_err(|e: crate::time::TimeError| e.to_string())?,
+        expires: written
+            .expires
+            .parse()
+            .map_err(|e: crate::time::TimeError| e.to_string())?,
         accounts: all(written.accounts)?,
         ous: written.ous,
         regions: all(written.regions)?,

@@ -8,9 +8,7 @@ mod file;
 mod resolve;
 mod settings;
 
-pub use resolve::{
-    ArchiveUrl, Config, ScopeMode, SigningKey, default_state_dir,
-};
+pub use resolve::{ArchiveUrl, Config, ScopeMode, SigningKey, default_state_dir};
 pub use settings::{Layer, Origin, SETTINGS, Setting, Settings};
 
 /// Why a configuration was refused.
@@ -21,11 +19,23 @@ pub enum ConfigError {
     #[error("{path} is not valid TOML: {detail}")]
     Syntax { path: String, detail: String },
     #[error("{origin} has an unknown setting '{name}'{}", hint(.near))]
-    Unknown { origin: Origin, name: String, near: Option<&'static str> },
+    Unknown {
+        origin: Origin,
+        name: String,
+        near: Option<&'static str>,
+    },
     #[error("setting '{name}' ({origin}): {detail}")]
-    Invalid { origin: Origin, name: &'static str, detail: String },
+    Invalid {
+        origin: Origin,
+        name: &'static str,
+        detail: String,
+    },
     #[error("exception {index} of {path}: {detail}")]
-    Exception { path: String, index: usize, detail: String },
+    Exception {
+        path: String,
+        index: usize,
+        detail: String,
+    },
     #[error("{0}")]
     Conflict(String),
 }

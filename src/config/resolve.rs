@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{ConfigError, Layer, Settings, file};
 use crate::assess::RuleConfig;
 use crate::aws::LockMode;
-use crate::collect::exceptions::ExceptionRule;
 use crate::collect::Regions;
+use crate::collect::exceptions::ExceptionRule;
 use crate::collect::scope::TagNames;
 use crate::model::ids::{AccountId, Region};
 use crate::time::parse_duration;
@@ -35,7 +35,10 @@ impl ArchiveUrl {
             if prefix.split('/').any(|part| part == "." || part == "..") {
                 return Err(format!("the prefix '{prefix}' has '.' or '..' in it"));
             }
-            return Ok(Self::S3 { bucket: bucket.to_owned(), prefix });
+            return Ok(Self::S3 {
+                bucket: bucket.to_owned(),
+                prefix,
+            });
         }
         match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => Ok(Self::Folder(path.into())),
@@ -137,16 +140,24 @@ impl Config {
 
 /// The XDG state folder of this program.
 pub fn default_state_dir(variable: impl Fn(&str) -> Option<String>) -> PathBuf {
-    let base = variable("XDG_STATE_HOME").filter(|d| d.starts_with('/')).map(PathBuf::from);
+    let base = variable("XDG_STATE_HOME")
+        .filter(|d| d.starts_with('/'))
+        .map(PathBuf::from);
     let home = || variable("HOME").map(|h| Path::new(&h).join(".local/state"));
-    base.or_else(home).unwrap_or_else(|| PathBuf::from(".")).join("keyproof")
+    base.or_else(home)
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("keyproof")
 }
 
 struct Reader<'a>(&'a Settings);
 
 impl Reader<'_> {
     fn invalid(&self, name: &'static str, detail: impl std::fmt::Display) -> ConfigError {
-        ConfigError::Invalid { origin: self.0.origin(name), name, detail: detail.to_string() }
+        ConfigError::Invalid {
+            origin: self.0.origin(name),
+            name,
+            detail: detail.to_string(),
+        }
     }
 
     fn text(&self, name: &'static str) -> Option<String> {
@@ -157,17 +168,25 @@ impl Reader<'_> {
     where
         T::Err: std::fmt::Display,
     {
-        self.0.text(name).map(|t| t.trim().parse().map_err(|e| self.invalid(name, e))).transpose()
+        self.0
+            .text(name)
+            .map(|t| t.trim().parse().map_err(|e| self.invalid(name, e)))
+            .transpose()
     }
 
     fn number<T>(&self, name: &'static str, least: T, most: T) -> Result<Option<T>, ConfigError>
     where
         T: std::str::FromStr + PartialOrd + std::fmt::Display,
     {
-        let Some(text) = self.0.text(name) else { return Ok(None) };
+        let Some(text) = self.0.text(name) else {
+            return Ok(None);
+        };
         match text.trim().parse::<T>() {
             Ok(n) if n >= least && n <= most => Ok(Some(n)),
-            _ => Err(self.invalid(name, format!("'{text}' is not a number from {least} to {most}"))),
+            _ => Err(self.invalid(
+                name,
+                format!("'{text}' is not a number from {least} to {most}"),
+            )),
         }
     }
 
@@ -177,7 +196,9 @@ impl Reader<'_> {
     {
         let text = self.0.text(name).unwrap_or_default();
         let parts = text.split(',').map(str::trim).filter(|p| !p.is_empty());
-        parts.map(|p| p.parse().map_err(|e| self.invalid(name, e))).collect()
+        parts
+            .map(|p| p.parse().map_err(|e| self.invalid(name, e)))
+            .collect()
     }
 
     fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
@@ -209,11 +230,19 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
     let raw = match settings.text("signing_mode").unwrap_or_default() {
         "digest" => false,
         "raw" => true,
-        other => return Err(r.invalid("signing_mode", format!("'{other}' is neither digest nor raw"))),
+        other => {
+            return Err(r.invalid(
+                "signing_mode",
+                format!("'{other}' is neither digest nor raw"),
+            ));
+        }
     };
     let signing_key = settings.text("signing_key").map(|key| {
         if key.starts_with("arn:") {
-            SigningKey::Kms { arn: key.to_owned(), raw }
+            SigningKey::Kms {
+                arn: key.to_owned(),
+                raw,
+            }
         } else {
             SigningKey::File(key.into())
         }
@@ -233,22 +262,30 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
     };
     let role_name = r.text("role_name").unwrap_or_default();
     let role_ok = role_name.len() <= 512
-        && role_name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b));
+        && role_name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b));
     if !role_ok {
         return Err(r.invalid("role_name", format!("'{role_name}' is not a role name")));
     }
     if let Some(url) = settings.text("endpoint_url")
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
-        return Err(r.invalid("endpoint_url", format!("'{url}' does not start with http:// or https://")));
+        return Err(r.invalid(
+            "endpoint_url",
+            format!("'{url}' does not start with http:// or https://"),
+        ));
     }
-    let state_dir = r
-        .text("state_dir")
-        .map_or_else(|| default_state_dir(|name| std::env::var(name).ok()), PathBuf::from);
+    let state_dir = r.text("state_dir").map_or_else(
+        || default_state_dir(|name| std::env::var(name).ok()),
+        PathBuf::from,
+    );
     Ok(Config {
         archive,
         archive_kms_key: r.text("archive_kms_key"),
-        archive_lock: r.number("archive_lock_days", 1, 36_500)?.map(|days| (lock_mode, days)),
+        archive_lock: r
+            .number("archive_lock_days", 1, 36_500)?
+            .map(|days| (lock_mode, days)),
         archive_owner: r.parsed("archive_owner")?,
         signing_key,
         profile: r.text("profile"),
@@ -280,7 +317,10 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
             lineage: r.text("tags.lineage"),
         },
         rules: RuleConfig {
-            allowed_key_owners: r.list::<AccountId>("rules.allowed_key_owners")?.into_iter().collect(),
+            allowed_key_owners: r
+                .list::<AccountId>("rules.allowed_key_owners")?
+                .into_iter()
+                .collect(),
         },
         exceptions,
     })
@@ -301,7 +341,10 @@ mod tests {
     #[test]
     fn defaults_resolve() {
         let config = with(&[]).expect("defaults");
-        assert_eq!(config.archive, ArchiveUrl::Folder("./keyproof-archive".into()));
+        assert_eq!(
+            config.archive,
+            ArchiveUrl::Folder("./keyproof-archive".into())
+        );
         assert_eq!(config.scope, ScopeMode::Organization);
         assert!(config.is_full_scope());
     }
@@ -323,7 +366,10 @@ mod tests {
             ("archive_lock_mode", "compliance"),
         ] {
             let error = with(&[(name, value)]).expect_err(value).to_string();
-            assert!(error.contains(&format!("flag --{}", name.replace('_', "-"))), "{error}");
+            assert!(
+                error.contains(&format!("flag --{}", name.replace('_', "-"))),
+                "{error}"
+            );
         }
         let both = with(&[("single_account", "true"), ("account_list", "x")]);
         assert!(matches!(both, Err(ConfigError::Conflict(_))));

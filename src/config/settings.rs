@@ -16,46 +16,158 @@ pub struct Setting {
 }
 
 const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, default, meaning }
+    Setting {
+        name,
+        default,
+        meaning,
+    }
 }
 
 /// Every setting. Lists are written with commas in the environment and behind flags.
 pub const SETTINGS: &[Setting] = &[
-    setting("archive", "./keyproof-archive", "where evidence goes: a folder, file:///dir or s3://bucket/prefix"),
-    setting("archive_kms_key", "", "ARN of the KMS key that archive objects are put under (s3)"),
-    setting("archive_lock_days", "", "Object Lock retention of archive objects, in days (s3)"),
-    setting("archive_lock_mode", "GOVERNANCE", "Object Lock mode: GOVERNANCE or COMPLIANCE (s3)"),
-    setting("archive_owner", "", "account that must own the archive bucket (s3)"),
-    setting("signing_key", "", "PEM file or KMS key ARN that signs seals; default: a file beside a local archive"),
-    setting("signing_mode", "digest", "what KMS is sent to sign: digest, or raw for servers that hash again"),
+    setting(
+        "archive",
+        "./keyproof-archive",
+        "where evidence goes: a folder, file:///dir or s3://bucket/prefix",
+    ),
+    setting(
+        "archive_kms_key",
+        "",
+        "ARN of the KMS key that archive objects are put under (s3)",
+    ),
+    setting(
+        "archive_lock_days",
+        "",
+        "Object Lock retention of archive objects, in days (s3)",
+    ),
+    setting(
+        "archive_lock_mode",
+        "GOVERNANCE",
+        "Object Lock mode: GOVERNANCE or COMPLIANCE (s3)",
+    ),
+    setting(
+        "archive_owner",
+        "",
+        "account that must own the archive bucket (s3)",
+    ),
+    setting(
+        "signing_key",
+        "",
+        "PEM file or KMS key ARN that signs seals; default: a file beside a local archive",
+    ),
+    setting(
+        "signing_mode",
+        "digest",
+        "what KMS is sent to sign: digest, or raw for servers that hash again",
+    ),
     setting("profile", "", "AWS profile"),
-    setting("region", "", "Region for STS and other calls of the collector itself"),
-    setting("endpoint_url", "", "one endpoint for every AWS service, e.g. a sandbox"),
-    setting("organization_id", "", "organization that the run must find, e.g. o-exampleorg1"),
-    setting("single_account", "false", "audit the caller's own account, without a role"),
-    setting("account_list", "", "file with one account id a line, instead of AWS Organizations"),
-    setting("role_name", "keyproof-reader", "role to assume in every account"),
-    setting("external_id", "", "external id that the role's trust asks for"),
+    setting(
+        "region",
+        "",
+        "Region for STS and other calls of the collector itself",
+    ),
+    setting(
+        "endpoint_url",
+        "",
+        "one endpoint for every AWS service, e.g. a sandbox",
+    ),
+    setting(
+        "organization_id",
+        "",
+        "organization that the run must find, e.g. o-exampleorg1",
+    ),
+    setting(
+        "single_account",
+        "false",
+        "audit the caller's own account, without a role",
+    ),
+    setting(
+        "account_list",
+        "",
+        "file with one account id a line, instead of AWS Organizations",
+    ),
+    setting(
+        "role_name",
+        "keyproof-reader",
+        "role to assume in every account",
+    ),
+    setting(
+        "external_id",
+        "",
+        "external id that the role's trust asks for",
+    ),
     setting("regions", "auto", "auto, or a list of Regions"),
     setting("accounts", "", "audit these accounts only"),
-    setting("exclude_accounts", "", "leave these accounts out of the selection"),
-    setting("ou", "", "audit accounts below these organizational units only"),
-    setting("schedule", "daily", "how often a run is due; recorded in the archive's first entry"),
-    setting("retention_days", "2557", "how long evidence is to be kept; recorded in the archive's first entry"),
+    setting(
+        "exclude_accounts",
+        "",
+        "leave these accounts out of the selection",
+    ),
+    setting(
+        "ou",
+        "",
+        "audit accounts below these organizational units only",
+    ),
+    setting(
+        "schedule",
+        "daily",
+        "how often a run is due; recorded in the archive's first entry",
+    ),
+    setting(
+        "retention_days",
+        "2557",
+        "how long evidence is to be kept; recorded in the archive's first entry",
+    ),
     setting("concurrency", "64", "requests in flight"),
-    setting("quota_share", "0.5", "share of AWS's documented rate that is used, 0.05 to 1"),
+    setting(
+        "quota_share",
+        "0.5",
+        "share of AWS's documented rate that is used, 0.05 to 1",
+    ),
     setting("deadline", "6h", "longest duration of a run, at most 24h"),
-    setting("cell_deadline", "15m", "longest duration of one account-region"),
+    setting(
+        "cell_deadline",
+        "15m",
+        "longest duration of one account-region",
+    ),
     setting("attempt_timeout", "10s", "longest wait for one answer"),
-    setting("describe_max_age", "7d", "age at which a live cluster is described again"),
-    setting("work_dir", "", "folder for local progress; default: a fresh one in the system's temporary folder"),
-    setting("state_dir", "", "folder that remembers archives; default: the XDG state folder"),
+    setting(
+        "describe_max_age",
+        "7d",
+        "age at which a live cluster is described again",
+    ),
+    setting(
+        "work_dir",
+        "",
+        "folder for local progress; default: a fresh one in the system's temporary folder",
+    ),
+    setting(
+        "state_dir",
+        "",
+        "folder that remembers archives; default: the XDG state folder",
+    ),
     setting("tags.owner", "", "name of the tag that holds the owner"),
-    setting("tags.cost_center", "", "name of the tag that holds the cost centre"),
-    setting("tags.business_unit", "", "name of the tag that holds the business unit"),
-    setting("tags.data_classification", "", "name of the tag that holds the data classification"),
+    setting(
+        "tags.cost_center",
+        "",
+        "name of the tag that holds the cost centre",
+    ),
+    setting(
+        "tags.business_unit",
+        "",
+        "name of the tag that holds the business unit",
+    ),
+    setting(
+        "tags.data_classification",
+        "",
+        "name of the tag that holds the data classification",
+    ),
     setting("tags.lineage", "", "name of the tag that holds the lineage"),
-    setting("rules.allowed_key_owners", "", "accounts outside the organization whose keys are accepted"),
+    setting(
+        "rules.allowed_key_owners",
+        "",
+        "accounts outside the organization whose keys are accepted",
+    ),
 ];
 
 /// Where a value comes from.
@@ -85,11 +197,15 @@ pub struct Layer(BTreeMap<&'static str, (String, Origin)>);
 impl Layer {
     /// Gives `name` a value.
     pub fn set(&mut self, name: &str, value: String, origin: Origin) -> Result<(), ConfigError> {
-        let known = SETTINGS.iter().find(|s| s.name == name).ok_or_else(|| ConfigError::Unknown {
-            origin: origin.clone(),
-            name: name.to_owned(),
-            near: nearest(name),
-        })?;
+        let known =
+            SETTINGS
+                .iter()
+                .find(|s| s.name == name)
+                .ok_or_else(|| ConfigError::Unknown {
+                    origin: origin.clone(),
+                    name: name.to_owned(),
+                    near: nearest(name),
+                })?;
         self.0.insert(known.name, (value, origin));
         Ok(())
     }
@@ -115,7 +231,9 @@ impl Layer {
     ) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
         for (variable, value) in variables {
-            let Some(rest) = variable.strip_prefix("KEYPROOF_") else { continue };
+            let Some(rest) = variable.strip_prefix("KEYPROOF_") else {
+                continue;
+            };
             if ["BUILD", "CONFIG", "LOG"].contains(&rest) || value.is_empty() {
                 continue;
             }
@@ -153,7 +271,10 @@ impl Settings {
 
     /// Where the value of `name` comes from.
     pub fn origin(&self, name: &str) -> Origin {
-        self.0.0.get(name).map_or(Origin::Default, |(_, origin)| origin.clone())
+        self.0
+            .0
+            .get(name)
+            .map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 }
 
@@ -174,7 +295,11 @@ fn distance(a: &str, b: &str) -> usize {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, cb) in b.iter().enumerate() {
-            let step = if ca == *cb { diagonal } else { 1 + diagonal.min(row[j]).min(row[j + 1]) };
+            let step = if ca == *cb {
+                diagonal
+            } else {
+                1 + diagonal.min(row[j]).min(row[j + 1])
+            };
             diagonal = row[j + 1];
             row[j + 1] = step;
         }
@@ -189,9 +314,19 @@ mod tests {
     #[test]
     fn later_layers_win_and_say_where_they_come_from() {
         let mut file = Layer::default();
-        file.set("role_name", "from-file".into(), Origin::File("k.toml".into())).expect("known");
-        let variables = [("KEYPROOF_ROLE_NAME", "from-env"), ("KEYPROOF_TAGS_OWNER", "owner")];
-        let env = variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
+        file.set(
+            "role_name",
+            "from-file".into(),
+            Origin::File("k.toml".into()),
+        )
+        .expect("known");
+        let variables = [
+            ("KEYPROOF_ROLE_NAME", "from-env"),
+            ("KEYPROOF_TAGS_OWNER", "owner"),
+        ];
+        let env = variables
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
         let env = Layer::environment(env).expect("known");
         let mut flags = Layer::default();
         flags.flag("role_name", Some("from-flag".into()));

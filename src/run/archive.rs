@@ -46,8 +46,8 @@ pub async fn open_store(
     let url = config.archive.to_string();
     match &config.archive {
         ArchiveUrl::Folder(path) => {
-            let store = FileStore::at(&path.display().to_string())
-                .map_err(|e| store_error(url, e))?;
+            let store =
+                FileStore::at(&path.display().to_string()).map_err(|e| store_error(url, e))?;
             Ok(Box::new(store))
         }
         ArchiveUrl::S3 { .. } => {
@@ -59,7 +59,9 @@ pub async fn open_store(
                     &connected
                 }
             };
-            let s3: S3Url = url.parse().map_err(|e| RunError::Usage(format!("{url}: {e}")))?;
+            let s3: S3Url = url
+                .parse()
+                .map_err(|e| RunError::Usage(format!("{url}: {e}")))?;
             let options = S3Options {
                 kms_key: config.archive_kms_key.clone(),
                 expected_owner: config.archive_owner.clone(),
@@ -103,7 +105,11 @@ pub async fn open_signer(
 ) -> Result<Box<dyn Signer>, RunError> {
     let path = match &config.signing_key {
         Some(SigningKey::Kms { arn, raw }) => {
-            let mode = if *raw { SigningMode::Raw } else { SigningMode::Digest };
+            let mode = if *raw {
+                SigningMode::Raw
+            } else {
+                SigningMode::Digest
+            };
             let connected;
             let aws = match aws {
                 Some(aws) => aws,
@@ -131,7 +137,9 @@ pub async fn open_signer(
 
 /// A private key inside the archive would be handed to everyone who copies it.
 fn refuse_inside(archive: &ArchiveUrl, key: &Path) -> Result<(), RunError> {
-    let ArchiveUrl::Folder(root) = archive else { return Ok(()) };
+    let ArchiveUrl::Folder(root) = archive else {
+        return Ok(());
+    };
     let (root, key_path) = (std::path::absolute(root), std::path::absolute(key));
     match (root, key_path) {
         (Ok(root), Ok(path)) if path.starts_with(&root) => Err(RunError::Usage(format!(
@@ -180,18 +188,17 @@ pub async fn list(fetch: &dyn Fetch) -> Result<Vec<Listed>, RunError> {
 /// the archive itself. Whose key that is, only a pin or a remembered archive can say.
 pub async fn read_chain(fetch: &dyn Fetch) -> Result<Chain, RunError> {
     let not_ours = || RunError::NotOurs { url: fetch.url() };
-    let keys = fetch
-        .list(layout::KEYS)
-        .await
-        .map_err(|e| match e {
-            StoreError::Absent { .. } => not_ours(),
-            other => store_error(fetch.url(), other),
-        })?;
+    let keys = fetch.list(layout::KEYS).await.map_err(|e| match e {
+        StoreError::Absent { .. } => not_ours(),
+        other => store_error(fetch.url(), other),
+    })?;
     let mut refused = None;
     for listed in keys {
         let pem = fetch.read(&listed.name, KEY_LIMIT).await;
         let pem = pem.map_err(|e| store_error(fetch.url(), e))?;
-        let Some(key) = std::str::from_utf8(&pem).ok().and_then(|t| PublicKey::from_pem(t).ok())
+        let Some(key) = std::str::from_utf8(&pem)
+            .ok()
+            .and_then(|t| PublicKey::from_pem(t).ok())
         else {
             continue;
         };

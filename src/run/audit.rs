@@ -88,7 +88,11 @@ pub async fn audit(
     let scope = find_scope(config, &aws, &attempts, date).await?;
     check_clock(&aws)?;
 
-    let missing = if new { KeyFile::CreateIfMissing } else { KeyFile::Load };
+    let missing = if new {
+        KeyFile::CreateIfMissing
+    } else {
+        KeyFile::Load
+    };
     let signer = open_signer(shell, config, Some(&aws), missing).await?;
     let producer = producer(config, &scope);
     let checks = protections(store.as_ref(), date).await;
@@ -170,7 +174,11 @@ impl Running<'_> {
 
     /// A folder for this run alone, below the configured one.
     fn work_dir(&self) -> Result<PathBuf, RunError> {
-        let base = self.config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let base = self
+            .config
+            .work_dir
+            .clone()
+            .unwrap_or_else(std::env::temp_dir);
         let work = base.join(format!("keyproof-{}", self.run_id()));
         std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
         super::private_dir(&work)?;
@@ -185,9 +193,16 @@ impl Running<'_> {
         begun_now: bool,
     ) -> Result<Audited, RunError> {
         let journal = Arc::new(Journal::create(&work.join("journal"))?);
-        let evidence = Evidence { fetch: self.store.as_fetch(), work };
-        let earlier: Vec<SealedRun> =
-            sealed::of_record(chain).into_iter().rev().filter(|(d, _)| *d < self.date).map(|(_, run)| run).collect();
+        let evidence = Evidence {
+            fetch: self.store.as_fetch(),
+            work,
+        };
+        let earlier: Vec<SealedRun> = sealed::of_record(chain)
+            .into_iter()
+            .rev()
+            .filter(|(d, _)| *d < self.date)
+            .map(|(_, run)| run)
+            .collect();
         let known = Journal::create(&work.join("known"))?;
         let known = Watermarks::load(&evidence, &earlier, self.date, known).await?;
 
@@ -334,7 +349,11 @@ impl Running<'_> {
             started_at,
             started_ms: started_at.0,
             ended_at,
-            outcome: if complete { RunOutcome::Complete } else { RunOutcome::Partial },
+            outcome: if complete {
+                RunOutcome::Complete
+            } else {
+                RunOutcome::Partial
+            },
             late: started_at.0 - self.date.start().0 > LATE_AFTER_MS,
             organization_id: self.scope.organization_id.clone(),
             caller_arn: Some(self.scope.caller.arn.clone()),
@@ -403,9 +422,9 @@ async fn find_scope(
     date: Date,
 ) -> Result<Scope, RunError> {
     let mode = match &config.scope {
-        ScopeMode::Organization => {
-            discover::Mode::Organization { expected_id: config.organization_id.clone() }
-        }
+        ScopeMode::Organization => discover::Mode::Organization {
+            expected_id: config.organization_id.clone(),
+        },
         ScopeMode::SingleAccount => discover::Mode::SingleAccount,
         ScopeMode::AccountList(path) => discover::Mode::AccountList(account_list(path)?),
     };
@@ -425,7 +444,10 @@ async fn find_scope(
 fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
     let usage = |detail: String| RunError::Usage(format!("{}: {detail}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
-    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
     let accounts: Result<BTreeSet<AccountId>, _> = lines.map(str::parse).collect();
     let accounts = accounts.map_err(|e: crate::model::ids::IdError| usage(e.to_string()))?;
     if accounts.is_empty() {
@@ -436,9 +458,9 @@ fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
 
 fn check_clock(aws: &AwsShell) -> Result<(), RunError> {
     match aws.clock_offset_ms() {
-        Some(offset) if offset.abs() > MOST_CLOCK_OFFSET_MS => {
-            Err(RunError::ClockOff { offset_s: offset / 1000 })
-        }
+        Some(offset) if offset.abs() > MOST_CLOCK_OFFSET_MS => Err(RunError::ClockOff {
+            offset_s: offset / 1000,
+        }),
         _ => Ok(()),
     }
 }
@@ -450,9 +472,11 @@ fn refuse_other_organization(
 ) -> Result<(), RunError> {
     let begun_for = chain.genesis().and_then(|g| g.organization_id.clone());
     match (begun_for, &scope.organization_id) {
-        (Some(archive), Some(found)) if archive != *found => {
-            Err(RunError::OtherOrganization { url: store.url(), archive, found: found.clone() })
-        }
+        (Some(archive), Some(found)) if archive != *found => Err(RunError::OtherOrganization {
+            url: store.url(),
+            archive,
+            found: found.clone(),
+        }),
         _ => Ok(()),
     }
 }

@@ -51,8 +51,11 @@ impl Counts {
             }
         }
         counts.accounts.collected = answered.len() as i64;
-        counts.accounts.not_seen =
-            counts.open.iter().map(|(account, outcome)| (account.clone(), *outcome)).collect();
+        counts.accounts.not_seen = counts
+            .open
+            .iter()
+            .map(|(account, outcome)| (account.clone(), *outcome))
+            .collect();
         Ok(counts)
     }
 
@@ -63,7 +66,9 @@ impl Counts {
             *self.used.entry(exception.clone()).or_default() += 1;
         } else if !is_answered(cell) {
             self.cells_open += 1;
-            self.open.entry(cell.account_id.clone()).or_insert(cell.outcome);
+            self.open
+                .entry(cell.account_id.clone())
+                .or_insert(cell.outcome);
         }
     }
 }

@@ -18,7 +18,10 @@ pub enum RunError {
     #[error(transparent)]
     Collect(#[from] crate::collect::CollectError),
     #[error("the archive {url}: {source}")]
-    Store { url: String, source: crate::archive::store::StoreError },
+    Store {
+        url: String,
+        source: crate::archive::store::StoreError,
+    },
     #[error(transparent)]
     Chain(#[from] crate::archive::chain::ChainError),
     #[error(transparent)]
@@ -35,16 +38,19 @@ pub enum RunError {
     Journal(#[from] crate::record::JournalError),
     #[error(transparent)]
     Rollup(#[from] crate::rollup::RollupError),
-    #[error(
-        "{url} is empty; if it is really where the archive shall begin, say --create-archive"
-    )]
+    #[error("{url} is empty; if it is really where the archive shall begin, say --create-archive")]
     NoArchive { url: String },
     #[error("{url} holds files but no chain: it is not an archive of ours; name an empty place")]
     NotOurs { url: String },
     #[error("the archive {url} does not verify ({detail}); run `keyproof verify {url}` to see why")]
     Unverified { url: String, detail: String },
     #[error("the archive {url} is signed by key {archive_key}, and {signer} is another ({key})")]
-    OtherKey { url: String, archive_key: String, signer: String, key: String },
+    OtherKey {
+        url: String,
+        archive_key: String,
+        signer: String,
+        key: String,
+    },
     #[error("run {run_id} is not sealed in {url}; `keyproof verify` lists the runs")]
     NoSuchRun { run_id: RunId, url: String },
     #[error("{name} of the archive does not have the digest that was sealed")]
@@ -61,7 +67,11 @@ pub enum RunError {
         "{url} is not the archive that this machine remembers there: entry 1 was {remembered}, now \
          it is {found}; run `keyproof verify {url}`"
     )]
-    OtherArchive { url: String, remembered: String, found: String },
+    OtherArchive {
+        url: String,
+        remembered: String,
+        found: String,
+    },
     #[error(
         "the chain of {url} no longer holds entry {seq}, which this machine saw; run `keyproof \
          verify {url}`"
@@ -74,7 +84,11 @@ pub enum RunError {
     #[error(
         "the archive {url} was begun for organization {archive}, and the caller belongs to {found}"
     )]
-    OtherOrganization { url: String, archive: String, found: String },
+    OtherOrganization {
+        url: String,
+        archive: String,
+        found: String,
+    },
     #[error("this is a mistake of the program, please report it: {0}")]
     Internal(String),
     #[error("no randomness from the system: {0}")]
@@ -99,6 +113,9 @@ impl RunError {
 
     /// A failure of the local file system.
     pub fn local(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
-        Self::Local { path: path.display().to_string(), detail: error.to_string() }
+        Self::Local {
+            path: path.display().to_string(),
+            detail: error.to_string(),
+        }
     }
 }

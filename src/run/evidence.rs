@@ -22,7 +22,9 @@ impl Evidence<'_> {
         let mut paths = Vec::new();
         for sealed in run.files(self.fetch, D::NAME, D::VERSION).await? {
             let bytes = records::read_file(self.fetch, &sealed).await?;
-            let path = self.work.join(format!("{}-{}.parquet", D::NAME, sealed.sha256));
+            let path = self
+                .work
+                .join(format!("{}-{}.parquet", D::NAME, sealed.sha256));
             std::fs::write(&path, &bytes).map_err(|e| RunError::local(&path, e))?;
             paths.push(path);
         }

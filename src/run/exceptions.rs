@@ -12,7 +12,10 @@ use crate::time::Date;
 
 /// One row per declared exception; `used` counts what each covered.
 pub fn rows(rules: &[ExceptionRule], date: Date, used: &BTreeMap<String, i64>) -> Vec<Exception> {
-    rules.iter().map(|rule| row(rule, date, used.get(&rule.id).copied().unwrap_or(0))).collect()
+    rules
+        .iter()
+        .map(|rule| row(rule, date, used.get(&rule.id).copied().unwrap_or(0)))
+        .collect()
 }
 
 fn row(rule: &ExceptionRule, date: Date, used: i64) -> Exception {
@@ -72,14 +75,21 @@ pub fn sealed(waivers: &[Waiver]) -> Value {
 /// Reads back what [`sealed`] wrote; `None` when it has another shape.
 pub fn unsealed(value: &Value) -> Option<Vec<Waiver>> {
     fn texts(value: &Value) -> Option<Vec<String>> {
-        value.as_array()?.iter().map(|v| Some(v.as_str()?.to_owned())).collect()
+        value
+            .as_array()?
+            .iter()
+            .map(|v| Some(v.as_str()?.to_owned()))
+            .collect()
     }
     let read = |w: &Value| {
         Some(Waiver {
             id: w["id"].as_str()?.to_owned(),
             rules: texts(&w["rules"])?,
             resources: texts(&w["resources"])?,
-            accounts: texts(&w["accounts"])?.iter().map(|a| a.parse().ok()).collect::<Option<_>>()?,
+            accounts: texts(&w["accounts"])?
+                .iter()
+                .map(|a| a.parse().ok())
+                .collect::<Option<_>>()?,
             expires: w["expires"].as_str()?.parse().ok()?,
         })
     };

@@ -48,7 +48,10 @@ struct Cache<D> {
 
 impl<D: Dataset> Cache<D> {
     fn new() -> Mutex<Self> {
-        Mutex::new(Self { order: VecDeque::new(), groups: BTreeMap::new() })
+        Mutex::new(Self {
+            order: VecDeque::new(),
+            groups: BTreeMap::new(),
+        })
     }
 
     fn find(
@@ -70,7 +73,11 @@ impl<D: Dataset> Cache<D> {
             self.order.push_back(place.clone());
             self.groups.insert(place.clone(), rows);
         }
-        Ok(self.groups.get(&place).and_then(|rows| rows.iter().find(|r| wanted(r))).cloned())
+        Ok(self
+            .groups
+            .get(&place)
+            .and_then(|rows| rows.iter().find(|r| wanted(r)))
+            .cloned())
     }
 }
 
@@ -83,22 +90,34 @@ impl<'a> JournalLookups<'a> {
             buckets.insert(row.bucket.clone(), row);
         }
         let key_groups = journal.groups::<KmsKey>().into_iter().collect();
-        Ok(Self { journal, buckets, key_groups, keys: Cache::new(), configurations: Cache::new() })
+        Ok(Self {
+            journal,
+            buckets,
+            key_groups,
+            keys: Cache::new(),
+            configurations: Cache::new(),
+        })
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Lookups for JournalLookups<'_> {
     fn key(&self, reference: &str) -> Result<Option<KmsKey>, LookupError> {
-        let Some(arn) = KeyArn::parse(reference) else { return Ok(None) };
+        let Some(arn) = KeyArn::parse(reference) else {
+            return Ok(None);
+        };
         let group = (arn.account_id.to_string(), arn.region.to_string());
         if !self.key_groups.contains(&group) {
             return Ok(None);
         }
-        lock(&self.keys).find(self.journal, (&group.0, &group.1), |k| k.key_reference == reference)
+        lock(&self.keys).find(self.journal, (&group.0, &group.1), |k| {
+            k.key_reference == reference
+        })
     }
 
     fn bucket(&self, name: &str) -> Result<Option<LogBucket>, LookupError> {
@@ -111,10 +130,8 @@ impl Lookups for JournalLookups<'_> {
         region: &Region,
         name: &str,
     ) -> Result<Option<EmrSecurityConfiguration>, LookupError> {
-        lock(&self.configurations).find(
-            self.journal,
-            (account.as_str(), region.as_str()),
-            |c| c.name == name,
-        )
+        lock(&self.configurations).find(self.journal, (account.as_str(), region.as_str()), |c| {
+            c.name == name
+        })
     }
 }

@@ -37,7 +37,10 @@ pub fn judge(
         let row = row?;
         accounts.insert(row.account_id.clone(), row);
     }
-    let scope = ScopeFacts { accounts, has_account_list: inputs.has_account_list };
+    let scope = ScopeFacts {
+        accounts,
+        has_account_list: inputs.has_account_list,
+    };
     let context = AssessContext {
         scheduled_for: inputs.scheduled_for,
         as_of: inputs.as_of,

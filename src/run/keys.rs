@@ -18,7 +18,10 @@ pub async fn keys(shell: &Shell, config: &Config) -> Result<String, RunError> {
     let mut text = format!("Archive    {}\n", store.url());
     let _ = writeln!(text, "Begun      {}", first.statement.at);
     let _ = writeln!(text, "Pin        {}", chain.genesis_sha256());
-    let _ = writeln!(text, "           SHA-256 of entry 1: what an auditor gives to verify --pin\n");
+    let _ = writeln!(
+        text,
+        "           SHA-256 of entry 1: what an auditor gives to verify --pin\n"
+    );
     let _ = writeln!(text, "Signs      {}", chain.key().keyid());
     let _ = writeln!(
         text,

@@ -39,9 +39,10 @@ impl Watermarks {
         let mut marks: BTreeMap<AccountId, BTreeMap<Region, (UtcMillis, RunId)>> = BTreeMap::new();
         let mut open: Option<BTreeSet<(AccountId, Region)>> = None;
         let horizon = date.plus_days(-HORIZON_DAYS);
-        for run in runs.iter().filter(|r| {
-            r.seal.scheduled_for < date && r.seal.scheduled_for >= horizon
-        }) {
+        for run in runs
+            .iter()
+            .filter(|r| r.seal.scheduled_for < date && r.seal.scheduled_for >= horizon)
+        {
             if open.as_ref().is_some_and(BTreeSet::is_empty) {
                 break;
             }
@@ -54,8 +55,7 @@ impl Watermarks {
                     continue;
                 }
                 let cell = (row.account_id, row.region);
-                let collected =
-                    matches!(row.outcome, CellOutcome::Collected | CellOutcome::Empty);
+                let collected = matches!(row.outcome, CellOutcome::Collected | CellOutcome::Empty);
                 if collected && (first || left.contains(&cell)) {
                     left.remove(&cell);
                     marks
@@ -88,10 +88,17 @@ impl Known for Watermarks {
             .journal
             .read_group::<EmrCluster>(account.as_str(), region.as_str())
             .map_err(|e| KnownError(Box::new(e)))?;
-        Ok(Some(KnownAccountRegion { listed_at: *listed_at, run_id: run_id.clone(), clusters }))
+        Ok(Some(KnownAccountRegion {
+            listed_at: *listed_at,
+            run_id: run_id.clone(),
+            clusters,
+        }))
     }
 
     fn regions_of(&self, account: &AccountId) -> Vec<Region> {
-        self.marks.get(account).map(|m| m.keys().cloned().collect()).unwrap_or_default()
+        self.marks
+            .get(account)
+            .map(|m| m.keys().cloned().collect())
+            .unwrap_or_default()
     }
 }

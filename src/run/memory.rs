@@ -9,7 +9,9 @@ use super::RunError;
 
 /// Refuses a chain that is not, or no longer, the remembered one.
 pub fn check(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
-    let Some(known) = remembered::lookup(&config.state_dir, url)? else { return Ok(()) };
+    let Some(known) = remembered::lookup(&config.state_dir, url)? else {
+        return Ok(());
+    };
     if known.genesis_sha256 != *chain.genesis_sha256() {
         return Err(RunError::OtherArchive {
             url: url.to_owned(),
@@ -18,7 +20,10 @@ pub fn check(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> 
         });
     }
     if !chain.holds(known.head_seq, &known.head_sha256) {
-        return Err(RunError::TailRemoved { url: url.to_owned(), seq: known.head_seq });
+        return Err(RunError::TailRemoved {
+            url: url.to_owned(),
+            seq: known.head_seq,
+        });
     }
     Ok(())
 }
@@ -38,7 +43,12 @@ pub fn remember(config: &Config, url: &str, chain: &Chain) -> Result<(), RunErro
 
 /// Remembers a verified archive.
 pub fn remember_report(config: &Config, report: &Report) -> Result<(), RunError> {
-    let parts = (&report.archive_id, &report.genesis_sha256, &report.signer, report.head());
+    let parts = (
+        &report.archive_id,
+        &report.genesis_sha256,
+        &report.signer,
+        report.head(),
+    );
     let (Some(archive_id), Some(genesis), Some(signer), Some(head)) = parts else {
         return Ok(());
     };

@@ -85,7 +85,10 @@ fn jitter() -> Result<Random, RunError> {
 /// A new folder that only its owner may enter.
 fn private_dir(path: &Path) -> Result<(), RunError> {
     let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o700).create(path).map_err(|e| RunError::local(path, e))
+    builder
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| RunError::local(path, e))
 }
 
 /// Digest of the running program file, where it can be read.

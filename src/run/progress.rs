@@ -72,11 +72,17 @@ pub fn show(options: &RunOptions, attempts: &Arc<Attempts>) -> Shown {
 /// `12/400 accounts, 310 cells, 1,204 calls, 0.1 % throttled, 4 min left`.
 fn line(progress: &Progress, elapsed: Duration) -> String {
     let read = |n: &std::sync::atomic::AtomicU64| n.load(Relaxed) as i64;
-    let (done, all) = (read(&progress.accounts_done), read(&progress.accounts_total));
+    let (done, all) = (
+        read(&progress.accounts_done),
+        read(&progress.accounts_total),
+    );
     let left = match (done, all - done) {
         (0, _) | (_, 0) => String::new(),
         (done, open) => {
-            format!(", {} left", duration(elapsed.as_millis() as i64 / done * open))
+            format!(
+                ", {} left",
+                duration(elapsed.as_millis() as i64 / done * open)
+            )
         }
     };
     format!(
@@ -102,6 +108,9 @@ mod tests {
         progress.calls.store(1000, Relaxed);
         progress.throttles.store(1, Relaxed);
         let text = line(&progress, Duration::from_secs(100));
-        assert_eq!(text, "100/400 accounts, 0 cells, 1,000 calls, 0.1 % throttled, 5 min left");
+        assert_eq!(
+            text,
+            "100/400 accounts, 0 cells, 1,000 calls, 0.1 % throttled, 5 min left"
+        );
     }
 }

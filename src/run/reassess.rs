@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::archive::{layout, records};
 use crate::archive::store::Fetch;
+use crate::archive::{layout, records};
 use crate::assess::{self, RuleConfig};
 use crate::config::Config;
 use crate::model::datasets::{
@@ -52,11 +52,16 @@ pub async fn reassess(
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
     let chain = read_chain(fetch).await?;
-    let run = sealed::find(&chain, run_id)
-        .ok_or_else(|| RunError::NoSuchRun { run_id: run_id.clone(), url: fetch.url() })?;
+    let run = sealed::find(&chain, run_id).ok_or_else(|| RunError::NoSuchRun {
+        run_id: run_id.clone(),
+        url: fetch.url(),
+    })?;
     let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
-    let work = base.join(format!("keyproof-assess-{:08x}", u32::from_be_bytes(random()?)));
+    let work = base.join(format!(
+        "keyproof-assess-{:08x}",
+        u32::from_be_bytes(random()?)
+    ));
     private_dir(&work)?;
     let done = recompute(fetch, &run, &work).await;
     // What cannot be removed is left; it holds nothing that the archive does not.
@@ -70,13 +75,16 @@ async fn recompute(
     work: &Path,
 ) -> Result<Reassessed, RunError> {
     let inputs = inputs(fetch, run).await?;
-    let waivers = exceptions::unsealed(&inputs.waivers)
-        .ok_or_else(|| RunError::Changed { name: layout::start(run.seal.start_n) })?;
+    let waivers = exceptions::unsealed(&inputs.waivers).ok_or_else(|| RunError::Changed {
+        name: layout::start(run.seal.start_n),
+    })?;
     let evidence = Evidence { fetch, work };
     let journal = Journal::create(&work.join("journal"))?;
     evidence.copy::<Account>(run, &journal, |_| true).await?;
     evidence.copy::<EmrCluster>(run, &journal, |_| true).await?;
-    evidence.copy::<EmrSecurityConfiguration>(run, &journal, |_| true).await?;
+    evidence
+        .copy::<EmrSecurityConfiguration>(run, &journal, |_| true)
+        .await?;
     evidence.copy::<KmsKey>(run, &journal, |_| true).await?;
     evidence.copy::<LogBucket>(run, &journal, |_| true).await?;
     let judged = Inputs {
@@ -113,11 +121,17 @@ async fn recompute(
 
 async fn inputs(fetch: &dyn Fetch, run: &SealedRun) -> Result<SealedInputs, RunError> {
     let name = layout::start(run.seal.start_n);
-    let sealed = run.start(fetch).await?.ok_or_else(|| RunError::Changed { name: name.clone() })?;
+    let sealed = run
+        .start(fetch)
+        .await?
+        .ok_or_else(|| RunError::Changed { name: name.clone() })?;
     let bytes = records::read_file(fetch, &sealed).await?;
     serde_json::from_slice::<Sealed>(&bytes)
         .map(|sealed| sealed.config)
-        .map_err(|e| RunError::Local { path: name, detail: e.to_string() })
+        .map_err(|e| RunError::Local {
+            path: name,
+            detail: e.to_string(),
+        })
 }
 
 async fn compare<D: Dataset>(

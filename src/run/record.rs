@@ -42,7 +42,14 @@ pub async fn record(
 async fn dataset<D: Dataset>(place: &Place<'_>, journal: &Journal) -> Result<FileEntry, RunError> {
     let path = place.work.join(format!("{}.parquet", D::NAME));
     let encoded = record::write_rows(&path, journal.rows::<D>())?;
-    let Place { store, clock, date, run_id, writer, .. } = *place;
+    let Place {
+        store,
+        clock,
+        date,
+        run_id,
+        writer,
+        ..
+    } = *place;
     let name = layout::evidence(D::NAME, D::VERSION, date, run_id, 0, writer);
     put(store, clock, &name, &path, &encoded).await?;
     std::fs::remove_file(&path).map_err(|e| RunError::local(&path, e))?;
@@ -60,9 +67,12 @@ pub async fn put(
     let body = Body::File(path);
     match settle::create(store, clock, name, body, &encoded.sha256).await {
         Ok(Settled::Ours) => Ok(()),
-        Ok(Settled::Taken) => {
-            Err(store_error(store.url(), StoreError::Exists { name: name.to_owned() }))
-        }
+        Ok(Settled::Taken) => Err(store_error(
+            store.url(),
+            StoreError::Exists {
+                name: name.to_owned(),
+            },
+        )),
         Err(error) => Err(store_error(store.url(), error)),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitRequest};
 use crate::archive::layout;
-use crate::archive::chain::Chain;
 use crate::assess;
 use crate::config::Config;
 use crate::model::datasets::{Account, Coverage, Run, Verdict};
@@ -56,7 +56,10 @@ pub async fn rollup(
     let run_id = RunId::new(shell.clock.now(), random()?);
     let work = base.join(format!("keyproof-rollup-{run_id}"));
     private_dir(&work)?;
-    let evidence = Evidence { fetch: store.as_fetch(), work: &work };
+    let evidence = Evidence {
+        fetch: store.as_fetch(),
+        work: &work,
+    };
     let computed = compute(&evidence, &chain, quarter).await;
     let sealed = match (computed, &signer) {
         (Ok(rows), Some(signer)) => {
@@ -64,7 +67,13 @@ pub async fn rollup(
             let encoded = record::write_rows(&file, rows.iter().cloned().map(Ok));
             match encoded {
                 Ok(encoded) => {
-                    let place = Sealing { shell, store: store.as_ref(), signer: signer.as_ref(), run_id, quarter };
+                    let place = Sealing {
+                        shell,
+                        store: store.as_ref(),
+                        signer: signer.as_ref(),
+                        run_id,
+                        quarter,
+                    };
                     place.seal(&mut chain, &file, encoded, &rows).await
                 }
                 Err(e) => Err(e.into()),
@@ -98,9 +107,14 @@ async fn compute(
         verdict: Vec::new(),
         quarter,
     };
-    for run in sealed::of_record(chain).range(first..end).map(|(_, run)| run) {
+    for run in sealed::of_record(chain)
+        .range(first..end)
+        .map(|(_, run)| run)
+    {
         inputs.account.extend(evidence.files::<Account>(run).await?);
-        inputs.coverage.extend(evidence.files::<Coverage>(run).await?);
+        inputs
+            .coverage
+            .extend(evidence.files::<Coverage>(run).await?);
         inputs.run.extend(evidence.files::<Run>(run).await?);
         inputs.verdict.extend(evidence.files::<Verdict>(run).await?);
     }
@@ -124,8 +138,12 @@ impl Sealing<'_> {
         rows: &[CompliantShare],
     ) -> Result<RolledUp, RunError> {
         let clock = &*self.shell.clock;
-        let name =
-            layout::rollup(CompliantShare::NAME, CompliantShare::VERSION, self.quarter, &self.run_id);
+        let name = layout::rollup(
+            CompliantShare::NAME,
+            CompliantShare::VERSION,
+            self.quarter,
+            &self.run_id,
+        );
         let listed = entry(name.clone(), encoded.clone());
         let manifest = Manifest::new(
             chain.archive_id().clone(),
@@ -140,8 +158,10 @@ impl Sealing<'_> {
             .await
             .map_err(|e| super::archive::store_error(self.store.url(), e))?;
         put(self.store, clock, &name, file, &encoded).await?;
-        let edition =
-            1 + chain.rollups().filter(|(_, r)| r.quarter == self.quarter).count() as u64;
+        let edition = 1 + chain
+            .rollups()
+            .filter(|(_, r)| r.quarter == self.quarter)
+            .count() as u64;
         let content = RollupSeal {
             run_id: self.run_id.clone(),
             quarter: self.quarter,
@@ -163,7 +183,10 @@ impl Sealing<'_> {
             committed.seq,
             &committed.sha256.as_str()[..12]
         );
-        Ok(RolledUp { rows: rows.to_vec(), text })
+        Ok(RolledUp {
+            rows: rows.to_vec(),
+            text,
+        })
     }
 }
 

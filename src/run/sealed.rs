@@ -21,7 +21,10 @@ pub struct SealedRun {
 
 impl SealedRun {
     fn of((entry, seal): (&Entry, &RunSeal)) -> Self {
-        Self { entry: entry.clone(), seal: seal.clone() }
+        Self {
+            entry: entry.clone(),
+            seal: seal.clone(),
+        }
     }
 
     /// The files of a dataset that the run vouches for.
@@ -33,7 +36,11 @@ impl SealedRun {
     ) -> Result<Vec<FileEntry>, RunError> {
         let manifest = records::read_manifest(fetch, &self.entry).await?;
         let wanted = |file: &FileEntry| match Name::parse(&file.name) {
-            Some(Name::Evidence { dataset: d, version: v, .. }) => d == dataset && v == version,
+            Some(Name::Evidence {
+                dataset: d,
+                version: v,
+                ..
+            }) => d == dataset && v == version,
             _ => false,
         };
         Ok(manifest.files.into_iter().filter(wanted).collect())
@@ -48,7 +55,10 @@ impl SealedRun {
 
 /// The sealed run of an id.
 pub fn find(chain: &Chain, run_id: &RunId) -> Option<SealedRun> {
-    chain.runs().find(|(_, seal)| seal.run_id == *run_id).map(SealedRun::of)
+    chain
+        .runs()
+        .find(|(_, seal)| seal.run_id == *run_id)
+        .map(SealedRun::of)
 }
 
 /// The runs of record by date; a date without one is a hole.

@@ -35,7 +35,12 @@ pub struct VerifyRequest {
 
 impl Default for VerifyRequest {
     fn default() -> Self {
-        Self { pin: None, key: None, level: 3, self_consistent_only: false }
+        Self {
+            pin: None,
+            key: None,
+            level: 3,
+            self_consistent_only: false,
+        }
     }
 }
 
@@ -62,19 +67,27 @@ pub async fn verify(
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
     if list(fetch).await?.is_empty() {
-        return Err(RunError::Unverified { url: fetch.url(), detail: "nothing is there".to_owned() });
+        return Err(RunError::Unverified {
+            url: fetch.url(),
+            detail: "nothing is there".to_owned(),
+        });
     }
     let known = remembered::lookup(&config.state_dir, &fetch.url())?;
     let options = VerifyOptions {
         level: request.level,
-        pin: request.pin.clone().or_else(|| known.as_ref().map(|k| k.genesis_sha256.clone())),
+        pin: request
+            .pin
+            .clone()
+            .or_else(|| known.as_ref().map(|k| k.genesis_sha256.clone())),
         key,
         expected_head: known.as_ref().map(|k| (k.head_seq, k.head_sha256.clone())),
     };
-    let report = levels::verify(fetch, &options).await.map_err(|e| RunError::Unverified {
-        url: fetch.url(),
-        detail: e.to_string(),
-    })?;
+    let report = levels::verify(fetch, &options)
+        .await
+        .map_err(|e| RunError::Unverified {
+            url: fetch.url(),
+            detail: e.to_string(),
+        })?;
     let source = match (&request.pin, &options.key, &known) {
         (Some(_), _, _) => KeySource::Pin,
         (None, Some(_), _) => KeySource::KeyFile,
@@ -86,9 +99,11 @@ pub async fn verify(
     if passed && source != KeySource::Unpinned && request.level == 3 {
         memory::remember_report(config, &report)?;
     }
-    let evidence = report.runs.iter().flat_map(|run| &run.files).filter(|file| {
-        matches!(Name::parse(&file.name), Some(Name::Evidence { .. }))
-    });
+    let evidence = report
+        .runs
+        .iter()
+        .flat_map(|run| &run.files)
+        .filter(|file| matches!(Name::parse(&file.name), Some(Name::Evidence { .. })));
     Ok(Verified {
         passed,
         text: verify_summary::render(&summary),
@@ -113,7 +128,9 @@ fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> V
         runs: report.runs.len(),
         rollups: report.rollups.len(),
         entries: report.entries.len() as u64,
-        head: report.head().map(|entry| (entry.seq, entry.sha256.to_string())),
+        head: report
+            .head()
+            .map(|entry| (entry.seq, entry.sha256.to_string())),
         archive_id: text(report.archive_id.as_ref().map(ToString::to_string)),
         genesis: text(report.genesis_sha256.as_ref().map(ToString::to_string)),
         keyid: text(report.signer.as_ref().map(|key| key.keyid().to_string())),

@@ -252,7 +252,9 @@ fn account(
         reader: match story {
             Story::RoleMissing => ReaderRole::Missing,
             Story::NotTrusting => ReaderRole::NotTrusting,
-            Story::NeedsExternalId => ReaderRole::NeedsExternalId(crate::sandbox::EXTERNAL_ID.to_owned()),
+            Story::NeedsExternalId => {
+                ReaderRole::NeedsExternalId(crate::sandbox::EXTERNAL_ID.to_owned())
+            }
             _ => ReaderRole::Trusted,
         },
         denials: match story {

@@ -240,9 +240,11 @@ impl Scenario {
             }
 
             Self::NoLogUri | Self::EmptyLogUri => NO_URI,
-            Self::KeyWithoutLogUri => NO_URI
-                .with(1, Outcome::NotApplicable, "no_log_uri")
-                .with(2, Outcome::NotApplicable, "no_log_uri"),
+            Self::KeyWithoutLogUri => NO_URI.with(1, Outcome::NotApplicable, "no_log_uri").with(
+                2,
+                Outcome::NotApplicable,
+                "no_log_uri",
+            ),
 
             Self::UploadsDisabled => COMPLIANT
                 .with(0, Outcome::Unknown, "uploads_disabled_steps_not_read")
