@@ -74,7 +74,7 @@ pub async fn audit(
     }
     let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
     let store = open_store(shell, config, Some(&aws)).await?;
-    let new = archive::list(store.as_fetch()).await?.is_empty();
+    let new = archive::is_empty(store.as_fetch()).await?;
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
         return Err(RunError::NoArchive { url: store.url() });
     }
@@ -141,7 +141,10 @@ pub async fn audit(
     }
     match sealed {
         Ok(audited) => {
-            memory::remember(config, &store.url(), &chain)?;
+            // It is sealed, whatever happens to this machine's own memory of it.
+            if let Err(error) = memory::remember(config, &store.url(), &chain) {
+                tracing::warn!("run {} is sealed, but: {error}", audited.run_id);
+            }
             Ok(audited)
         }
         Err(error) => {
@@ -216,6 +219,14 @@ impl Running<'_> {
         let run_row = self.run_row(&counts, &tally, ended_at);
         journal.append(&mut vec![run_row.clone()])?;
 
+        let previous = match earlier.first() {
+            Some(run) => {
+                let before = evidence.rows::<Verdict>(run).await?;
+                let changes = tally::changes(before, journal.rows::<Verdict>())?;
+                Some((run.seal.scheduled_for, changes))
+            }
+            None => None,
+        };
         let place = Place {
             store: self.store,
             clock: &*self.shell.clock,
@@ -247,14 +258,6 @@ impl Running<'_> {
         let clock = &*self.shell.clock;
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
 
-        let previous = match earlier.first() {
-            Some(run) => {
-                let before = evidence.rows::<Verdict>(run).await?;
-                let changes = tally::changes(before, journal.rows::<Verdict>())?;
-                Some((run.seal.scheduled_for, changes))
-            }
-            None => None,
-        };
         let names = self.scope.accounts.iter();
         let names = names.filter_map(|a| Some((a.account_id.clone(), a.name.clone()?)));
         let summary = RunSummary {
