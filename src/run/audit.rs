@@ -40,8 +40,8 @@ use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
 use super::{RunError, RunOptions, Shell, exceptions, memory, progress, random};
 
-/// Time kept back from the deadline for judging, writing and sealing.
-const DEADLINE_RESERVE_MS: i64 = 10 * 60_000;
+/// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
+const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
 const LATE_AFTER_MS: i64 = 36 * HOUR_MS;
 /// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
 const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
@@ -293,6 +293,8 @@ impl Running<'_> {
         options: &RunOptions,
     ) -> Result<(), RunError> {
         let config = self.config;
+        let start = &self.begun.start;
+        let reserve = ((start.deadline_at.0 - start.started_at.0) / 5).min(LONGEST_RESERVE_MS);
         let mut wanted =
             collect::Options::new(self.run_id().clone(), self.date, discover::emr_regions());
         wanted.role_name = config.role_name.clone();
@@ -301,7 +303,7 @@ impl Running<'_> {
         wanted.regions = config.regions.clone();
         wanted.concurrency = config.concurrency;
         wanted.cell_deadline = config.cell_deadline;
-        wanted.deadline = Some(self.begun.start.deadline_at.plus_ms(-DEADLINE_RESERVE_MS));
+        wanted.deadline = Some(start.deadline_at.plus_ms(-reserve));
         wanted.seed = u64::from_be_bytes(random()?);
         wanted.tags = config.tags.clone();
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
