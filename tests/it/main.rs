@@ -2,3 +2,5 @@
 
 mod edges;
 mod reader_role;
+mod support;
+mod truth;
