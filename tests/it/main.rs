@@ -2,5 +2,6 @@
 
 mod edges;
 mod reader_role;
+mod secrets;
 mod support;
 mod truth;
