@@ -1,4 +1,6 @@
 //! One target for all integration tests: each linked binary carries the SQL engine.
 
+mod cli;
+mod cli_support;
 mod edges;
 mod reader_role;
