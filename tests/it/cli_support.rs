@@ -34,7 +34,7 @@ impl Served {
         let mut world = World::generate(&Options {
             accounts: 4,
             regions: 1,
-            clusters: 2,
+            clusters: 4,
             days: 2,
             seed: 7,
             start_ms: first_day.start().0,
