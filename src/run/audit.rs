@@ -20,7 +20,7 @@ use crate::collect::attempt::Attempts;
 use crate::collect::scope::Scope;
 use crate::collect::{self, Context};
 use crate::config::{ArchiveUrl, Config, ScopeMode};
-use crate::discover::{self, ScopeRequest};
+use crate::discover::{self, DiscoverError, ScopeRequest};
 use crate::model::datasets::{ArchiveCheck, Coverage, Run, Verdict};
 use crate::model::ids::{AccountId, RunId, Sha256Hex, hex};
 use crate::model::words::{CheckOutcome, RunOutcome, Severity};
@@ -30,7 +30,7 @@ use crate::report::tally::{self, Tally};
 use crate::seal::{ArchiveId, Content, Manifest, Period, Producer, RunSeal};
 use crate::time::{Date, HOUR_MS, UtcMillis};
 
-use super::archive::{self, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::archive::{self, Found, KeyFile, Standing, connect, look, open_signer, open_store};
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::JournalSink;
@@ -74,7 +74,11 @@ pub async fn audit(
     }
     let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
     let store = open_store(shell, config, Some(&aws)).await?;
-    let new = archive::is_empty(store.as_fetch()).await?;
+    let found = archive::find(store.as_fetch()).await?;
+    if found == Found::Foreign {
+        return Err(RunError::NotOurs { url: store.url() });
+    }
+    let new = found == Found::Nothing;
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
         return Err(RunError::NoArchive { url: store.url() });
     }
@@ -85,9 +89,20 @@ pub async fn audit(
         config.quota_share,
         cancelled.clone(),
     ));
-    let scope = find_scope(config, &aws, &attempts, date).await?;
+    let scope = find_scope(config, &aws, &attempts, date).await;
+    // Before the scope's own error: AWS refuses whoever signs at another time, in other words.
     check_clock(&aws)?;
+    let scope = scope?;
 
+    if new {
+        let able = store.try_out().await;
+        able.map_err(|e| archive::store_error(store.url(), e))?;
+    }
+    let run_id = match &options.run_id {
+        Some(id) => id.clone(),
+        None => RunId::new(shell.clock.now(), random()?),
+    };
+    let mut work = Work::create(config, &run_id)?;
     let missing = if new {
         KeyFile::CreateIfMissing
     } else {
@@ -107,12 +122,8 @@ pub async fn audit(
     refuse_other_organization(&chain, &scope, store.as_ref())?;
     memory::check(config, &store.url(), &chain)?;
 
-    let run_id = match &options.run_id {
-        Some(id) => id.clone(),
-        None => RunId::new(shell.clock.now(), random()?),
-    };
     let request = StartRequest {
-        run_id: run_id.clone(),
+        run_id,
         scheduled_for: date,
         deadline: config.deadline,
         config: rule_inputs(config, &scope),
@@ -133,12 +144,7 @@ pub async fn audit(
         checks,
         cancelled,
     };
-    let work = run.work_dir()?;
-    let sealed = run.body(&mut chain, &work, options, begun_now).await;
-    if config.work_dir.is_none() || sealed.is_ok() {
-        // Local progress is of no use once the run is over; what cannot be removed is left.
-        let _ = std::fs::remove_dir_all(&work);
-    }
+    let sealed = run.body(&mut chain, &work.path, options, begun_now).await;
     match sealed {
         Ok(audited) => {
             // It is sealed, whatever happens to this machine's own memory of it.
@@ -148,8 +154,35 @@ pub async fn audit(
             Ok(audited)
         }
         Err(error) => {
+            // Where a person named the place, what was collected may tell why.
+            work.keep = config.work_dir.is_some();
             run.end(&error).await;
             Err(error)
+        }
+    }
+}
+
+/// Local progress: a folder for this run alone, below the configured one.
+struct Work {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Work {
+    fn create(config: &Config, run_id: &RunId) -> Result<Self, RunError> {
+        let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
+        let path = base.join(format!("keyproof-{run_id}"));
+        super::private_dir(&path)?;
+        Ok(Self { path, keep: false })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if !self.keep {
+            // Of no use once the run is over; what cannot be removed is left.
+            let _ = std::fs::remove_dir_all(&self.path);
         }
     }
 }
@@ -173,19 +206,6 @@ struct Running<'a> {
 impl Running<'_> {
     fn run_id(&self) -> &RunId {
         &self.begun.start.run_id
-    }
-
-    /// A folder for this run alone, below the configured one.
-    fn work_dir(&self) -> Result<PathBuf, RunError> {
-        let base = self
-            .config
-            .work_dir
-            .clone()
-            .unwrap_or_else(std::env::temp_dir);
-        let work = base.join(format!("keyproof-{}", self.run_id()));
-        std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
-        super::private_dir(&work)?;
-        Ok(work)
     }
 
     async fn body(
@@ -442,19 +462,32 @@ async fn find_scope(
         exceptions: config.exceptions.clone(),
         scheduled_for: date,
     };
-    Ok(discover::discover(aws.as_ref(), attempts, &request, attempts.clock().now()).await?)
+    let now = attempts.clock().now();
+    discover::discover(aws.as_ref(), attempts, &request, now)
+        .await
+        .map_err(|error| match error {
+            DiscoverError::Caller(source) => RunError::Caller {
+                endpoint: aws.endpoint(),
+                source,
+            },
+            other => other.into(),
+        })
 }
 
 /// One account id a line; empty lines and lines that begin with `#` are passed over.
 fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
-    let usage = |detail: String| RunError::Usage(format!("{}: {detail}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let accounts: Result<BTreeSet<AccountId>, _> = lines.map(str::parse).collect();
-    let accounts = accounts.map_err(|e: crate::model::ids::IdError| usage(e.to_string()))?;
+    let usage =
+        |detail: String| RunError::Usage(format!("account list {}: {detail}", path.display()));
+    let text = super::small_text(path).map_err(|e| usage(e.to_string()))?;
+    let mut accounts = BTreeSet::new();
+    for (line, text) in (1..).zip(text.lines().map(str::trim)) {
+        if !text.is_empty() && !text.starts_with('#') {
+            let account: AccountId = text
+                .parse()
+                .map_err(|e| usage(format!("line {line}: {e}")))?;
+            accounts.insert(account);
+        }
+    }
     if accounts.is_empty() {
         return Err(usage("it names no account".to_owned()));
     }

@@ -91,6 +91,18 @@ fn private_dir(path: &Path) -> Result<(), RunError> {
         .map_err(|e| RunError::local(path, e))
 }
 
+/// A small text file that a person named; a device or a huge file is refused, not swallowed.
+fn small_text(path: &Path) -> std::io::Result<String> {
+    const LIMIT: u64 = 1024 * 1024;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    if file.take(LIMIT + 1).read_to_string(&mut text)? as u64 > LIMIT {
+        let detail = format!("larger than {LIMIT} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
+    }
+    Ok(text)
+}
+
 /// Digest of the running program file, where it can be read.
 fn binary_sha256() -> Option<Sha256Hex> {
     let mut file = std::fs::File::open(std::env::current_exe().ok()?).ok()?;

@@ -15,7 +15,7 @@ use crate::rollup::{self as measures, CompliantShare, RollupInputs};
 use crate::seal::{Content, Manifest, Period, Producer, RollupSeal};
 use crate::time::Quarter;
 
-use super::archive::{KeyFile, open_signer, open_store, read_chain};
+use super::archive::{Found, KeyFile, find, open_signer, open_store, read_chain};
 use super::evidence::Evidence;
 use super::record::{entry, put};
 use super::{RunError, Shell, binary_sha256, memory, private_dir, random, sealed};
@@ -39,6 +39,9 @@ pub async fn rollup(
     seal: bool,
 ) -> Result<RolledUp, RunError> {
     let store = open_store(shell, config, None).await?;
+    if find(store.as_fetch()).await? != Found::Archive {
+        return Err(RunError::NoChain { url: store.url() });
+    }
     let signer = if seal {
         Some(open_signer(shell, config, None, KeyFile::Load).await?)
     } else {
@@ -47,7 +50,7 @@ pub async fn rollup(
     let mut chain = match &signer {
         Some(signer) => Chain::read(store.as_fetch(), signer.public_key())
             .await?
-            .ok_or_else(|| RunError::NotOurs { url: store.url() })?,
+            .ok_or_else(|| RunError::NoChain { url: store.url() })?,
         None => read_chain(store.as_fetch()).await?,
     };
     memory::check(config, &store.url(), &chain)?;

@@ -1,5 +1,7 @@
 //! One target for all integration tests: each linked binary carries the SQL engine.
 
+mod cli;
+mod cli_support;
 mod edges;
 mod reader_role;
 mod s3_archive;
