@@ -110,7 +110,7 @@ pub fn render(s: &VerifySummary) -> String {
             LevelState::Fail => "FAIL",
             LevelState::NotCheckable => "not checkable",
         };
-        let _ = writeln!(out, "Level {level}    {what:<45}{state}");
+        let _ = writeln!(out, "Level {level}    {what:<53}{state}");
     }
     if !s.failures.is_empty() {
         let _ = writeln!(out, "\nFailures   {}", number(s.failures.len() as i64));

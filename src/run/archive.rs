@@ -171,14 +171,20 @@ pub async fn look(store: &dyn Store, signer: &dyn Signer) -> Result<Standing, Ru
 /// Whether an archive may begin here: nothing is there but, perhaps, the key of a beginning that
 /// was cut off.
 async fn is_new(fetch: &dyn Fetch, key: &PublicKey) -> Result<bool, RunError> {
-    let there = list(fetch).await?;
+    let there = list(fetch, "").await?;
     let ours = layout::key(&key.keyid());
     Ok(there.iter().all(|object| object.name == ours))
 }
 
-/// Everything at the archive's address; nothing where the place does not exist yet.
-pub async fn list(fetch: &dyn Fetch) -> Result<Vec<Listed>, RunError> {
-    match fetch.list("").await {
+/// Whether nothing at all stands at the archive's address. An archive is recognised by its chain,
+/// so that its evidence, which grows for years, is not listed.
+pub async fn is_empty(fetch: &dyn Fetch) -> Result<bool, RunError> {
+    Ok(list(fetch, layout::CHAIN).await?.is_empty() && list(fetch, "").await?.is_empty())
+}
+
+/// Every object below `prefix`; none where the place does not exist yet.
+async fn list(fetch: &dyn Fetch, prefix: &str) -> Result<Vec<Listed>, RunError> {
+    match fetch.list(prefix).await {
         Err(StoreError::Absent { .. }) => Ok(Vec::new()),
         other => other.map_err(|e| store_error(fetch.url(), e)),
     }

@@ -40,8 +40,8 @@ use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
 use super::{RunError, RunOptions, Shell, exceptions, memory, progress, random};
 
-/// Time kept back from the deadline for judging, writing and sealing.
-const DEADLINE_RESERVE_MS: i64 = 10 * 60_000;
+/// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
+const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
 const LATE_AFTER_MS: i64 = 36 * HOUR_MS;
 /// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
 const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
@@ -74,7 +74,7 @@ pub async fn audit(
     }
     let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
     let store = open_store(shell, config, Some(&aws)).await?;
-    let new = archive::list(store.as_fetch()).await?.is_empty();
+    let new = archive::is_empty(store.as_fetch()).await?;
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
         return Err(RunError::NoArchive { url: store.url() });
     }
@@ -141,7 +141,10 @@ pub async fn audit(
     }
     match sealed {
         Ok(audited) => {
-            memory::remember(config, &store.url(), &chain)?;
+            // It is sealed, whatever happens to this machine's own memory of it.
+            if let Err(error) = memory::remember(config, &store.url(), &chain) {
+                tracing::warn!("run {} is sealed, but: {error}", audited.run_id);
+            }
             Ok(audited)
         }
         Err(error) => {
@@ -216,6 +219,14 @@ impl Running<'_> {
         let run_row = self.run_row(&counts, &tally, ended_at);
         journal.append(&mut vec![run_row.clone()])?;
 
+        let previous = match earlier.first() {
+            Some(run) => {
+                let before = evidence.rows::<Verdict>(run).await?;
+                let changes = tally::changes(before, journal.rows::<Verdict>())?;
+                Some((run.seal.scheduled_for, changes))
+            }
+            None => None,
+        };
         let place = Place {
             store: self.store,
             clock: &*self.shell.clock,
@@ -247,14 +258,6 @@ impl Running<'_> {
         let clock = &*self.shell.clock;
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
 
-        let previous = match earlier.first() {
-            Some(run) => {
-                let before = evidence.rows::<Verdict>(run).await?;
-                let changes = tally::changes(before, journal.rows::<Verdict>())?;
-                Some((run.seal.scheduled_for, changes))
-            }
-            None => None,
-        };
         let names = self.scope.accounts.iter();
         let names = names.filter_map(|a| Some((a.account_id.clone(), a.name.clone()?)));
         let summary = RunSummary {
@@ -290,6 +293,8 @@ impl Running<'_> {
         options: &RunOptions,
     ) -> Result<(), RunError> {
         let config = self.config;
+        let start = &self.begun.start;
+        let reserve = ((start.deadline_at.0 - start.started_at.0) / 5).min(LONGEST_RESERVE_MS);
         let mut wanted =
             collect::Options::new(self.run_id().clone(), self.date, discover::emr_regions());
         wanted.role_name = config.role_name.clone();
@@ -298,7 +303,7 @@ impl Running<'_> {
         wanted.regions = config.regions.clone();
         wanted.concurrency = config.concurrency;
         wanted.cell_deadline = config.cell_deadline;
-        wanted.deadline = Some(self.begun.start.deadline_at.plus_ms(-DEADLINE_RESERVE_MS));
+        wanted.deadline = Some(start.deadline_at.plus_ms(-reserve));
         wanted.seed = u64::from_be_bytes(random()?);
         wanted.tags = config.tags.clone();
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;

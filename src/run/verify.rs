@@ -10,7 +10,7 @@ use crate::model::ids::Sha256Hex;
 use crate::report::verify_summary::{self, KeySource, LevelState, VerifySummary};
 use crate::seal::PublicKey;
 
-use super::archive::{list, open_store};
+use super::archive::{is_empty, open_store};
 use super::{RunError, Shell, memory};
 
 /// What each level checks, in words.
@@ -66,7 +66,7 @@ pub async fn verify(
     let key = request.key.as_deref().map(read_key).transpose()?;
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
-    if list(fetch).await?.is_empty() {
+    if is_empty(fetch).await? {
         return Err(RunError::Unverified {
             url: fetch.url(),
             detail: "nothing is there".to_owned(),

@@ -2,3 +2,7 @@
 
 mod edges;
 mod reader_role;
+mod s3_archive;
+mod secrets;
+mod support;
+mod truth;
