@@ -1,7 +1,7 @@
 //! `keyproof run`: the story, top to bottom.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitError, CommitRequest};
-use crate::archive::genesis::{self, GenesisRequest};
+use crate::archive::genesis;
+use crate::archive::records::LATEST_START_MS;
 use crate::archive::signer::Signer;
 use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
@@ -20,17 +21,21 @@ use crate::collect::attempt::Attempts;
 use crate::collect::scope::Scope;
 use crate::collect::{self, Context};
 use crate::config::{ArchiveUrl, Config, ScopeMode};
-use crate::discover::{self, DiscoverError, ScopeRequest};
+use crate::discover;
 use crate::model::datasets::{ArchiveCheck, Coverage, Run, Verdict};
-use crate::model::ids::{AccountId, RunId, Sha256Hex, hex};
-use crate::model::words::{CheckOutcome, RunOutcome, Severity};
+use crate::model::ids::{RunId, hex};
+use crate::model::words::{RunOutcome, Severity};
 use crate::record::Journal;
 use crate::report::run_summary::{self, RunSummary};
 use crate::report::tally::{self, Tally};
-use crate::seal::{ArchiveId, Content, Manifest, Period, Producer, RunSeal};
-use crate::time::{Date, HOUR_MS, UtcMillis};
+use crate::seal::{Content, Manifest, Period, Producer, RunSeal};
+use crate::time::{Date, UtcMillis};
 
 use super::archive::{self, Found, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::beginning::{
+    check_clock, find_scope, genesis_request, producer, protections, refuse_other_organization,
+    rule_inputs,
+};
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::JournalSink;
@@ -38,13 +43,11 @@ use super::judge::{Inputs, judge};
 use super::known::Watermarks;
 use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
+use super::work::Work;
 use super::{RunError, RunOptions, Shell, exceptions, memory, progress, random};
 
 /// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
 const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
-const LATE_AFTER_MS: i64 = 36 * HOUR_MS;
-/// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
-const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
 
 /// A sealed run.
 #[derive(Debug)]
@@ -102,7 +105,7 @@ pub async fn audit(
         Some(id) => id.clone(),
         None => RunId::new(shell.clock.now(), random()?),
     };
-    let mut work = Work::create(config, &run_id)?;
+    let mut work = Work::create(config, run_id.as_str())?;
     let missing = if new {
         KeyFile::CreateIfMissing
     } else {
@@ -158,31 +161,6 @@ pub async fn audit(
             work.keep = config.work_dir.is_some();
             run.end(&error).await;
             Err(error)
-        }
-    }
-}
-
-/// Local progress: a folder for this run alone, below the configured one.
-struct Work {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Work {
-    fn create(config: &Config, run_id: &RunId) -> Result<Self, RunError> {
-        let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-        std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
-        let path = base.join(format!("keyproof-{run_id}"));
-        super::private_dir(&path)?;
-        Ok(Self { path, keep: false })
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        if !self.keep {
-            // Of no use once the run is over; what cannot be removed is left.
-            let _ = std::fs::remove_dir_all(&self.path);
         }
     }
 }
@@ -379,7 +357,7 @@ impl Running<'_> {
             } else {
                 RunOutcome::Partial
             },
-            late: started_at.0 - self.date.start().0 > LATE_AFTER_MS,
+            late: started_at.0 - self.date.start().0 > LATEST_START_MS,
             organization_id: self.scope.organization_id.clone(),
             caller_arn: Some(self.scope.caller.arn.clone()),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -437,143 +415,5 @@ impl Running<'_> {
                 self.run_id()
             );
         }
-    }
-}
-
-async fn find_scope(
-    config: &Config,
-    aws: &Arc<AwsShell>,
-    attempts: &Attempts,
-    date: Date,
-) -> Result<Scope, RunError> {
-    let mode = match &config.scope {
-        ScopeMode::Organization => discover::Mode::Organization {
-            expected_id: config.organization_id.clone(),
-        },
-        ScopeMode::SingleAccount => discover::Mode::SingleAccount,
-        ScopeMode::AccountList(path) => discover::Mode::AccountList(account_list(path)?),
-    };
-    let request = ScopeRequest {
-        mode,
-        accounts: config.accounts.clone(),
-        exclude_accounts: config.exclude_accounts.clone(),
-        ous: config.ous.clone(),
-        tags: config.tags.clone(),
-        exceptions: config.exceptions.clone(),
-        scheduled_for: date,
-    };
-    let now = attempts.clock().now();
-    discover::discover(aws.as_ref(), attempts, &request, now)
-        .await
-        .map_err(|error| match error {
-            DiscoverError::Caller(source) => RunError::Caller {
-                endpoint: aws.endpoint(),
-                source,
-            },
-            other => other.into(),
-        })
-}
-
-/// One account id a line; empty lines and lines that begin with `#` are passed over.
-fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
-    let usage =
-        |detail: String| RunError::Usage(format!("account list {}: {detail}", path.display()));
-    let text = super::small_text(path).map_err(|e| usage(e.to_string()))?;
-    let mut accounts = BTreeSet::new();
-    for (line, text) in (1..).zip(text.lines().map(str::trim)) {
-        if !text.is_empty() && !text.starts_with('#') {
-            let account: AccountId = text
-                .parse()
-                .map_err(|e| usage(format!("line {line}: {e}")))?;
-            accounts.insert(account);
-        }
-    }
-    if accounts.is_empty() {
-        return Err(usage("it names no account".to_owned()));
-    }
-    Ok(accounts.into_iter().collect())
-}
-
-fn check_clock(aws: &AwsShell) -> Result<(), RunError> {
-    match aws.clock_offset_ms() {
-        Some(offset) if offset.abs() > MOST_CLOCK_OFFSET_MS => Err(RunError::ClockOff {
-            offset_s: offset / 1000,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn refuse_other_organization(
-    chain: &Chain,
-    scope: &Scope,
-    store: &dyn Store,
-) -> Result<(), RunError> {
-    let begun_for = chain.genesis().and_then(|g| g.organization_id.clone());
-    match (begun_for, &scope.organization_id) {
-        (Some(archive), Some(found)) if archive != *found => Err(RunError::OtherOrganization {
-            url: store.url(),
-            archive,
-            found: found.clone(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
-    let checks = store.protections().await;
-    let row = |p: crate::archive::store::Protection| ArchiveCheck {
-        scheduled_for: date,
-        check_name: p.check.to_owned(),
-        outcome: p.outcome,
-        detail: p.detail,
-    };
-    checks.into_iter().map(row).collect()
-}
-
-fn genesis_request(
-    config: &Config,
-    checks: &[ArchiveCheck],
-    scope: &Scope,
-    producer: Producer,
-) -> Result<GenesisRequest, RunError> {
-    let failed: Vec<&str> = checks
-        .iter()
-        .filter(|c| !matches!(c.outcome, CheckOutcome::Pass | CheckOutcome::NotApplicable))
-        .map(|c| c.check_name.as_str())
-        .collect();
-    let protection = match (&config.archive, failed.is_empty()) {
-        (ArchiveUrl::Folder(_), _) => "none".to_owned(),
-        (ArchiveUrl::S3 { .. }, true) => "full".to_owned(),
-        (ArchiveUrl::S3 { .. }, false) => format!("without {}", failed.join(", ")),
-    };
-    Ok(GenesisRequest {
-        archive_id: ArchiveId::from_random(random()?),
-        organization_id: scope.organization_id.clone(),
-        schedule: config.schedule.clone(),
-        retention_days: Some(u64::from(config.retention_days)),
-        recovery: None,
-        protection,
-        producer,
-    })
-}
-
-/// The configuration that rules read, in full: with it and the facts, findings can be recomputed.
-fn rule_inputs(config: &Config, scope: &Scope) -> serde_json::Value {
-    serde_json::json!({
-        "rules": config.rules,
-        "has_account_list": scope.organization_id.is_some(),
-        "waivers": exceptions::sealed(&exceptions::waivers(&config.exceptions)),
-    })
-}
-
-fn producer(config: &Config, scope: &Scope) -> Producer {
-    let inputs = crate::model::canonical::to_string(&rule_inputs(config, scope));
-    Producer {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        binary_sha256: super::binary_sha256(),
-        config_sha256: Sha256Hex::of(inputs.as_bytes()),
-        rules_version: assess::RULES_VERSION.to_owned(),
-        rules_sha256: assess::rules_digest(),
-        caller_arn: Some(scope.caller.arn.clone()),
     }
 }
