@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, Layer, Settings};
 use crate::error::{Exit, Failure};
@@ -83,6 +85,9 @@ pub enum LogFormat {
 }
 
 /// Sends messages to standard error: text for people, one JSON object a line for machines.
+///
+/// `KEYPROOF_LOG` chooses among this program's own messages. Of the libraries only warnings are
+/// written, whatever it says: at finer levels they write AWS's answers, credentials included.
 pub fn start_logging(format: LogFormat, quiet: bool) {
     let level = if quiet { "error" } else { "keyproof=info,warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KEYPROOF_LOG")
@@ -90,15 +95,32 @@ pub fn start_logging(format: LogFormat, quiet: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
+    let sayable = || {
+        tracing_subscriber::filter::filter_fn(|message| {
+            is_sayable(message.target(), *message.level())
+        })
+    };
     // A second initialisation (tests that call commands in one process) keeps the first.
     let _ = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(sayable())
+            .try_init(),
         LogFormat::Text => builder
             .with_target(false)
             .without_time()
             .with_ansi(std::io::stderr().is_terminal())
+            .finish()
+            .with(sayable())
             .try_init(),
     };
+}
+
+fn is_sayable(target: &str, level: tracing::Level) -> bool {
+    let ours = target == "keyproof" || target.starts_with("keyproof::");
+    ours || level <= tracing::Level::WARN
 }
 
 /// A signal that turns true at Ctrl-C or SIGTERM.
@@ -123,4 +145,24 @@ pub fn cancel_on_signal() -> watch::Receiver<bool> {
         std::future::pending::<()>().await;
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn libraries_say_no_more_than_warnings() {
+        assert!(is_sayable("keyproof::run", Level::TRACE));
+        assert!(is_sayable("aws_smithy_runtime", Level::WARN));
+        for target in [
+            "aws_smithy_runtime",
+            "hyper",
+            "keyproofs",
+            "aws_config::sso",
+        ] {
+            assert!(!is_sayable(target, Level::INFO), "{target}");
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! One target for all integration tests: each linked binary carries the SQL engine.
 
 mod edges;
+mod faults;
 mod reader_role;
+mod recompute;
+mod s3_archive;
 mod secrets;
 mod support;
 mod truth;

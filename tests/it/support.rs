@@ -216,7 +216,6 @@ pub async fn report(fetch: &dyn Fetch) -> Report {
 pub struct Sealed {
     pub store: Box<dyn Store>,
     pub run: VerifiedRun,
-    pub report: Report,
 }
 
 impl Sealed {
@@ -227,7 +226,6 @@ impl Sealed {
         let run = records::by_id(&report.runs, run_id);
         Self {
             run: run.expect("the run is sealed").clone(),
-            report,
             store,
         }
     }
@@ -274,4 +272,9 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// What a program wrote to standard error, for messages of failed tests.
+pub fn told(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -11,6 +11,7 @@ use super::faults::{ActiveFaults, Faults};
 use super::server::Shared;
 use crate::sandbox::World;
 use crate::sandbox::services::kms::KmsState;
+use crate::sandbox::services::s3::Kept;
 
 /// A sandbox that is being served. Dropping it stops it, like [`Running::stop`].
 pub struct Running {
@@ -78,6 +79,11 @@ impl Running {
     /// Current bytes of an object, past all permissions.
     pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         self.shared.s3.object(bucket, key)
+    }
+
+    /// Encryption and lock of an object's current version, past all permissions.
+    pub fn object_kept(&self, bucket: &str, key: &str) -> Option<Kept> {
+        self.shared.s3.kept(bucket, key)
     }
 
     /// Keys that have a current object, in order.
