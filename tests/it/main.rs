@@ -2,6 +2,7 @@
 
 mod edges;
 mod faults;
+mod one_at_a_time;
 mod reader_role;
 mod recompute;
 mod s3_archive;
