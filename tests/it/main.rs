@@ -3,6 +3,7 @@
 mod cli;
 mod cli_support;
 mod edges;
+mod flips;
 mod reader_role;
 mod s3_archive;
 mod secrets;
