@@ -4,6 +4,7 @@ mod cli;
 mod cli_support;
 mod edges;
 mod faults;
+mod flips;
 mod one_at_a_time;
 mod reader_role;
 mod recompute;
