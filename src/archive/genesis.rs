@@ -69,14 +69,13 @@ pub async fn create(
             });
         }
     }
-    let mut subjects = Vec::new();
-    for (name, pem) in &keys {
-        settle::write_once(store, clock, name, pem).await?;
-        subjects.push(Subject {
+    let subjects = keys
+        .iter()
+        .map(|(name, pem)| Subject {
             name: name.clone(),
             sha256: Sha256Hex::of(pem),
-        });
-    }
+        })
+        .collect();
     let statement = Statement {
         archive_id: request.archive_id.clone(),
         seq: 1,
@@ -94,8 +93,12 @@ pub async fn create(
         }),
         subjects,
     };
+    // Signed before anything is written: a signer that refuses leaves the place empty.
     let bytes = commit::sign(signer, &statement).await?;
     let sha256 = Sha256Hex::of(&bytes);
+    for (name, pem) in &keys {
+        settle::write_once(store, clock, name, pem).await?;
+    }
     match settle::create(
         store,
         clock,

@@ -34,6 +34,7 @@ use crate::aws::member::s3_client;
 use crate::aws::s3_url::S3Url;
 use crate::aws::session::AwsShell;
 use crate::model::ids::{AccountId, Region, Sha256Hex};
+use crate::seal::is_safe_name;
 use crate::time::Clock;
 
 /// Most attempts of one read.
@@ -100,14 +101,28 @@ impl S3Store {
         &self.shell.clock
     }
 
+    /// The key of a name. S3 would take any text; whoever copies the archive to a file system must
+    /// not be led out of it.
+    fn key(&self, name: &str) -> Result<String, StoreError> {
+        if is_safe_name(name) {
+            Ok(self.url.key(name))
+        } else {
+            Err(StoreError::Failed {
+                name: name.to_owned(),
+                detail: "not a name of an archive".to_owned(),
+            })
+        }
+    }
+
     async fn get(
         &self,
         name: &str,
     ) -> Result<aws_sdk_s3::operation::get_object::GetObjectOutput, StoreError> {
+        let key = self.key(name)?;
         self.reads
             .get_object()
             .bucket(self.url.bucket())
-            .key(self.url.key(name))
+            .key(key)
             .set_expected_bucket_owner(self.owner())
             .send()
             .await
@@ -149,8 +164,15 @@ impl S3Store {
             ) => {
                 format!("; bucket {bucket} does not lie in {}", self.region)
             }
-            _ if status(error) == Some(403) && self.options.expected_owner.is_some() => {
-                "; S3 also answers so when another account owns the bucket".to_owned()
+            _ if status(error) == Some(403) => {
+                let owner = match &self.options.expected_owner {
+                    Some(owner) => format!("; or {owner} does not own the bucket"),
+                    None => String::new(),
+                };
+                format!(
+                    "; bucket {bucket} and its key must allow the caller s3:ListBucket, \
+                     s3:GetObject and s3:PutObject, kms:GenerateDataKey and kms:Decrypt{owner}"
+                )
             }
             _ => String::new(),
         };

@@ -89,7 +89,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let archive = folder.join("archive");
     let seconds = (SystemClock.now().0 - begun.0) as f64 / 1000.0;
     common::print(&format!(
-        "\nDone in {seconds:.0} s. {}Everything is below {}:\n\
+        "\nDone in {seconds:.0} s. {}\nEverything is below {}:\n\
          \n  archive/          the evidence: Parquet, manifests, chain, keys\
          \n  signing-key.pem   the private key, mode 0600, never inside the archive\
          \n  state/            what this machine remembers of the archive\n\
@@ -98,7 +98,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
          \n  {program} verify {shown} --pin {pin}\
          \n  printf x >> {shown}/{victim}     # then check again\n",
         if partial {
-            "Runs are PARTIAL because some accounts refuse us, as in real life. "
+            "Runs are PARTIAL: some accounts refuse us, as in real life."
         } else {
             ""
         },

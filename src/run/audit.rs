@@ -92,7 +92,11 @@ pub async fn audit(
         config.quota_share,
         cancelled.clone(),
     ));
-    let scope = find_scope(config, &aws, &attempts, date).await;
+    let scope = match find_scope(config, &aws, &attempts, date).await {
+        // Whatever was being asked, the signal is why there is no answer.
+        Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
+        found => found,
+    };
     // Before the scope's own error: AWS refuses whoever signs at another time, in other words.
     check_clock(&aws)?;
     let scope = scope?;

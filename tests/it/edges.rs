@@ -41,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "archive::store",
             "archive::signer",
             "seal::PublicKey",
+            "seal::is_safe_name",
         ],
     ),
     // Configuration resolves into the types that the stages declare for it.

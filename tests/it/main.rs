@@ -3,7 +3,11 @@
 mod cli;
 mod cli_support;
 mod edges;
+mod faults;
+mod flips;
+mod one_at_a_time;
 mod reader_role;
+mod recompute;
 mod s3_archive;
 mod secrets;
 mod support;
