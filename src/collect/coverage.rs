@@ -175,6 +175,8 @@ pub fn row(
         items_failed: items(|i| i.failed),
         error_code: end.fault.code,
         denied_action: end.fault.denied_action,
+        watermark_run: None,
+        watermark_at: None,
         calls: tally.calls,
         retries: tally.retries,
         throttles: tally.throttles,
