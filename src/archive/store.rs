@@ -30,7 +30,7 @@ pub enum StoreError {
     /// Storage cannot give the guarantee that is needed, e.g. a file system without hard links.
     #[error("'{name}' cannot be written safely: {detail}")]
     Unsuitable { name: String, detail: String },
-    #[error("'{name}': {detail}")]
+    #[error("{}{detail}", of(.name))]
     Failed { name: String, detail: String },
 }
 
@@ -59,6 +59,15 @@ pub enum Body<'a> {
     Bytes(&'a [u8]),
     /// A finished local file.
     File(&'a std::path::Path),
+}
+
+/// The object in front of what is said of it; an empty prefix stands for the whole archive.
+fn of(name: &str) -> String {
+    if name.is_empty() {
+        String::new()
+    } else {
+        format!("'{name}': ")
+    }
 }
 
 /// One check of the archive's own protection; a row of dataset `archive`.
@@ -99,6 +108,12 @@ pub trait Store: Fetch {
         body: Body<'_>,
         sha256: &Sha256Hex,
     ) -> Result<Created, StoreError>;
+
+    /// Tries what a first object needs of the storage and leaves nothing behind: called before
+    /// anything is written elsewhere for a new archive. S3 does nothing; its PUT tells.
+    async fn try_out(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Creates the root where storage has such a thing (a folder); S3 does nothing.
     async fn prepare_root(&self) -> Result<(), StoreError>;

@@ -53,9 +53,19 @@ impl Common {
 pub fn load(common: &Common, flags: Layer) -> Result<(Config, Settings), Failure> {
     let mut all = common.layer();
     all.extend(flags);
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(common.config.as_deref(), environment, all)
+    let environment: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with("KEYPROOF_"))
+        .collect();
+    let readable = |(name, value): (String, std::ffi::OsString)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(Failure::usage(format!("environment {name} is not UTF-8"))),
+    };
+    let environment: Vec<_> = environment
+        .into_iter()
+        .map(readable)
+        .collect::<Result<_, _>>()?;
+    Config::load(common.config.as_deref(), environment.into_iter(), all)
         .map_err(|e| Failure::usage(e.to_string()))
 }
 
@@ -89,7 +99,11 @@ pub enum LogFormat {
 /// `KEYPROOF_LOG` chooses among this program's own messages. Of the libraries only warnings are
 /// written, whatever it says: at finer levels they write AWS's answers, credentials included.
 pub fn start_logging(format: LogFormat, quiet: bool) {
-    let level = if quiet { "error" } else { "keyproof=info,warn" };
+    let level = if quiet {
+        "error"
+    } else {
+        "keyproof=info,error"
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KEYPROOF_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()

@@ -49,10 +49,19 @@ impl ErrorClass {
     }
 }
 
+/// Account and Region as messages name them; the account may not be known yet.
+pub(super) fn place(account: &str, region: &str) -> String {
+    match account {
+        "-" => region.to_owned(),
+        _ => format!("account {account} {region}"),
+    }
+}
+
 /// A failed attempt: what AWS said, and whom it concerns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{operation:?} in account {account} {region}: {code}: {message}{}",
+    "{operation:?} in {}: {code}: {message}{}",
+    place(account, region),
     request_id.as_deref().map(|id| format!(" (request id {id})")).unwrap_or_default()
 )]
 pub struct ApiError {

@@ -1,5 +1,6 @@
 //! Reads `keyproof.toml`.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -18,15 +19,14 @@ pub fn read(path: &Path) -> Result<(Layer, Vec<ExceptionRule>), ConfigError> {
         path: shown.clone(),
         detail,
     };
-    let size = std::fs::metadata(path)
-        .map_err(|e| unreadable(e.to_string()))?
-        .len();
-    if size > LIMIT {
-        return Err(unreadable(format!(
-            "it has {size} bytes, more than {LIMIT}"
-        )));
+    let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| unreadable(e.to_string()))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(unreadable(format!("it has more than {LIMIT} bytes")));
     }
-    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))?;
     parse(&text, &shown)
 }

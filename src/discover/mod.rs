@@ -72,9 +72,14 @@ impl ScopeRequest {
 /// Why there is no scope. A run cannot begin without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoverError {
-    #[error("tell who the caller is: {0}; check the credentials, the profile and the endpoint")]
+    #[error(
+        "cannot tell who the caller is: {0}; check the credentials, the profile and the endpoint"
+    )]
     Caller(CallError),
-    #[error("list the organization: {0}")]
+    #[error(
+        "cannot list the organization: {0}; only its management account and accounts that it \
+         delegated this to can, others take --account-list FILE"
+    )]
     Call(CallError),
     #[error("{operation:?}: a paginator that repeats or never ends")]
     Paginator { operation: Operation },

@@ -52,11 +52,11 @@ pub struct Accounts {
 fn remedy(reason: &str) -> &'static str {
     match reason {
         "no_log_key" => "no log key: relaunch with one",
-        "no_log_key_bucket_default_cmk" => "no log key, bucket default only: relaunch with one",
+        "no_log_key_bucket_default_cmk" => "no log key, only a bucket default: relaunch",
         "aws_managed_key" => "AWS managed key: relaunch with a customer key",
         "foreign_owner" => "key owned outside the organization",
-        "key_state" => "key cannot be used: enable it or cancel its deletion",
-        "key_usage" => "key of the wrong kind: relaunch with a symmetric key",
+        "key_state" => "key unusable: enable it or cancel its deletion",
+        "key_usage" => "key of the wrong kind: relaunch with another",
         "key_material_expired" => "imported key material expired: import it again",
         "region_mismatch" => "key and bucket in different Regions",
         "key_not_found" => "key does not exist",

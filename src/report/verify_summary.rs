@@ -46,8 +46,8 @@ pub struct VerifySummary {
     /// Whether an unpinned archive is accepted (`--self-consistent-only`).
     pub unpinned_accepted: bool,
     pub levels: Vec<(u8, &'static str, LevelState)>,
-    /// Class, object, detail.
-    pub failures: Vec<(String, String, String)>,
+    /// Class, sentence.
+    pub failures: Vec<(String, String)>,
     pub notices: Vec<String>,
 }
 
@@ -60,6 +60,13 @@ impl VerifySummary {
                 .iter()
                 .all(|(_, _, state)| *state != LevelState::Fail)
             && (self.key_source != KeySource::Unpinned || self.unpinned_accepted)
+    }
+
+    /// Whether what is there is not what the pin, the key or this machine's memory names.
+    fn is_another(&self) -> bool {
+        let classes = ["genesis_not_pinned", "wrong_key"];
+        let mut failures = self.failures.iter();
+        failures.any(|(class, _)| classes.contains(&class.as_str()))
     }
 
     fn result(&self) -> &'static str {
@@ -95,6 +102,9 @@ pub fn render(s: &VerifySummary) -> String {
     }
     labelled(&mut out, "Signer", &format!("key {}", short(&s.keyid)));
     let trust = match s.key_source {
+        _ if s.is_another() => {
+            "NONE: it is not the archive that was asked for, see the failures; the rest is only what it says of itself"
+        }
         KeySource::Pin => "entry 1 has the SHA-256 you gave",
         KeySource::KeyFile => "the key is the one you gave",
         KeySource::Remembered => "this machine remembers the archive",
@@ -110,15 +120,14 @@ pub fn render(s: &VerifySummary) -> String {
             LevelState::Fail => "FAIL",
             LevelState::NotCheckable => "not checkable",
         };
-        let _ = writeln!(out, "Level {level}    {what:<45}{state}");
+        let _ = writeln!(out, "Level {level}    {what:<53}{state}");
     }
     if !s.failures.is_empty() {
         let _ = writeln!(out, "\nFailures   {}", number(s.failures.len() as i64));
-        for (class, object, detail) in s.failures.iter().take(MOST_FAILURES) {
-            let _ = writeln!(out, "  {}", name(&format!("{class}: {object}"), WIDTH - 2));
-            if !detail.is_empty() {
-                let _ = writeln!(out, "    {}", wrap(&name(detail, 300), WIDTH, 4));
-            }
+        for (class, sentence) in s.failures.iter().take(MOST_FAILURES) {
+            // Names of objects are of no use cut short: a long one gets a line of its own.
+            let text = format!("{class}: {sentence}");
+            let _ = writeln!(out, "  {}", wrap(&name(&text, 500), WIDTH, 4));
         }
         if s.failures.len() > MOST_FAILURES {
             let _ = writeln!(out, "  +{} more", s.failures.len() - MOST_FAILURES);
@@ -134,6 +143,11 @@ pub fn render(s: &VerifySummary) -> String {
         }
     }
     out.push('\n');
+    if s.result().starts_with("FAILED") {
+        let text = "this is not, or no longer, what was sealed: read the first failure first, docs/verification.md explains each";
+        labelled(&mut out, "Shows", text);
+        return out;
+    }
     labelled(
         &mut out,
         "Shows",
@@ -177,8 +191,8 @@ pub fn json(s: &VerifySummary) -> String {
         "levels": s.levels.iter().map(|(level, what, result)| json!({
             "level": level, "checks": what, "result": state(*result),
         })).collect::<Vec<_>>(),
-        "failures": s.failures.iter().map(|(class, object, detail)| json!({
-            "class": class, "object": object, "detail": detail,
+        "failures": s.failures.iter().map(|(class, sentence)| json!({
+            "class": class, "detail": sentence,
         })).collect::<Vec<_>>(),
         "notices": s.notices,
     });
@@ -247,17 +261,20 @@ mod tests {
     #[test]
     fn failures_are_named_and_stay_within_the_terminal() {
         let mut s = summary();
-        let object = format!("evidence/\u{1b}[2J{}", "x".repeat(200));
-        s.failures = vec![("digest_mismatch".into(), object, "word ".repeat(90)); 30];
+        let sentence = format!(
+            "evidence/\u{1b}[2J{} {}",
+            "x".repeat(200),
+            "word ".repeat(90)
+        );
+        s.failures = vec![("digest_mismatch".into(), sentence); 30];
         s.notices = vec!["n".repeat(60); 30];
         assert!(!s.passed());
         let text = render(&s);
         assert!(text.contains("+10 more"), "{text}");
         for line in text.lines() {
-            assert!(
-                line.chars().count() <= WIDTH && !line.contains('\u{1b}'),
-                "{line}"
-            );
+            let several = line.trim_start().contains(' ');
+            assert!(line.chars().count() <= WIDTH || !several, "{line}");
+            assert!(!line.contains('\u{1b}'), "{line}");
         }
         let value: serde_json::Value = serde_json::from_str(&json(&s)).expect("json");
         assert_eq!(value["failures"].as_array().map(Vec::len), Some(30));

@@ -1,7 +1,7 @@
 //! `keyproof run`: the story, top to bottom.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitError, CommitRequest};
-use crate::archive::genesis::{self, GenesisRequest};
+use crate::archive::genesis;
+use crate::archive::records::LATEST_START_MS;
 use crate::archive::signer::Signer;
 use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
@@ -20,17 +21,21 @@ use crate::collect::attempt::Attempts;
 use crate::collect::scope::Scope;
 use crate::collect::{self, Context};
 use crate::config::{ArchiveUrl, Config, ScopeMode};
-use crate::discover::{self, ScopeRequest};
+use crate::discover;
 use crate::model::datasets::{ArchiveCheck, Coverage, Run, Verdict};
-use crate::model::ids::{AccountId, RunId, Sha256Hex, hex};
-use crate::model::words::{CheckOutcome, RunOutcome, Severity};
+use crate::model::ids::{RunId, hex};
+use crate::model::words::{RunOutcome, Severity};
 use crate::record::Journal;
 use crate::report::run_summary::{self, RunSummary};
 use crate::report::tally::{self, Tally};
-use crate::seal::{ArchiveId, Content, Manifest, Period, Producer, RunSeal};
-use crate::time::{Date, HOUR_MS, UtcMillis};
+use crate::seal::{Content, Manifest, Period, Producer, RunSeal};
+use crate::time::{Date, UtcMillis};
 
-use super::archive::{self, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::archive::{self, Found, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::beginning::{
+    check_clock, find_scope, genesis_request, producer, protections, refuse_other_organization,
+    rule_inputs,
+};
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::JournalSink;
@@ -38,13 +43,11 @@ use super::judge::{Inputs, judge};
 use super::known::Watermarks;
 use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
+use super::work::Work;
 use super::{RunError, RunOptions, Shell, exceptions, memory, progress, random};
 
-/// Time kept back from the deadline for judging, writing and sealing.
-const DEADLINE_RESERVE_MS: i64 = 10 * 60_000;
-const LATE_AFTER_MS: i64 = 36 * HOUR_MS;
-/// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
-const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
+/// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
+const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
 
 /// A sealed run.
 #[derive(Debug)]
@@ -74,7 +77,11 @@ pub async fn audit(
     }
     let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
     let store = open_store(shell, config, Some(&aws)).await?;
-    let new = archive::list(store.as_fetch()).await?.is_empty();
+    let found = archive::find(store.as_fetch()).await?;
+    if found == Found::Foreign {
+        return Err(RunError::NotOurs { url: store.url() });
+    }
+    let new = found == Found::Nothing;
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
         return Err(RunError::NoArchive { url: store.url() });
     }
@@ -88,10 +95,21 @@ pub async fn audit(
     let scope = match find_scope(config, &aws, &attempts, date).await {
         // Whatever was being asked, the signal is why there is no answer.
         Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
-        found => found?,
+        found => found,
     };
+    // Before the scope's own error: AWS refuses whoever signs at another time, in other words.
     check_clock(&aws)?;
+    let scope = scope?;
 
+    if new {
+        let able = store.try_out().await;
+        able.map_err(|e| archive::store_error(store.url(), e))?;
+    }
+    let run_id = match &options.run_id {
+        Some(id) => id.clone(),
+        None => RunId::new(shell.clock.now(), random()?),
+    };
+    let mut work = Work::create(config, run_id.as_str())?;
     let missing = if new {
         KeyFile::CreateIfMissing
     } else {
@@ -111,12 +129,8 @@ pub async fn audit(
     refuse_other_organization(&chain, &scope, store.as_ref())?;
     memory::check(config, &store.url(), &chain)?;
 
-    let run_id = match &options.run_id {
-        Some(id) => id.clone(),
-        None => RunId::new(shell.clock.now(), random()?),
-    };
     let request = StartRequest {
-        run_id: run_id.clone(),
+        run_id,
         scheduled_for: date,
         deadline: config.deadline,
         config: rule_inputs(config, &scope),
@@ -137,18 +151,18 @@ pub async fn audit(
         checks,
         cancelled,
     };
-    let work = run.work_dir()?;
-    let sealed = run.body(&mut chain, &work, options, begun_now).await;
-    if config.work_dir.is_none() || sealed.is_ok() {
-        // Local progress is of no use once the run is over; what cannot be removed is left.
-        let _ = std::fs::remove_dir_all(&work);
-    }
+    let sealed = run.body(&mut chain, &work.path, options, begun_now).await;
     match sealed {
         Ok(audited) => {
-            memory::remember(config, &store.url(), &chain)?;
+            // It is sealed, whatever happens to this machine's own memory of it.
+            if let Err(error) = memory::remember(config, &store.url(), &chain) {
+                tracing::warn!("run {} is sealed, but: {error}", audited.run_id);
+            }
             Ok(audited)
         }
         Err(error) => {
+            // Where a person named the place, what was collected may tell why.
+            work.keep = config.work_dir.is_some();
             run.end(&error).await;
             Err(error)
         }
@@ -174,19 +188,6 @@ struct Running<'a> {
 impl Running<'_> {
     fn run_id(&self) -> &RunId {
         &self.begun.start.run_id
-    }
-
-    /// A folder for this run alone, below the configured one.
-    fn work_dir(&self) -> Result<PathBuf, RunError> {
-        let base = self
-            .config
-            .work_dir
-            .clone()
-            .unwrap_or_else(std::env::temp_dir);
-        let work = base.join(format!("keyproof-{}", self.run_id()));
-        std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
-        super::private_dir(&work)?;
-        Ok(work)
     }
 
     async fn body(
@@ -220,6 +221,14 @@ impl Running<'_> {
         let run_row = self.run_row(&counts, &tally, ended_at);
         journal.append(&mut vec![run_row.clone()])?;
 
+        let previous = match earlier.first() {
+            Some(run) => {
+                let before = evidence.rows::<Verdict>(run).await?;
+                let changes = tally::changes(before, journal.rows::<Verdict>())?;
+                Some((run.seal.scheduled_for, changes))
+            }
+            None => None,
+        };
         let place = Place {
             store: self.store,
             clock: &*self.shell.clock,
@@ -251,14 +260,6 @@ impl Running<'_> {
         let clock = &*self.shell.clock;
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
 
-        let previous = match earlier.first() {
-            Some(run) => {
-                let before = evidence.rows::<Verdict>(run).await?;
-                let changes = tally::changes(before, journal.rows::<Verdict>())?;
-                Some((run.seal.scheduled_for, changes))
-            }
-            None => None,
-        };
         let names = self.scope.accounts.iter();
         let names = names.filter_map(|a| Some((a.account_id.clone(), a.name.clone()?)));
         let summary = RunSummary {
@@ -294,6 +295,8 @@ impl Running<'_> {
         options: &RunOptions,
     ) -> Result<(), RunError> {
         let config = self.config;
+        let start = &self.begun.start;
+        let reserve = ((start.deadline_at.0 - start.started_at.0) / 5).min(LONGEST_RESERVE_MS);
         let mut wanted =
             collect::Options::new(self.run_id().clone(), self.date, discover::emr_regions());
         wanted.role_name = config.role_name.clone();
@@ -302,7 +305,7 @@ impl Running<'_> {
         wanted.regions = config.regions.clone();
         wanted.concurrency = config.concurrency;
         wanted.cell_deadline = config.cell_deadline;
-        wanted.deadline = Some(self.begun.start.deadline_at.plus_ms(-DEADLINE_RESERVE_MS));
+        wanted.deadline = Some(start.deadline_at.plus_ms(-reserve));
         wanted.seed = u64::from_be_bytes(random()?);
         wanted.tags = config.tags.clone();
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
@@ -358,7 +361,7 @@ impl Running<'_> {
             } else {
                 RunOutcome::Partial
             },
-            late: started_at.0 - self.date.start().0 > LATE_AFTER_MS,
+            late: started_at.0 - self.date.start().0 > LATEST_START_MS,
             organization_id: self.scope.organization_id.clone(),
             caller_arn: Some(self.scope.caller.arn.clone()),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -416,130 +419,5 @@ impl Running<'_> {
                 self.run_id()
             );
         }
-    }
-}
-
-async fn find_scope(
-    config: &Config,
-    aws: &Arc<AwsShell>,
-    attempts: &Attempts,
-    date: Date,
-) -> Result<Scope, RunError> {
-    let mode = match &config.scope {
-        ScopeMode::Organization => discover::Mode::Organization {
-            expected_id: config.organization_id.clone(),
-        },
-        ScopeMode::SingleAccount => discover::Mode::SingleAccount,
-        ScopeMode::AccountList(path) => discover::Mode::AccountList(account_list(path)?),
-    };
-    let request = ScopeRequest {
-        mode,
-        accounts: config.accounts.clone(),
-        exclude_accounts: config.exclude_accounts.clone(),
-        ous: config.ous.clone(),
-        tags: config.tags.clone(),
-        exceptions: config.exceptions.clone(),
-        scheduled_for: date,
-    };
-    Ok(discover::discover(aws.as_ref(), attempts, &request, attempts.clock().now()).await?)
-}
-
-/// One account id a line; empty lines and lines that begin with `#` are passed over.
-fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
-    let usage = |detail: String| RunError::Usage(format!("{}: {detail}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let accounts: Result<BTreeSet<AccountId>, _> = lines.map(str::parse).collect();
-    let accounts = accounts.map_err(|e: crate::model::ids::IdError| usage(e.to_string()))?;
-    if accounts.is_empty() {
-        return Err(usage("it names no account".to_owned()));
-    }
-    Ok(accounts.into_iter().collect())
-}
-
-fn check_clock(aws: &AwsShell) -> Result<(), RunError> {
-    match aws.clock_offset_ms() {
-        Some(offset) if offset.abs() > MOST_CLOCK_OFFSET_MS => Err(RunError::ClockOff {
-            offset_s: offset / 1000,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn refuse_other_organization(
-    chain: &Chain,
-    scope: &Scope,
-    store: &dyn Store,
-) -> Result<(), RunError> {
-    let begun_for = chain.genesis().and_then(|g| g.organization_id.clone());
-    match (begun_for, &scope.organization_id) {
-        (Some(archive), Some(found)) if archive != *found => Err(RunError::OtherOrganization {
-            url: store.url(),
-            archive,
-            found: found.clone(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
-    let checks = store.protections().await;
-    let row = |p: crate::archive::store::Protection| ArchiveCheck {
-        scheduled_for: date,
-        check_name: p.check.to_owned(),
-        outcome: p.outcome,
-        detail: p.detail,
-    };
-    checks.into_iter().map(row).collect()
-}
-
-fn genesis_request(
-    config: &Config,
-    checks: &[ArchiveCheck],
-    scope: &Scope,
-    producer: Producer,
-) -> Result<GenesisRequest, RunError> {
-    let failed: Vec<&str> = checks
-        .iter()
-        .filter(|c| !matches!(c.outcome, CheckOutcome::Pass | CheckOutcome::NotApplicable))
-        .map(|c| c.check_name.as_str())
-        .collect();
-    let protection = match (&config.archive, failed.is_empty()) {
-        (ArchiveUrl::Folder(_), _) => "none".to_owned(),
-        (ArchiveUrl::S3 { .. }, true) => "full".to_owned(),
-        (ArchiveUrl::S3 { .. }, false) => format!("without {}", failed.join(", ")),
-    };
-    Ok(GenesisRequest {
-        archive_id: ArchiveId::from_random(random()?),
-        organization_id: scope.organization_id.clone(),
-        schedule: config.schedule.clone(),
-        retention_days: Some(u64::from(config.retention_days)),
-        recovery: None,
-        protection,
-        producer,
-    })
-}
-
-/// The configuration that rules read, in full: with it and the facts, findings can be recomputed.
-fn rule_inputs(config: &Config, scope: &Scope) -> serde_json::Value {
-    serde_json::json!({
-        "rules": config.rules,
-        "has_account_list": scope.organization_id.is_some(),
-        "waivers": exceptions::sealed(&exceptions::waivers(&config.exceptions)),
-    })
-}
-
-fn producer(config: &Config, scope: &Scope) -> Producer {
-    let inputs = crate::model::canonical::to_string(&rule_inputs(config, scope));
-    Producer {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        binary_sha256: super::binary_sha256(),
-        config_sha256: Sha256Hex::of(inputs.as_bytes()),
-        rules_version: assess::RULES_VERSION.to_owned(),
-        rules_sha256: assess::rules_digest(),
-        caller_arn: Some(scope.caller.arn.clone()),
     }
 }

@@ -10,7 +10,7 @@ use crate::model::ids::Sha256Hex;
 use crate::report::verify_summary::{self, KeySource, LevelState, VerifySummary};
 use crate::seal::PublicKey;
 
-use super::archive::{list, open_store};
+use super::archive::{Found, find, open_store};
 use super::{RunError, Shell, memory};
 
 /// What each level checks, in words.
@@ -66,10 +66,10 @@ pub async fn verify(
     let key = request.key.as_deref().map(read_key).transpose()?;
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
-    if list(fetch).await?.is_empty() {
+    if find(fetch).await? == Found::Nothing {
         return Err(RunError::Unverified {
             url: fetch.url(),
-            detail: "nothing is there".to_owned(),
+            detail: "nothing is there; check the address".to_owned(),
         });
     }
     let known = remembered::lookup(&config.state_dir, &fetch.url())?;
@@ -114,8 +114,9 @@ pub async fn verify(
 }
 
 fn read_key(path: &std::path::Path) -> Result<PublicKey, RunError> {
-    let usage = |detail: String| RunError::Usage(format!("{}: {detail}", path.display()));
-    let pem = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
+    let usage =
+        |detail: String| RunError::Usage(format!("public key file {}: {detail}", path.display()));
+    let pem = super::small_text(path).map_err(|e| usage(e.to_string()))?;
     PublicKey::from_pem(&pem).map_err(|e| usage(e.to_string()))
 }
 
@@ -152,7 +153,7 @@ fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> V
         failures: report
             .failures
             .iter()
-            .map(|f| (f.class().to_owned(), f.to_string(), String::new()))
+            .map(|f| (f.class().to_owned(), f.to_string()))
             .collect(),
         notices: report.notices.iter().map(ToString::to_string).collect(),
     }

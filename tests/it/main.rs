@@ -1,7 +1,10 @@
 //! One target for all integration tests: each linked binary carries the SQL engine.
 
+mod cli;
+mod cli_support;
 mod edges;
 mod faults;
+mod flips;
 mod one_at_a_time;
 mod reader_role;
 mod recompute;

@@ -222,9 +222,8 @@ fn el_03_key_usable() {
             ("NOT_APPLICABLE aws_managed_key", |w| {
                 w.cluster.log_key = some("arn:aws:kms:eu-west-1:111122223333:alias/aws/s3");
             }),
-            ("NOT_APPLICABLE aws_managed_key", |w| {
-                w.key().manager = some("AWS");
-            }),
+            // Described by its ARN, an AWS managed key is judged like any other.
+            ("PASS key_usable", |w| w.key().manager = some("AWS")),
         ],
     );
 }
