@@ -109,6 +109,7 @@ pub async fn audit(
         Some(id) => id.clone(),
         None => RunId::new(shell.clock.now(), random()?),
     };
+    memory::look(config, &store.url())?;
     let mut work = Work::create(config, run_id.as_str())?;
     let missing = if new {
         KeyFile::CreateIfMissing
