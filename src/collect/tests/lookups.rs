@@ -189,6 +189,28 @@ async fn a_key_that_is_gone_is_an_answer() {
 }
 
 #[tokio::test]
+async fn many_keys_of_one_owner_are_not_looked_up_one_after_the_other() {
+    let world = World::new();
+    for i in 0..40 {
+        let arn = format!("arn:aws:kms:eu-west-1:{B}:key/k{i:02}");
+        world.logs(A, &format!("j-{i}"), "", &arn);
+        world.key(&arn, key());
+    }
+    world
+        .cloud
+        .with(|s| s.latency = std::time::Duration::from_millis(100));
+    let seen = world.run().await;
+    let keys = seen.keys();
+    assert_eq!(keys.len(), 40);
+    assert!(keys.is_sorted_by_key(|k| &k.key_reference));
+    let at = || keys.iter().map(|k| k.looked_up_at.0);
+    let took_ms = at().max().unwrap_or_default() - at().min().unwrap_or_default();
+    // Four calls of 100 ms each for a key.
+    let one_by_one_ms = 39 * 400;
+    assert!(took_ms < one_by_one_ms / 4, "{took_ms} ms");
+}
+
+#[tokio::test]
 async fn a_foreign_key_is_described_by_its_smallest_user_and_counts_as_locked() {
     let foreign = "arn:aws:kms:eu-west-1:777777777777:key/f1";
     let world = World::new();
