@@ -349,10 +349,7 @@ impl Here<'_> {
                         continue;
                     }
                     described.tally.failed(error.outcome(), Fault::of(&error));
-                    let denied = matches!(
-                        error.class(),
-                        Some(ErrorClass::DeniedIam | ErrorClass::DeniedScp)
-                    );
+                    let denied = error.class().is_some_and(ErrorClass::is_denied);
                     refusals += u32::from(denied);
                     let hopeless = refusals >= REFUSALS && described.found.is_empty();
                     if hopeless || error.class().is_none() {

@@ -21,7 +21,8 @@ text_enum! {
         DeniedTrust = "denied_trust",
         /// The role lacks a permission.
         DeniedIam = "denied_iam",
-        /// A service control policy forbids the call.
+        /// A policy of the organization forbids the call: a service control policy, or a resource
+        /// control policy.
         DeniedScp = "denied_scp",
         /// AWS throttled until the cell's deadline.
         ThrottledOut = "throttled_out",
