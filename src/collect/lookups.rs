@@ -265,9 +265,7 @@ impl Sessions<'_> {
 pub(super) fn lookup_of(error: &CallError) -> Lookup {
     match error {
         CallError::Api(api) => match api.class {
-            ErrorClass::DeniedIam | ErrorClass::DeniedScp | ErrorClass::DeniedTrust => {
-                Lookup::Denied
-            }
+            class if class.is_denied() => Lookup::Denied,
             ErrorClass::NotFound => Lookup::NotFound,
             _ => Lookup::Failed,
         },
@@ -276,20 +274,16 @@ pub(super) fn lookup_of(error: &CallError) -> Lookup {
     }
 }
 
-/// How an error counts. A refusal is the item's own when the item's policy speaks, or when AWS
-/// understood the question and says something about the item; a role that lacks a permission, which
-/// AWS's message then names
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>), or a service
-/// control policy, is a failure of the look.
+/// How an error counts. A refusal is the item's own when AWS says that the item's policy speaks, or
+/// when it understood the question and says something about the item. Every other refusal is a
+/// failure of the look: a role that lacks a permission, an organization's policy, or a cause that
+/// AWS does not name, since a run must not be COMPLETE on a guess.
 pub(super) fn end_of(error: &CallError) -> ItemEnd {
     let fault = Fault::of(error);
     if let CallError::Api(api) = error {
         match api.class {
             ErrorClass::NotFound => return ItemEnd::Collected,
-            ErrorClass::Refused => return ItemEnd::Locked(fault),
-            ErrorClass::DeniedIam if !api.message.contains("identity-based policy") => {
-                return ItemEnd::Locked(fault);
-            }
+            ErrorClass::Refused | ErrorClass::DeniedByResource => return ItemEnd::Locked(fault),
             _ => {}
         }
     }

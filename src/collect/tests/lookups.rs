@@ -159,8 +159,8 @@ async fn a_locked_key_is_an_answer_and_a_missing_permission_is_not() {
     let world = World::new();
     world.logs(B, "j-1", "", KEY);
     world.key(KEY, key());
-    let message = "because no identity-based policy allows the kms:GetKeyPolicy action";
-    let denied = What::Error(ErrorClass::DeniedIam, "AccessDeniedException", message);
+    // Also where AWS does not say what is missing.
+    let denied = What::Error(ErrorClass::DeniedIam, "AccessDeniedException", "");
     world.cloud.fault(Operation::GetKeyPolicy, denied).add();
     let seen = world.run().await;
     let row = seen.keys()[0];
@@ -340,6 +340,39 @@ async fn log_buckets_are_read_with_their_owners_session() {
         (CellOutcome::Partial, Some(1))
     );
     assert_eq!(seen.collected.cells_open, 0);
+}
+
+#[tokio::test]
+async fn a_bucket_locked_by_its_policy_is_an_answer_and_a_bare_refusal_is_not() {
+    for (class, locked, open) in [
+        (ErrorClass::DeniedByResource, 1, 0),
+        (ErrorClass::DeniedIam, 0, 1),
+        (ErrorClass::DeniedScp, 0, 1),
+    ] {
+        let world = World::new();
+        world.logs(A, "j-1", "s3://logs-a/x", "");
+        world.edit(A, |a| {
+            a.buckets = vec![("logs-a".to_owned(), IRELAND.to_owned())]
+        });
+        let denied = What::Error(class, "AccessDenied", "Access Denied");
+        world
+            .cloud
+            .fault(Operation::GetBucketEncryption, denied)
+            .add();
+        let seen = world.run().await;
+        assert_eq!(buckets(&seen)[0].lookup, Lookup::Denied, "{class:?}");
+        let cell = seen.cell(A, "global", Source::Buckets);
+        assert_eq!(
+            (cell.items_locked, cell.items_failed),
+            (Some(locked), Some(1 - locked)),
+            "{class:?}"
+        );
+        assert_eq!(
+            cell.denied_action.as_deref(),
+            Some("s3:GetEncryptionConfiguration")
+        );
+        assert_eq!(seen.collected.cells_open, open, "{class:?}");
+    }
 }
 
 #[tokio::test]
