@@ -54,6 +54,15 @@ def options():
     return given
 
 
+def cpu_pressure():
+    """Seconds since boot in which some process of the machine waited for a core, where the kernel tells."""
+    try:
+        line = pathlib.Path("/proc/pressure/cpu").read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return None
+    return int(line.rpartition("total=")[2]) / 1e6
+
+
 class Process:
     """A child process, measured from its start to its end."""
 
@@ -61,6 +70,7 @@ class Process:
         self.log = log
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "KEYPROOF_"))}
         with open(log, "w", encoding="utf-8") as sink:
+            self.pressure = cpu_pressure()
             self.begun = time.monotonic()
             self.child = subprocess.Popen([str(c) for c in command], env=inherited | env,
                                           stdout=sink, stderr=subprocess.STDOUT)
@@ -72,11 +82,13 @@ class Process:
         """Waits; wall and CPU in seconds, peak resident memory in bytes."""
         _, status, usage = os.wait4(self.child.pid, 0)
         wall = time.monotonic() - self.begun
+        pressure = cpu_pressure()
         self.child.returncode = code = os.waitstatus_to_exitcode(status)
         if code not in accepted:
             raise BenchError(f"{' '.join(map(str, self.child.args))} ended with {code}:\n{self.text()}")
         return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime,
-                "peak_bytes": usage.ru_maxrss * 1024}
+                "peak_bytes": usage.ru_maxrss * 1024,
+                "contended_s": None if pressure is None else pressure - self.pressure}
 
 
 class Organization:
@@ -171,7 +183,8 @@ def served(sandbox):
         text = sandbox.text()
         if "Ctrl-C ends it" in text:
             env = dict(re.findall(r"(AWS_[A-Z_]+)=(\S+)", text))
-            return env | {"url": re.search(r"http://[0-9.:]+", text)[0]}
+            # Without a Region the SDK would ask the machine's metadata service, at its own pace.
+            return env | {"AWS_REGION": "us-east-1", "url": re.search(r"http://[0-9.:]+", text)[0]}
         time.sleep(0.01)
     raise BenchError(f"the sandbox does not serve:\n{sandbox.text()}")
 
@@ -267,10 +280,14 @@ def text(about, results):
                       f"{r['sha256sum_wall_s']:.3f} s over {r['files']} files, {r['bytes'] / MIB:.2f} MiB")
             yield row("peak memory", f"{r['peak_bytes'] / MIB:.0f} MiB")
             continue
-        bound = r["busiest_bucket"] if r["busiest_bucket_s"] >= r["latency_s"] else "latency x calls / concurrency"
+        by_bucket = r["busiest_bucket_s"] >= r["latency_s"]
+        bound = r["busiest_bucket"] if by_bucket else "latency x calls / concurrency"
         yield row("wall", f"{r['wall_s']:.1f} s", f"{r['wall_to_ideal']:.2f} x ideal {r['ideal_s']:.1f} s ({bound})")
-        yield row("", "", f"{r['wall_s'] / r['latency_s']:.2f} x latency x calls / concurrency, {r['latency_s']:.1f} s")
+        if by_bucket:
+            yield row("", "", f"{r['wall_s'] / r['latency_s']:.2f} x latency x calls / concurrency, {r['latency_s']:.1f} s")
         yield row("CPU, user + system", f"{r['cpu_s']:.1f} s", f"{r['cpu_ms_per_call']:.2f} ms a call")
+        if r["contended_s"] is not None:
+            yield row("cores contended for", f"{r['contended_s']:.1f} s", f"{r['contended_s'] / r['wall_s']:.2f} x wall")
         yield row("peak memory", f"{r['peak_bytes'] / MIB:.0f} MiB", f"{r['peak_to_target']:.2f} x 256 MiB")
         yield row("calls", f"{r['calls']:,}", f"{r['throttled'] / r['calls']:.2%} throttled; at most "
                   f"{r['in_flight_max']} in flight, {r['connections']} connections")

@@ -586,4 +586,24 @@ mod tests {
         fs::write(dir.path().join("archive"), "a file").expect("write");
         assert!(store(&dir).prepare_root().await.is_err());
     }
+
+    #[tokio::test]
+    async fn a_place_without_links_is_told_before_anything_is_made() {
+        let dir = TempDir::new();
+        let names = || fs::read_dir(dir.path()).expect("folder").count();
+        let root = dir.path().join("a/b");
+        let store = FileStore::at(&root.display().to_string()).expect("a path");
+        assert_eq!(store.try_out().await, Ok(()));
+        let store = store.with_link(|_, _| Err(io::Error::from_raw_os_error(95)));
+        let unsuitable = store.try_out().await;
+        assert!(
+            matches!(&unsuitable, Err(StoreError::Unsuitable { detail, .. }) if detail.contains("S3")),
+            "{unsuitable:?}"
+        );
+        assert_eq!(names(), 0);
+
+        fs::write(dir.path().join("a"), "a file").expect("write");
+        let below = store.try_out().await;
+        assert!(matches!(below, Err(StoreError::Failed { .. })), "{below:?}");
+    }
 }

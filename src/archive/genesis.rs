@@ -38,6 +38,8 @@ pub struct GenesisRequest {
     pub recovery: Option<PublicKey>,
     /// How storage protects the archive; `none` for a local folder.
     pub protection: String,
+    /// What runs are expected to see, e.g. `organization, regions auto`.
+    pub scope: String,
     pub producer: Producer,
 }
 
@@ -90,6 +92,7 @@ pub async fn create(
             keyid: key.keyid(),
             recovery_keyid: request.recovery.as_ref().map(PublicKey::keyid),
             protection: request.protection.clone(),
+            scope: request.scope.clone(),
         }),
         subjects,
     };

@@ -184,13 +184,7 @@ pub(super) fn classify(
     status: Option<u16>,
 ) -> ErrorClass {
     if is_denied(code) {
-        return if names_scp(message) {
-            ErrorClass::DeniedScp
-        } else if operation == Operation::AssumeRole {
-            ErrorClass::DeniedTrust
-        } else {
-            ErrorClass::DeniedIam
-        };
+        return denied(operation, message);
     }
     match code {
         "TooManyRequestsException"
@@ -274,12 +268,26 @@ fn is_denied(code: &str) -> bool {
         )
 }
 
-/// "with an explicit deny in a service control policy", "because no service control policy allows".
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
-fn names_scp(message: &str) -> bool {
-    message
-        .to_ascii_lowercase()
-        .contains("service control polic")
+/// What kind of policy forbids the call, from AWS's whole message: "because no … policy allows" or
+/// "with an explicit deny in a … policy"
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>).
+///
+/// A resource control policy counts with the service control policies: it speaks through resources,
+/// but the organization sets it and neither the account nor the resource's owner can lift it, so it
+/// is no lock of the item's own. An identity-based policy, a permissions boundary, a session policy,
+/// a VPC endpoint policy and a message that names none are ours to mend.
+fn denied(operation: Operation, message: &str) -> ErrorClass {
+    let message = message.to_ascii_lowercase();
+    let names = |policy: &str| message.contains(policy);
+    if names("service control polic") || names("resource control polic") {
+        ErrorClass::DeniedScp
+    } else if operation == Operation::AssumeRole {
+        ErrorClass::DeniedTrust
+    } else if names("resource-based polic") {
+        ErrorClass::DeniedByResource
+    } else {
+        ErrorClass::DeniedIam
+    }
 }
 
 /// A message fit for a terminal: access key ids and anything as long as a secret key masked, control
@@ -382,7 +390,7 @@ mod tests {
                 "AccessDeniedException",
                 "with an explicit deny in a resource control policy",
                 400,
-                DeniedIam,
+                DeniedScp,
             ),
             (O::ListClusters, "ExpiredTokenException", "", 400, Expired),
             (O::ListBuckets, "ExpiredToken", "", 400, Expired),
@@ -483,6 +491,89 @@ mod tests {
                 "{operation:?} {code} {message} {status}"
             );
         }
+    }
+
+    #[test]
+    fn a_refusal_is_the_things_own_only_when_aws_says_so() {
+        let who = "User: arn:aws:sts::111122223333:assumed-role/reader/keyproof is not authorized to \
+                   perform: kms:DescribeKey on resource: \
+                   arn:aws:kms:eu-west-1:111122223333:key/resource-based-policy";
+        for (reason, class) in [
+            (
+                "because no resource-based policy allows the kms:DescribeKey action",
+                DeniedByResource,
+            ),
+            (
+                "with an explicit deny in a resource-based policy",
+                DeniedByResource,
+            ),
+            (
+                "because the resource does not exist in this Region, no resource-based policies \
+                 allow access, or a resource-based policy explicitly denies access",
+                DeniedByResource,
+            ),
+            (
+                "because no identity-based policy allows the kms:DescribeKey action",
+                DeniedIam,
+            ),
+            (
+                "with an explicit deny in an identity-based policy: \
+                 arn:aws:iam::111122223333:policy/resource-based",
+                DeniedIam,
+            ),
+            (
+                "because no permissions boundary allows the kms:DescribeKey action",
+                DeniedIam,
+            ),
+            ("with an explicit deny in a permissions boundary", DeniedIam),
+            (
+                "because no session policy allows the kms:DescribeKey action",
+                DeniedIam,
+            ),
+            ("with an explicit deny in a session policy", DeniedIam),
+            (
+                "because no VPC endpoint policy allows the kms:DescribeKey action",
+                DeniedIam,
+            ),
+            ("with an explicit deny in a VPC endpoint policy", DeniedIam),
+            (
+                "because no service control policy allows the kms:DescribeKey action",
+                DeniedScp,
+            ),
+            (
+                "with an explicit deny in a service control policy: \
+                 arn:aws:organizations::999988887777:policy/o-example/service_control_policy/p-1",
+                DeniedScp,
+            ),
+            (
+                "with an explicit deny in a resource control policy",
+                DeniedScp,
+            ),
+            ("", DeniedIam),
+        ] {
+            let message = format!("{who} {reason}");
+            let found = classify(
+                Operation::DescribeKey,
+                "AccessDeniedException",
+                &message,
+                Some(400),
+            );
+            assert_eq!(found, class, "{reason}");
+        }
+        for message in ["Access Denied", ""] {
+            let found = classify(
+                Operation::GetBucketEncryption,
+                "AccessDenied",
+                message,
+                Some(403),
+            );
+            assert_eq!(found, DeniedIam, "{message:?}");
+        }
+        let trust = "because no resource-based policy allows the sts:AssumeRole action";
+        assert_eq!(
+            classify(Operation::AssumeRole, "AccessDenied", trust, Some(403)),
+            DeniedTrust
+        );
     }
 
     #[test]

@@ -141,22 +141,31 @@ fn is_sayable(target: &str, level: tracing::Level) -> bool {
 pub fn cancel_on_signal() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
-        let interrupt = tokio::signal::ctrl_c();
-        let Ok(mut terminate) =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        else {
-            let _ = interrupt.await;
-            let _ = sender.send(true);
-            return;
+        use tokio::signal::unix::{SignalKind, signal};
+        let signals = signal(SignalKind::interrupt())
+            .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+        let (mut interrupt, mut terminate) = match signals {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::warn!("signals end the process at once: {error}");
+                // Held, so that receivers do not see the channel close.
+                return std::future::pending().await;
+            }
         };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if sender.send_replace(true) {
+                // Asked twice: what is under way is cut off, as if the process had died.
+                std::process::exit(Exit::Failed as i32);
+            }
+            tracing::warn!(
+                "stopping: what is under way ends, then the run is marked as ended; a second \
+                 signal ends the process at once"
+            );
         }
-        tracing::warn!("stopping: what is under way ends, then the run is marked as ended");
-        let _ = sender.send(true);
-        // Held until the process ends, so that receivers do not see the channel close.
-        std::future::pending::<()>().await;
     });
     receiver
 }

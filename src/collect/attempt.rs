@@ -78,7 +78,8 @@ impl CallError {
         match self {
             Self::Api(error) => match error.class {
                 ErrorClass::DeniedTrust => CellOutcome::DeniedTrust,
-                ErrorClass::DeniedIam => CellOutcome::DeniedIam,
+                // To a cell it is the same: its own question was refused.
+                ErrorClass::DeniedIam | ErrorClass::DeniedByResource => CellOutcome::DeniedIam,
                 ErrorClass::DeniedScp => CellOutcome::DeniedScp,
                 _ => CellOutcome::Failed,
             },

@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use crate::collect::api::ErrorClass;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::bucket_lookup;
@@ -20,6 +22,11 @@ use crate::collect::session::Session;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
 use crate::model::words::{CellOutcome, Lookup, Source};
+
+/// Items of one cell that are looked up together. Log keys and buckets of many accounts may all lie
+/// in one, so that one after the other would take longer than everything else; each still waits for
+/// its tokens and for a place among the requests in flight.
+const ITEMS_AT_ONCE: usize = 8;
 
 /// All look-ups of one account's coverage.
 #[derive(Debug)]
@@ -120,39 +127,104 @@ pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> 
         open: HashMap::new(),
     };
     for (region, items) in unit.keys {
-        let budget = run.budget();
-        let mut tally = ItemTally::default();
-        let mut facts = Facts::new(account.account_id.clone(), region.clone());
+        let budget = Arc::new(run.budget());
+        let mut looks = Looks::default();
         for item in items {
             let session = sessions.of(&item.asker, &budget).await;
-            let (row, end) = key_lookup::look(&run, session, &item, &budget).await;
-            facts.keys.push(row);
-            tally.count(end);
+            let (run, budget) = (run.clone(), budget.clone());
+            let look = async move { key_lookup::look(&run, session, &item, &budget).await };
+            looks.add(look).await;
         }
+        let mut facts = Facts::new(account.account_id.clone(), region.clone());
+        let tally = looks.finish(&mut facts.keys).await;
         let cell = run.cell(account, &region, Source::Keys, tally.end(), &budget);
         facts.coverage.push(cell);
         run.append(facts)?;
     }
     if !unit.buckets.is_empty() {
         let global = Region::global();
-        let budget = run.budget();
-        let mut tally = ItemTally::default();
-        let mut facts = Facts::new(account.account_id.clone(), global.clone());
+        let budget = Arc::new(run.budget());
+        let mut looks = Looks::default();
         for item in unit.buckets {
-            let (row, end) = if item.owned {
-                let session = sessions.of(&account.account_id, &budget).await;
-                bucket_lookup::look(&run, session, account, &item, &budget).await
+            let owner = if item.owned {
+                Some(sessions.of(&account.account_id, &budget).await)
             } else {
-                bucket_lookup::unowned(&run, &item)
+                None
             };
-            facts.buckets.push(row);
-            tally.count(end);
+            let (run, budget, account) = (run.clone(), budget.clone(), account.clone());
+            let look = async move {
+                match owner {
+                    Some(session) => {
+                        bucket_lookup::look(&run, session, &account, &item, &budget).await
+                    }
+                    None => bucket_lookup::unowned(&run, &item),
+                }
+            };
+            looks.add(look).await;
         }
+        let mut facts = Facts::new(account.account_id.clone(), global.clone());
+        let tally = looks.finish(&mut facts.buckets).await;
         let cell = run.cell(account, &global, Source::Buckets, tally.end(), &budget);
         facts.coverage.push(cell);
         run.append(facts)?;
     }
     Ok(())
+}
+
+/// Look-ups under way in one cell. Dropping them stops them.
+struct Looks<R> {
+    open: JoinSet<(usize, R, ItemEnd)>,
+    ended: BTreeMap<usize, (R, ItemEnd)>,
+    added: usize,
+}
+
+impl<R> Default for Looks<R> {
+    fn default() -> Self {
+        Self {
+            open: JoinSet::new(),
+            ended: BTreeMap::new(),
+            added: 0,
+        }
+    }
+}
+
+impl<R: Send + 'static> Looks<R> {
+    /// Starts one more, when there is a place for it.
+    async fn add(&mut self, look: impl Future<Output = (R, ItemEnd)> + Send + 'static) {
+        if self.open.len() >= ITEMS_AT_ONCE {
+            self.join().await;
+        }
+        let position = self.added;
+        self.added += 1;
+        self.open.spawn(async move {
+            let (row, end) = look.await;
+            (position, row, end)
+        });
+    }
+
+    /// Waits for all of them. Rows and ends count in the order of the items, whichever came first.
+    async fn finish(mut self, rows: &mut Vec<R>) -> ItemTally {
+        while !self.open.is_empty() {
+            self.join().await;
+        }
+        let mut tally = ItemTally::default();
+        for (row, end) in self.ended.into_values() {
+            rows.push(row);
+            tally.count(end);
+        }
+        tally
+    }
+
+    async fn join(&mut self) {
+        match self.open.join_next().await {
+            Some(Ok((position, row, end))) => {
+                self.ended.insert(position, (row, end));
+            }
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Nobody cancels one alone.
+            Some(Err(_)) | None => {}
+        }
+    }
 }
 
 impl ItemTally {
@@ -193,9 +265,7 @@ impl Sessions<'_> {
 pub(super) fn lookup_of(error: &CallError) -> Lookup {
     match error {
         CallError::Api(api) => match api.class {
-            ErrorClass::DeniedIam | ErrorClass::DeniedScp | ErrorClass::DeniedTrust => {
-                Lookup::Denied
-            }
+            class if class.is_denied() => Lookup::Denied,
             ErrorClass::NotFound => Lookup::NotFound,
             _ => Lookup::Failed,
         },
@@ -204,20 +274,16 @@ pub(super) fn lookup_of(error: &CallError) -> Lookup {
     }
 }
 
-/// How an error counts. A refusal is the item's own when the item's policy speaks, or when AWS
-/// understood the question and says something about the item; a role that lacks a permission, which
-/// AWS's message then names
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>), or a service
-/// control policy, is a failure of the look.
+/// How an error counts. A refusal is the item's own when AWS says that the item's policy speaks, or
+/// when it understood the question and says something about the item. Every other refusal is a
+/// failure of the look: a role that lacks a permission, an organization's policy, or a cause that
+/// AWS does not name, since a run must not be COMPLETE on a guess.
 pub(super) fn end_of(error: &CallError) -> ItemEnd {
     let fault = Fault::of(error);
     if let CallError::Api(api) = error {
         match api.class {
             ErrorClass::NotFound => return ItemEnd::Collected,
-            ErrorClass::Refused => return ItemEnd::Locked(fault),
-            ErrorClass::DeniedIam if !api.message.contains("identity-based policy") => {
-                return ItemEnd::Locked(fault);
-            }
+            ErrorClass::Refused | ErrorClass::DeniedByResource => return ItemEnd::Locked(fault),
             _ => {}
         }
     }

@@ -42,6 +42,8 @@ pub struct Accounts {
     pub unavailable: i64,
     /// Left out by the selection of this run.
     pub not_selected: i64,
+    /// Accounts not fully seen, all of which exceptions accept.
+    pub accepted: i64,
     /// Cells that a gap exception accepts.
     pub accepted_cells: i64,
     /// Accounts with cells that ended in no answer: account, first such outcome.
@@ -241,6 +243,7 @@ fn to_fix(out: &mut String, s: &RunSummary) {
 fn accounts(out: &mut String, a: &Accounts) {
     let mut parts = vec![format!("{} collected", number(a.collected))];
     for (n, word) in [
+        (a.accepted, "with accepted gaps"),
         (a.excluded, "excluded (approved)"),
         (a.unavailable, "closed or suspended"),
         (a.not_selected, "not selected"),

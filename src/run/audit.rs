@@ -33,14 +33,14 @@ use crate::time::{Date, UtcMillis};
 
 use super::archive::{self, Found, KeyFile, Standing, connect, look, open_signer, open_store};
 use super::beginning::{
-    check_clock, find_scope, genesis_request, producer, protections, refuse_other_organization,
-    rule_inputs,
+    check_clock, find_scope, genesis_request, has_account_list, is_full_scope, producer,
+    protections, refuse_other_scope, rule_inputs,
 };
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::JournalSink;
 use super::judge::{Inputs, judge};
-use super::known::Watermarks;
+use super::known::{Wanted, Watermarks};
 use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
 use super::work::Work;
@@ -109,6 +109,7 @@ pub async fn audit(
         Some(id) => id.clone(),
         None => RunId::new(shell.clock.now(), random()?),
     };
+    memory::look(config, &store.url())?;
     let mut work = Work::create(config, run_id.as_str())?;
     let missing = if new {
         KeyFile::CreateIfMissing
@@ -126,14 +127,14 @@ pub async fn audit(
             (chain.await?, true)
         }
     };
-    refuse_other_organization(&chain, &scope, store.as_ref())?;
+    refuse_other_scope(config, &chain, &scope, store.as_ref())?;
     memory::check(config, &store.url(), &chain)?;
 
     let request = StartRequest {
         run_id,
         scheduled_for: date,
         deadline: config.deadline,
-        config: rule_inputs(config, &scope),
+        config: rule_inputs(config),
         take_over: options.take_over.as_ref(),
     };
     let begun = starts::begin(store.as_ref(), &*shell.clock, &mut chain, &request).await?;
@@ -149,6 +150,7 @@ pub async fn audit(
         producer,
         begun,
         checks,
+        full_scope: is_full_scope(config, &chain),
         cancelled,
     };
     let sealed = run.body(&mut chain, &work.path, options, begun_now).await;
@@ -182,6 +184,7 @@ struct Running<'a> {
     producer: Producer,
     begun: Begun,
     checks: Vec<ArchiveCheck>,
+    full_scope: bool,
     cancelled: watch::Receiver<bool>,
 }
 
@@ -209,7 +212,13 @@ impl Running<'_> {
             .map(|(_, run)| run)
             .collect();
         let known = Journal::create(&work.join("known"))?;
-        let known = Watermarks::load(&evidence, &earlier, self.date, known).await?;
+        let wanted = Wanted {
+            date: self.date,
+            scope: &self.scope,
+            regions: &self.config.regions,
+        };
+        let known = Watermarks::load(&evidence, &earlier, &wanted, known).await?;
+        let known = Arc::new(known);
 
         self.collect(journal.clone(), known, options).await?;
         if *self.cancelled.borrow() {
@@ -257,6 +266,9 @@ impl Running<'_> {
             manifest: &manifest,
             producer: self.producer.clone(),
         };
+        if *self.cancelled.borrow() {
+            return Err(RunError::Cancelled);
+        }
         let clock = &*self.shell.clock;
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
 
@@ -291,7 +303,7 @@ impl Running<'_> {
     async fn collect(
         &self,
         journal: Arc<Journal>,
-        known: Watermarks,
+        known: Arc<Watermarks>,
         options: &RunOptions,
     ) -> Result<(), RunError> {
         let config = self.config;
@@ -312,8 +324,11 @@ impl Running<'_> {
         let context = Context {
             cloud: self.aws.clone(),
             attempts: self.attempts.clone(),
-            sink: Arc::new(JournalSink(journal)),
-            known: Arc::new(known),
+            sink: Arc::new(JournalSink {
+                journal,
+                known: known.clone(),
+            }),
+            known,
             options: Arc::new(wanted),
             exceptions: config.exceptions.clone().into(),
         };
@@ -339,7 +354,7 @@ impl Running<'_> {
         let inputs = Inputs {
             scheduled_for: self.date,
             as_of: self.begun.start.started_at,
-            has_account_list: self.scope.organization_id.is_some(),
+            has_account_list: has_account_list(self.config),
             rules: &self.config.rules,
             waivers: &waivers,
         };
@@ -368,7 +383,7 @@ impl Running<'_> {
             rules_version: assess::RULES_VERSION.to_owned(),
             accounts_listed: self.scope.accounts.len() as i64,
             accounts_in_scope: counts.in_scope,
-            accounts_answered: counts.accounts.collected,
+            accounts_answered: counts.answered,
             cells: counts.cells,
             cells_open: counts.cells_open,
             clusters: tally.verdicts.values().map(|c| c.all).sum(),
@@ -388,7 +403,7 @@ impl Running<'_> {
             ended_at: run.ended_at,
             outcome: run.outcome,
             late: run.late,
-            full_scope: self.config.is_full_scope(),
+            full_scope: self.full_scope,
             organization_id: run.organization_id.clone(),
             accounts_listed: count(run.accounts_listed),
             accounts_in_scope: count(run.accounts_in_scope),

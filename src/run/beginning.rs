@@ -22,6 +22,8 @@ use crate::time::Date;
 
 use super::{RunError, exceptions, random};
 
+/// Between the two halves of an archive's scope in entry 1.
+const REGIONS: &str = ", regions ";
 /// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
 const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
 
@@ -89,11 +91,27 @@ pub fn check_clock(aws: &AwsShell) -> Result<(), RunError> {
     }
 }
 
-pub fn refuse_other_organization(
+/// Refuses a run that is about something else than the archive: its verdicts would speak for a
+/// population that it never saw.
+pub fn refuse_other_scope(
+    config: &Config,
     chain: &Chain,
     scope: &Scope,
     store: &dyn Store,
 ) -> Result<(), RunError> {
+    let ours = config.scope_words(&scope.caller.account_id);
+    let begun_for = chain
+        .genesis()
+        .map(|g| g.scope.as_str())
+        .unwrap_or_default();
+    let (mode, _) = begun_for.split_once(REGIONS).unwrap_or((begun_for, ""));
+    if mode != ours {
+        return Err(RunError::OtherScope {
+            url: store.url(),
+            archive: mode.to_owned(),
+            ours,
+        });
+    }
     let begun_for = chain.genesis().and_then(|g| g.organization_id.clone());
     match (begun_for, &scope.organization_id) {
         (Some(archive), Some(found)) if archive != *found => Err(RunError::OtherOrganization {
@@ -114,6 +132,19 @@ pub async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
         detail: p.detail,
     };
     checks.into_iter().map(row).collect()
+}
+
+/// Whether the run looks at the whole configured scope, so that it may become a run of record.
+/// Regions named by hand count only where the archive was begun with the same ones.
+pub fn is_full_scope(config: &Config, chain: &Chain) -> bool {
+    let begun_for = chain
+        .genesis()
+        .map(|g| g.scope.as_str())
+        .unwrap_or_default();
+    let regions = begun_for
+        .split_once(REGIONS)
+        .map_or("", |(_, regions)| regions);
+    config.is_whole() && (!config.regions_by_hand || regions == config.region_words())
 }
 
 pub fn genesis_request(
@@ -139,21 +170,31 @@ pub fn genesis_request(
         retention_days: Some(u64::from(config.retention_days)),
         recovery: None,
         protection,
+        scope: format!(
+            "{}{REGIONS}{}",
+            config.scope_words(&scope.caller.account_id),
+            config.region_words()
+        ),
         producer,
     })
 }
 
+/// Whether the accounts that the run knows are all of ours, so that any other owner is a foreigner.
+pub fn has_account_list(config: &Config) -> bool {
+    config.scope != ScopeMode::SingleAccount
+}
+
 /// The configuration that rules read, in full: with it and the facts, findings can be recomputed.
-pub fn rule_inputs(config: &Config, scope: &Scope) -> serde_json::Value {
+pub fn rule_inputs(config: &Config) -> serde_json::Value {
     serde_json::json!({
         "rules": config.rules,
-        "has_account_list": scope.organization_id.is_some(),
+        "has_account_list": has_account_list(config),
         "waivers": exceptions::sealed(&exceptions::waivers(&config.exceptions)),
     })
 }
 
 pub fn producer(config: &Config, scope: &Scope) -> Producer {
-    let inputs = crate::model::canonical::to_string(&rule_inputs(config, scope));
+    let inputs = crate::model::canonical::to_string(&rule_inputs(config));
     Producer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         binary_sha256: super::binary_sha256(),

@@ -93,6 +93,14 @@ pub enum RunError {
     #[error(transparent)]
     Lookup(#[from] crate::assess::LookupError),
     #[error(
+        "the archive {url} was begun for scope '{archive}', and this run is about '{ours}'; name another archive"
+    )]
+    OtherScope {
+        url: String,
+        archive: String,
+        ours: String,
+    },
+    #[error(
         "the archive {url} was begun for organization {archive}, and the caller belongs to {found}"
     )]
     OtherOrganization {
@@ -112,7 +120,10 @@ impl RunError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::FutureDate { .. } | Self::NoArchive { .. } => Exit::Usage,
+            Self::Usage(_)
+            | Self::OtherScope { .. }
+            | Self::FutureDate { .. }
+            | Self::NoArchive { .. } => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }
             | Self::Sealed(_)

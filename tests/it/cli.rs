@@ -5,12 +5,13 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keyproof::archive::local_signer::LocalSigner;
 use keyproof::archive::signer::Signer as _;
 use keyproof::archive::starts::Start;
 use keyproof::model::ids::Sha256Hex;
+use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults};
 use keyproof::sandbox::world::organization::ReaderRole;
 use keyproof::seal::Envelope;
 use keyproof::time::{Clock as _, HOUR_MS, SystemClock};
@@ -269,6 +270,72 @@ fn a_place_that_cannot_be_written_is_told_before_anything_is_made() {
     ended.fails(1, &["file"]);
     let ended = desk.changes_nothing("run --archive new --work-dir file/work");
     ended.fails(1, &["file/work"]);
+    let ended = desk.changes_nothing("run --archive new --state-dir file/state");
+    ended.fails(1, &["state file file/state"]);
+}
+
+#[test]
+fn a_signal_ends_a_run_cleanly_though_aws_does_not_answer() {
+    let served = Served::new(|_| {}, 0);
+    let hang = FaultRule {
+        operation: Some("ListClusters".to_owned()),
+        ..FaultRule::every(FaultKind::Hang)
+    };
+    served.sandbox.set_faults(Faults {
+        rules: vec![hang],
+        seed: 0,
+    });
+    let desk = Desk::before(&served);
+    let run = desk.begin("run --archive archive");
+    let listed = || {
+        let calls = served.sandbox.calls();
+        calls.iter().any(|call| call.operation == "ListClusters")
+    };
+    while !listed() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let asked = Instant::now();
+    run.terminate();
+    run.wait()
+        .fails(1, &["stopped by a signal", "nothing is sealed"]);
+    assert!(
+        asked.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        asked.elapsed()
+    );
+    let left = desk.listing();
+    assert!(
+        left.iter().any(|name| name.ends_with("/end.json")),
+        "{left:?}"
+    );
+    assert!(
+        !left.iter().any(|name| name.contains("/evidence/")),
+        "{left:?}"
+    );
+    assert!(
+        !left.iter().any(|name| name.contains("/keyproof-2")),
+        "{left:?}"
+    );
+
+    served.sandbox.set_faults(Faults::default());
+    desk.line("run --archive archive")
+        .says(0, &["SEALED, COMPLETE"]);
+    desk.line("verify archive")
+        .says(0, &["VERIFIED", "1 sealed run "]);
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_understood() {
+    let readme = include_str!("../../README.md");
+    let from = readme.find("archive = \"s3://").expect("an example");
+    let example = readme[from..]
+        .lines()
+        .take_while(|l| !l.is_empty())
+        .map(str::trim);
+    let desk = Desk::new();
+    desk.write("keyproof.toml", example.collect::<Vec<_>>().join("\n"));
+    desk.changes_nothing("config")
+        .says(0, &["s3://", "signing_key", "exception gap-1"]);
 }
 
 #[test]

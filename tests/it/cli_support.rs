@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -183,7 +183,14 @@ impl Desk {
     pub fn keyproof<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyproof"));
         command.args(args);
-        self.run(command)
+        self.start(command).wait()
+    }
+
+    /// Starts a command line that has no spaces within its words, and goes on.
+    pub fn begin(&self, line: &str) -> Started {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyproof"));
+        command.args(line.split_whitespace());
+        self.start(command)
     }
 
     /// Runs a command line that has no spaces within its words.
@@ -200,7 +207,7 @@ impl Desk {
         ended
     }
 
-    fn run(&self, mut command: Command) -> Ended {
+    fn start(&self, mut command: Command) -> Started {
         command
             .current_dir(self.dir.path().join("desk"))
             .env_clear()
@@ -208,18 +215,37 @@ impl Desk {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let begun = Instant::now();
-        let child = command.spawn().expect("the program starts");
-        let id = child.id();
+        Started {
+            begun: Instant::now(),
+            child: command.spawn().expect("the program starts"),
+        }
+    }
+}
+
+/// A process that runs.
+pub struct Started {
+    begun: Instant,
+    child: Child,
+}
+
+impl Started {
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        send("TERM", self.child.id());
+    }
+
+    /// Waits for its end.
+    pub fn wait(self) -> Ended {
+        let id = self.child.id();
         let (done, waiting) = std::sync::mpsc::channel::<()>();
         // A hanging program would hang the tests.
         let watch = std::thread::spawn(move || {
             if waiting.recv_timeout(LONGEST).is_err() {
-                let _ = Command::new("kill").arg(id.to_string()).status();
+                send("KILL", id);
             }
         });
-        let output = child.wait_with_output().expect("output");
-        let took = begun.elapsed();
+        let output = self.child.wait_with_output().expect("output");
+        let took = self.begun.elapsed();
         let _ = done.send(());
         watch.join().expect("watch");
         Ended {
@@ -229,6 +255,13 @@ impl Desk {
             took,
         }
     }
+}
+
+fn send(signal: &str, id: u32) {
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -{signal} {id}")])
+        .status();
+    assert!(sent.expect("sh").success(), "kill -{signal} {id}");
 }
 
 /// An archive of one sealed run, with its key beside it; never changed, only copied.

@@ -113,14 +113,16 @@ fn cell(account: &impl ToString, region: &impl ToString) -> Cell {
 }
 
 /// Clusters, states, ends and verdicts equal the truth; each cell is measured from the last of
-/// `earlier` that collected it.
+/// `earlier` that collected it, and whose owed clusters are still told when they have ended.
 fn equals_truth(place: &Place, day: u32, found: &Day, earlier: &[(u32, &Day)]) {
     let now = place.world.audit_ms(day);
     let mut sinces: BTreeSet<Option<i64>> = BTreeSet::from([None]);
     sinces.extend(earlier.iter().map(|(d, _)| Some(place.world.audit_ms(*d))));
-    let since_of = |cell: &Cell| {
-        let mark = earlier.iter().rev().find(|(_, e)| e.is_collected(cell));
-        mark.map(|(d, _)| place.world.audit_ms(*d))
+    let mark_of = |cell: &Cell| earlier.iter().rev().find(|(_, e)| e.is_collected(cell));
+    let since_of = |cell: &Cell| mark_of(cell).map(|(d, _)| place.world.audit_ms(*d));
+    let is_owed = |id: &(Cell, String)| {
+        let row = mark_of(&id.0).and_then(|(_, e)| e.clusters.get(id));
+        row.is_some_and(|r| r.settings == Settings::Deferred)
     };
     let mut stated = BTreeMap::new();
     for since in sinces {
@@ -130,10 +132,11 @@ fn equals_truth(place: &Place, day: u32, found: &Day, earlier: &[(u32, &Day)]) {
             .clusters
         {
             let cell = cell(&c.account_id, &c.region);
-            if since_of(&cell) == since && found.is_collected(&cell) {
+            let id = (cell, c.cluster_id);
+            let told = since_of(&id.0) == since || (since.is_none() && is_owed(&id));
+            if told && found.is_collected(&id.0) {
                 let verdict = serde_json::to_value(c.verdict).expect("a word");
-                let told = (c.state.to_owned(), c.ended_ms, verdict);
-                stated.insert((cell, c.cluster_id), told);
+                stated.insert(id, (c.state.to_owned(), c.ended_ms, verdict));
             }
         }
     }

@@ -25,12 +25,21 @@ fn options() -> Options {
     }
 }
 
-async fn slow() -> Place {
-    let serve = ServeOptions {
-        latency_ms: 60,
-        ..ServeOptions::default()
+/// From now on every account-region takes so long.
+fn linger(place: &Place, ms: u64) {
+    let slow = FaultRule {
+        operation: Some("ListSecurityConfigurations".to_owned()),
+        ..FaultRule::every(FaultKind::Slow(ms))
     };
-    Place::served(&options(), serve).await
+    place.sandbox.set_faults(Faults {
+        rules: vec![slow],
+        seed: 0,
+    });
+}
+
+/// What comes from now on is quick; what is under way still lingers.
+fn hurry(place: &Place) {
+    place.sandbox.set_faults(Faults::default());
 }
 
 /// Waits until a run is in the middle of looking.
@@ -88,11 +97,13 @@ async fn died_runs_of_next(place: &Place) -> Vec<(RunId, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_run_ends_honestly_and_the_next_seal_names_it() {
-    let place = slow().await;
+    let place = Place::new(&options()).await;
+    linger(&place, 9_000);
     let (stop, stopped) = watch::channel(false);
     let (shell, config, asked) = (place.shell(), place.config(), place.options());
     let running = tokio::spawn(async move { run::audit(&shell, &config, &asked, stopped).await });
-    until_called(&place, "DescribeCluster", 1).await;
+    until_called(&place, "ListSecurityConfigurations", 1).await;
+    hurry(&place);
     stop.send(true).expect("the run listens");
     let ended = tokio::time::timeout(Duration::from_secs(5), running)
         .await
@@ -139,12 +150,9 @@ async fn a_run_that_is_cancelled_before_it_begins_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_ends_the_program_with_1_and_end_json() {
-    let serve = ServeOptions {
-        latency_ms: 60,
-        ..ServeOptions::default()
-    };
     for signal in ["TERM", "INT"] {
-        let place = Place::present(6, serve.clone()).await;
+        let place = Place::present(6, ServeOptions::default()).await;
+        linger(&place, 9_000);
         let child = place
             .program(&["run", "--archive", "archive"])
             .stdin(Stdio::null())
@@ -152,7 +160,8 @@ async fn sigterm_ends_the_program_with_1_and_end_json() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        until_called(&place, "DescribeCluster", 1).await;
+        until_called(&place, "ListSecurityConfigurations", 1).await;
+        hurry(&place);
         let pid = child.id().expect("it runs").to_string();
         let sent = tokio::process::Command::new("sh")
             .args(["-c", &format!("kill -{signal} {pid}")])
@@ -200,8 +209,10 @@ fn one_of(a: Result<Audited, RunError>, b: Result<Audited, RunError>) -> (Audite
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_runs_in_the_same_moment_one_proceeds() {
-    let place = slow().await;
+    let place = Place::new(&options()).await;
     let (config, shell, asked) = (place.config(), place.shell(), place.options());
+    // None is done before the other has begun.
+    linger(&place, 4_000);
     // On an archive that does not exist yet: then there is a beginning to race for, too.
     let (a, b) = tokio::join!(
         run::audit(&shell, &config, &asked, never()),
@@ -214,7 +225,7 @@ async fn of_two_runs_in_the_same_moment_one_proceeds() {
         "{refused} names {}",
         sealed.run_id
     );
-    for day in 1..3 {
+    for day in 1..2 {
         place.at_day(day);
         let (a, b) = tokio::join!(
             run::audit(&shell, &config, &asked, never()),
@@ -233,34 +244,28 @@ async fn of_two_runs_in_the_same_moment_one_proceeds() {
         );
     }
     let report = place.report().await;
-    assert_eq!(report.runs.len(), 3);
-    assert_eq!(starts(&place).len(), 3, "who is refused takes no number");
+    assert_eq!(report.runs.len(), 2);
+    assert_eq!(starts(&place).len(), 2, "who is refused takes no number");
     assert!(report.runs.iter().all(|r| r.seal.died_runs.is_empty()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_run_waits_for_the_first_or_takes_it_over() {
-    let place = slow().await;
+    let place = Place::new(&options()).await;
     place.audit().await;
     place.at_day(1);
 
-    // The first is alive, and some of its calls take their time: the second is refused.
-    let lingering = FaultRule {
-        operation: Some("ListSecurityConfigurations".to_owned()),
-        ..FaultRule::every(FaultKind::Slow(6_000))
-    };
-    place.sandbox.set_faults(Faults {
-        rules: vec![lingering],
-        seed: 0,
-    });
-    let (shell, config, asked) = (place.shell(), place.config(), place.options());
+    // The first is alive: the second is refused.
+    linger(&place, 15_000);
+    let patient = place.config_with(&[("attempt_timeout", "60s")], "");
+    let (shell, config, asked) = (place.shell(), patient, place.options());
     let called = place.calls("ListClusters");
     let before = place.calls("ListSecurityConfigurations");
     let first = tokio::spawn(async move { run::audit(&shell, &config, &asked, never()).await });
     until_called(&place, "ListClusters", called).await;
     let alive = starts(&place).pop().expect("the first's start");
     until_called(&place, "ListSecurityConfigurations", before).await;
-    place.sandbox.set_faults(Faults::default());
+    hurry(&place);
     let refused = place
         .audit_with(&place.config())
         .await
@@ -289,10 +294,12 @@ async fn a_second_run_waits_for_the_first_or_takes_it_over() {
 
     // A process that really died, without a word.
     place.at_day(2);
+    linger(&place, 9_000);
     let (shell, config, asked) = (place.shell(), place.config(), place.options());
     let called = place.calls("ListClusters");
     let third = tokio::spawn(async move { run::audit(&shell, &config, &asked, never()).await });
     until_called(&place, "ListClusters", called).await;
+    hurry(&place);
     third.abort();
     let _ = third.await;
     let dead = starts(&place).pop().expect("the third's start");

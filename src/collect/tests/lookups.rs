@@ -159,8 +159,8 @@ async fn a_locked_key_is_an_answer_and_a_missing_permission_is_not() {
     let world = World::new();
     world.logs(B, "j-1", "", KEY);
     world.key(KEY, key());
-    let message = "because no identity-based policy allows the kms:GetKeyPolicy action";
-    let denied = What::Error(ErrorClass::DeniedIam, "AccessDeniedException", message);
+    // Also where AWS does not say what is missing.
+    let denied = What::Error(ErrorClass::DeniedIam, "AccessDeniedException", "");
     world.cloud.fault(Operation::GetKeyPolicy, denied).add();
     let seen = world.run().await;
     let row = seen.keys()[0];
@@ -186,6 +186,28 @@ async fn a_key_that_is_gone_is_an_answer() {
         seen.outcome(B, IRELAND, Source::Keys),
         CellOutcome::Collected
     );
+}
+
+#[tokio::test]
+async fn many_keys_of_one_owner_are_not_looked_up_one_after_the_other() {
+    let world = World::new();
+    for i in 0..40 {
+        let arn = format!("arn:aws:kms:eu-west-1:{B}:key/k{i:02}");
+        world.logs(A, &format!("j-{i}"), "", &arn);
+        world.key(&arn, key());
+    }
+    world
+        .cloud
+        .with(|s| s.latency = std::time::Duration::from_millis(100));
+    let seen = world.run().await;
+    let keys = seen.keys();
+    assert_eq!(keys.len(), 40);
+    assert!(keys.is_sorted_by_key(|k| &k.key_reference));
+    let at = || keys.iter().map(|k| k.looked_up_at.0);
+    let took_ms = at().max().unwrap_or_default() - at().min().unwrap_or_default();
+    // Four calls of 100 ms each for a key.
+    let one_by_one_ms = 39 * 400;
+    assert!(took_ms < one_by_one_ms / 4, "{took_ms} ms");
 }
 
 #[tokio::test]
@@ -318,6 +340,39 @@ async fn log_buckets_are_read_with_their_owners_session() {
         (CellOutcome::Partial, Some(1))
     );
     assert_eq!(seen.collected.cells_open, 0);
+}
+
+#[tokio::test]
+async fn a_bucket_locked_by_its_policy_is_an_answer_and_a_bare_refusal_is_not() {
+    for (class, locked, open) in [
+        (ErrorClass::DeniedByResource, 1, 0),
+        (ErrorClass::DeniedIam, 0, 1),
+        (ErrorClass::DeniedScp, 0, 1),
+    ] {
+        let world = World::new();
+        world.logs(A, "j-1", "s3://logs-a/x", "");
+        world.edit(A, |a| {
+            a.buckets = vec![("logs-a".to_owned(), IRELAND.to_owned())]
+        });
+        let denied = What::Error(class, "AccessDenied", "Access Denied");
+        world
+            .cloud
+            .fault(Operation::GetBucketEncryption, denied)
+            .add();
+        let seen = world.run().await;
+        assert_eq!(buckets(&seen)[0].lookup, Lookup::Denied, "{class:?}");
+        let cell = seen.cell(A, "global", Source::Buckets);
+        assert_eq!(
+            (cell.items_locked, cell.items_failed),
+            (Some(locked), Some(1 - locked)),
+            "{class:?}"
+        );
+        assert_eq!(
+            cell.denied_action.as_deref(),
+            Some("s3:GetEncryptionConfiguration")
+        );
+        assert_eq!(seen.collected.cells_open, open, "{class:?}");
+    }
 }
 
 #[tokio::test]
