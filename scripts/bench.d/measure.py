@@ -18,7 +18,6 @@ import time
 SCENARIOS = ["run-200x4", "run-200x4-second", "verify"]
 RUN = re.compile(r"run-(\d+)x(\d+)(-second)?")
 CLUSTERS = 3  # alive on an average day, per account and Region
-LATENCY_S = 0.020
 CONCURRENCY = 64
 SHARE = 1.0  # of AWS's rates
 MEMORY_TARGET = 256 << 20
@@ -42,12 +41,16 @@ def options():
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
     parser.add_argument("--profile", choices=["release", "dev"], default="release",
                         help="how keyproof is built (default: %(default)s)")
+    parser.add_argument("--latency", type=int, default=20, metavar="MS",
+                        help="milliseconds that every answer is late (default: %(default)s)")
     # The rest is for scripts/bench itself.
     parser.add_argument("--print-profile", action="store_true", help=argparse.SUPPRESS)
     for name in ["--binary", "--clock", "--work", "--repo"]:
         parser.add_argument(name, type=pathlib.Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.scenario = given.scenario or SCENARIOS
+    if given.latency < 1:
+        parser.error("--latency takes whole milliseconds, at least 1")
     for name in given.scenario:
         if name != "verify" and not RUN.fullmatch(name):
             parser.error(f"no scenario {name}: there are {', '.join(SCENARIOS)}, and run-AxR of other sizes")
@@ -129,7 +132,7 @@ class Organization:
         counts = self.folder / f"calls-{number}.json"
         sandbox = self.start(f"sandbox-{number}", "sandbox", "--accounts", self.accounts, "--regions",
                              self.regions, "--clusters", CLUSTERS, "--buckets", "off", "--latency",
-                             round(LATENCY_S * 1000), "--calls", counts)
+                             self.given.latency, "--calls", counts)
         try:
             env = served(sandbox)
             generated = time.monotonic() - sandbox.begun
@@ -143,7 +146,7 @@ class Organization:
             sandbox.child.send_signal(signal.SIGTERM)
         sandbox_used = sandbox.finish(0)
         called = json.loads(counts.read_text(encoding="utf-8"))
-        return measured | figures(called) | {
+        return measured | figures(called, self.given.latency / 1000) | {
             "sandbox_cpu_s": sandbox_used["cpu_s"],
             "sandbox_generated_s": generated,
             "evidence": self.evidence(number),
@@ -189,7 +192,7 @@ def served(sandbox):
     raise BenchError(f"the sandbox does not serve:\n{sandbox.text()}")
 
 
-def figures(called):
+def figures(called, latency_s):
     """What the sandbox counted, and the time that these calls need at best."""
     calls = called["calls"]
     total = sum(c["calls"] for c in calls)
@@ -204,7 +207,7 @@ def figures(called):
     busiest_s, busiest = max(
         (max(0.0, (n - c["burst"]) / (c["refill_per_s"] * SHARE)), f"{n} {key[2]} {key[3]} calls in one account-region")
         for key, (n, c) in buckets.items())
-    flight_s = LATENCY_S * total / CONCURRENCY
+    flight_s = latency_s * total / CONCURRENCY
     operations = {}
     for c in calls:
         operations[c["operation"]] = operations.get(c["operation"], 0) + c["calls"]
@@ -260,7 +263,7 @@ def circumstances(given):
         "cpu": cpu[1] if cpu else "unknown",
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30), 1),
         "load_before": round(os.getloadavg()[0], 1),
-        "latency_ms": round(LATENCY_S * 1000),
+        "latency_ms": given.latency,
         "concurrency": CONCURRENCY,
         "quota_share": SHARE,
         "clusters": CLUSTERS,
