@@ -18,6 +18,7 @@ use crate::assess;
 use crate::aws::AwsShell;
 use crate::collect::api::Cloud;
 use crate::collect::attempt::Attempts;
+use crate::collect::exceptions::expired;
 use crate::collect::scope::Scope;
 use crate::collect::{self, Context};
 use crate::config::{ArchiveUrl, Config, ScopeMode};
@@ -74,6 +75,14 @@ pub async fn audit(
     let date = options.scheduled_for.unwrap_or(today);
     if date > today {
         return Err(RunError::FutureDate { date, today });
+    }
+    for rule in expired(&config.exceptions, date) {
+        tracing::warn!(
+            "exception {} (approved by {}) expired on {} and has no effect",
+            rule.id,
+            rule.approver,
+            rule.expires
+        );
     }
     let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
     let store = open_store(shell, config, Some(&aws)).await?;
