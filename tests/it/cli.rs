@@ -599,6 +599,32 @@ fn verification_needs_something_from_outside() {
 }
 
 #[test]
+fn no_level_calls_a_broken_archive_verified() {
+    let pin = &SEALED.pin;
+    for entry in ["chain/0000000001.dsse.json", "chain/0000000002.dsse.json"] {
+        let desk = SEALED.desk();
+        let path = desk.path("archive").join(entry);
+        let mut bytes = std::fs::read(&path).expect("entry");
+        bytes[100] ^= 1;
+        std::fs::write(&path, bytes).expect("entry");
+        for level in 1..=3 {
+            for trust in ["--self-consistent-only".to_owned(), format!("--pin {pin}")] {
+                let line = format!("verify archive --level {level} {trust}");
+                let ended = desk.changes_nothing(&line);
+                ended.says(5, &["FAILED (exit 5)", entry, "Shows      level 1 "]);
+                assert!(!ended.out.contains("VERIFIED"), "{}", ended.out);
+                assert!(!ended.out.contains("every "), "{}", ended.out);
+            }
+        }
+    }
+    let desk = SEALED.desk();
+    desk.changes_nothing(&format!("verify archive --level 1 --pin {NOWHERE}"))
+        .says(5, &["genesis_not_pinned", "NONE"]);
+    desk.changes_nothing(&format!("verify archive --level 1 --pin {pin}"))
+        .says(0, &["VERIFIED TO LEVEL 1", "levels 2 and 3 were not"]);
+}
+
+#[test]
 fn verification_of_nothing_fails() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("empty")).expect("folder");
