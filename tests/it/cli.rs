@@ -625,6 +625,25 @@ fn no_level_calls_a_broken_archive_verified() {
 }
 
 #[test]
+fn a_memory_that_fails_is_warned_of_and_decides_nothing() {
+    let desk = SEALED.desk();
+    let pin = &SEALED.pin;
+    // The first cannot be made, the second not even looked for.
+    for folder in ["/proc/keyproof-state", "/dev/null/state"] {
+        let line = format!("verify archive --pin {pin} --state-dir {folder}");
+        let ended = desk.changes_nothing(&line);
+        ended.says(0, &["VERIFIED", "entry 1 has the SHA-256 you gave"]);
+        assert!(ended.err.contains("WARN"), "{}", ended.err);
+        assert!(ended.err.contains(folder), "{}", ended.err);
+        let line = format!("verify archive --pin {NOWHERE} --state-dir {folder}");
+        desk.changes_nothing(&line).says(5, &["genesis_not_pinned"]);
+    }
+    // Where nothing else vouches, it must not pass for an archive that was never seen.
+    let line = "verify archive --self-consistent-only --state-dir /dev/null/state";
+    desk.changes_nothing(line).fails(1, &["/dev/null/state"]);
+}
+
+#[test]
 fn verification_of_nothing_fails() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("empty")).expect("folder");
