@@ -644,6 +644,29 @@ fn a_memory_that_fails_is_warned_of_and_decides_nothing() {
 }
 
 #[test]
+fn a_metadata_service_that_refuses_is_no_reason_to_warn() {
+    let service = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", service.local_addr().expect("address"));
+    std::thread::spawn(move || {
+        for stream in service.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+    });
+    let desk = Desk::new()
+        .without_credentials()
+        .without("AWS_EC2_METADATA_DISABLED")
+        .with("AWS_EC2_METADATA_SERVICE_ENDPOINT", url);
+    let ended = desk.changes_nothing("run");
+    ended.fails(1, &["AWS credentials could not be obtained", "AWS_PROFILE"]);
+    assert!(!ended.err.contains("WARN"), "{}", ended.err);
+    assert!(!ended.err.contains("aws_config"), "{}", ended.err);
+}
+
+#[test]
 fn verification_of_nothing_fails() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("empty")).expect("folder");
