@@ -72,7 +72,15 @@ pub async fn verify(
             detail: "nothing is there; check the address".to_owned(),
         });
     }
-    let known = remembered::lookup(&config.state_dir, &fetch.url())?;
+    let known = match remembered::lookup(&config.state_dir, &fetch.url()) {
+        Ok(known) => known,
+        // Something else vouches; without it, a garbled memory must not pass for none.
+        Err(error) if request.pin.is_some() || key.is_some() => {
+            tracing::warn!(%error, "not compared with what this machine remembers of the archive");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let options = VerifyOptions {
         level: request.level,
         pin: request
@@ -97,7 +105,10 @@ pub async fn verify(
     let summary = summary(&report, source, request.self_consistent_only);
     let passed = summary.passed();
     if passed && source != KeySource::Unpinned && request.level == 3 {
-        memory::remember_report(config, &report)?;
+        // What was found does not depend on whether it can be kept.
+        if let Err(error) = memory::remember_report(config, &report) {
+            tracing::warn!(%error, "this machine will not remember the archive");
+        }
     }
     let evidence = report
         .runs

@@ -666,6 +666,74 @@ fn verification_needs_something_from_outside() {
 }
 
 #[test]
+fn no_level_calls_a_broken_archive_verified() {
+    let pin = &SEALED.pin;
+    for entry in ["chain/0000000001.dsse.json", "chain/0000000002.dsse.json"] {
+        let desk = SEALED.desk();
+        let path = desk.path("archive").join(entry);
+        let mut bytes = std::fs::read(&path).expect("entry");
+        bytes[100] ^= 1;
+        std::fs::write(&path, bytes).expect("entry");
+        for level in 1..=3 {
+            for trust in ["--self-consistent-only".to_owned(), format!("--pin {pin}")] {
+                let line = format!("verify archive --level {level} {trust}");
+                let ended = desk.changes_nothing(&line);
+                ended.says(5, &["FAILED (exit 5)", entry, "Shows      level 1 "]);
+                assert!(!ended.out.contains("VERIFIED"), "{}", ended.out);
+                assert!(!ended.out.contains("every "), "{}", ended.out);
+            }
+        }
+    }
+    let desk = SEALED.desk();
+    desk.changes_nothing(&format!("verify archive --level 1 --pin {NOWHERE}"))
+        .says(5, &["genesis_not_pinned", "NONE"]);
+    desk.changes_nothing(&format!("verify archive --level 1 --pin {pin}"))
+        .says(0, &["VERIFIED TO LEVEL 1", "levels 2 and 3 were not"]);
+}
+
+#[test]
+fn a_memory_that_fails_is_warned_of_and_decides_nothing() {
+    let desk = SEALED.desk();
+    let pin = &SEALED.pin;
+    // The first cannot be made, the second not even looked for.
+    for folder in ["/proc/keyproof-state", "/dev/null/state"] {
+        let line = format!("verify archive --pin {pin} --state-dir {folder}");
+        let ended = desk.changes_nothing(&line);
+        ended.says(0, &["VERIFIED", "entry 1 has the SHA-256 you gave"]);
+        assert!(ended.err.contains("WARN"), "{}", ended.err);
+        assert!(ended.err.contains(folder), "{}", ended.err);
+        let line = format!("verify archive --pin {NOWHERE} --state-dir {folder}");
+        desk.changes_nothing(&line).says(5, &["genesis_not_pinned"]);
+    }
+    // Where nothing else vouches, it must not pass for an archive that was never seen.
+    let line = "verify archive --self-consistent-only --state-dir /dev/null/state";
+    desk.changes_nothing(line).fails(1, &["/dev/null/state"]);
+}
+
+#[test]
+fn a_metadata_service_that_refuses_is_no_reason_to_warn() {
+    let service = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", service.local_addr().expect("address"));
+    std::thread::spawn(move || {
+        for stream in service.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+    });
+    let desk = Desk::new()
+        .without_credentials()
+        .without("AWS_EC2_METADATA_DISABLED")
+        .with("AWS_EC2_METADATA_SERVICE_ENDPOINT", url);
+    let ended = desk.changes_nothing("run");
+    ended.fails(1, &["AWS credentials could not be obtained", "AWS_PROFILE"]);
+    assert!(!ended.err.contains("WARN"), "{}", ended.err);
+    assert!(!ended.err.contains("aws_config"), "{}", ended.err);
+}
+
+#[test]
 fn verification_of_nothing_fails() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("empty")).expect("folder");
