@@ -88,6 +88,14 @@ pub trait Fetch: Send + Sync {
     /// Every object whose name starts with `prefix`, sorted by name, temporaries left out.
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError>;
 
+    /// Names below `prefix` whose newest version is a delete marker: they were there, `list` does
+    /// not show them, and on S3 a create-only write would put something else in their place. None on
+    /// storage without versions.
+    async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let _ = prefix;
+        Ok(Vec::new())
+    }
+
     /// SHA-256 and size of an object, read in bounded memory.
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError>;
 

@@ -171,7 +171,7 @@ impl S3Store {
                 };
                 format!(
                     "; bucket {bucket} and its key must allow the caller s3:ListBucket, \
-                     s3:GetObject and s3:PutObject, kms:GenerateDataKey and kms:Decrypt{owner}"
+                     s3:ListBucketVersions, s3:GetObject and s3:PutObject, kms:GenerateDataKey and kms:Decrypt{owner}"
                 )
             }
             _ => String::new(),
@@ -275,6 +275,45 @@ impl Fetch for S3Store {
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let failed = |detail: &str| StoreError::Failed {
+            name: prefix.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let mut names = Vec::new();
+        let mut from: Option<(String, Option<String>)> = None;
+        loop {
+            let (key, version) = from.clone().unzip();
+            let page = self
+                .reads
+                .list_object_versions()
+                .bucket(self.url.bucket())
+                .prefix(self.url.key(prefix))
+                .set_key_marker(key)
+                .set_version_id_marker(version.flatten())
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await
+                .map_err(|e| self.read_error(prefix, &e))?;
+            for marker in page.delete_markers.unwrap_or_default() {
+                let hides = marker.is_latest == Some(true);
+                let name = marker.key.as_deref().and_then(|key| self.url.name(key));
+                names.extend(name.filter(|_| hides).map(str::to_owned));
+            }
+            let next = page
+                .next_key_marker
+                .map(|key| (key, page.next_version_id_marker));
+            match next {
+                _ if page.is_truncated != Some(true) => return Ok(names),
+                None => return Err(failed("the listing of versions was cut short")),
+                Some(next) if from.as_ref() == Some(&next) => {
+                    return Err(failed("the listing of versions repeats itself"));
+                }
+                Some(next) => from = Some(next),
+            }
+        }
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {

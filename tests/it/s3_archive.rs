@@ -245,3 +245,49 @@ async fn what_the_bucket_or_key_refuses_is_said_before_anything_is_written() {
     assert!(matches!(refused, RunError::NoArchive { .. }), "{refused}");
     assert_eq!(place.sandbox.object_keys(&bucket), Vec::<String>::new());
 }
+
+/// A create-only PUT succeeds on a deleted key: without a look at versions, a run would seal a second
+/// entry in the place of a deleted one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_entry_stops_the_next_run() {
+    let place = Place::new(&small()).await;
+    let bucket = place.world.archive_bucket().name.clone();
+    let archive = format!("s3://{bucket}/deleted");
+    // A fresh state folder each time: nothing but the bucket can tell.
+    let mut options = place.options();
+    options.create_archive = true;
+    let states: Vec<String> = (0..4)
+        .map(|n| place.path(&format!("state-{n}")).display().to_string())
+        .collect();
+    let audit = async |n: usize| {
+        let settings = [("archive", archive.as_str()), ("state_dir", &states[n])];
+        let config = place.config_with(&settings, "");
+        run::audit(&place.shell(), &config, &options, never()).await
+    };
+    audit(0).await.expect("sealed");
+    let last = "deleted/chain/0000000002.dsse.json";
+    for (n, deleted, told) in [
+        (1, vec![last], "delete marker"),
+        (
+            2,
+            vec!["deleted/chain/0000000001.dsse.json", last],
+            "no chain",
+        ),
+    ] {
+        place.at_day(1);
+        let before = place.sandbox.object_keys(&bucket);
+        for key in &deleted {
+            place.sandbox.delete_object(&bucket, key);
+        }
+        let refused = audit(n).await.expect_err("refused").to_string();
+        assert!(refused.contains(told), "{refused}");
+        for key in &deleted {
+            place.sandbox.undelete_object(&bucket, key);
+        }
+        assert_eq!(place.sandbox.object_keys(&bucket), before);
+    }
+    audit(3).await.expect("sealed");
+    let report = report(&store(&place, "deleted").await).await;
+    assert!(report.passed(), "{:?}", report.failures);
+    assert_eq!(report.runs.len(), 2);
+}

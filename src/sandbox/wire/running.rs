@@ -98,6 +98,17 @@ impl Running {
         self.shared.s3.put_raw(bucket, key, bytes, now_ms);
     }
 
+    /// Deletes an object past all permissions, by a delete marker; its versions stay.
+    pub fn delete_object(&self, bucket: &str, key: &str) {
+        let now_ms = self.shared.now_ms();
+        self.shared.s3.mark_deleted(bucket, key, now_ms);
+    }
+
+    /// Takes back [`Running::delete_object`].
+    pub fn undelete_object(&self, bucket: &str, key: &str) {
+        self.shared.s3.unmark(bucket, key);
+    }
+
     /// Tampers beneath the API: forgets all versions of a key. Says whether there were any.
     pub fn remove_object_raw(&self, bucket: &str, key: &str) -> bool {
         self.shared.s3.remove_raw(bucket, key)

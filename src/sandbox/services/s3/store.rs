@@ -147,6 +147,18 @@ impl S3State {
         objects.add(bucket, key, true, Some(content), now_ms);
     }
 
+    /// Puts a delete marker on top of a key, as a DELETE without a version id does.
+    pub fn mark_deleted(&self, bucket: &str, key: &str, now_ms: i64) {
+        self.lock().add(bucket, key, true, None, now_ms);
+    }
+
+    /// Takes the newest version of a key away.
+    pub fn unmark(&self, bucket: &str, key: &str) {
+        if let Some(versions) = self.lock().keys_mut(bucket).get_mut(key) {
+            versions.pop();
+        }
+    }
+
     /// Forgets all versions of a key; says whether there were any.
     pub fn remove_raw(&self, bucket: &str, key: &str) -> bool {
         self.lock().keys_mut(bucket).remove(key).is_some()
