@@ -97,6 +97,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.coverage_v1 (
   `items_failed` bigint COMMENT 'Items that could not be read for any other reason.',
   `error_code` string COMMENT 'Error code of the last refusal or failure.',
   `denied_action` string COMMENT 'IAM action that was refused.',
+  `watermark_run` string COMMENT 'For a clusters cell without an answer: the run that last collected it, at most 62 days ago.',
+  `watermark_at` timestamp COMMENT 'When that run listed the clusters.',
   `calls` bigint COMMENT 'Calls made, retries included.',
   `retries` bigint COMMENT 'Attempts after the first.',
   `throttles` bigint COMMENT 'Answers that said to slow down.',
