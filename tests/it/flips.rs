@@ -129,7 +129,7 @@ impl Damage {
 }
 
 impl Damage {
-    /// Puts every file that the damage touched back as the demo left it; empty folders may stay.
+    /// Puts every file that the damage touched back as the demo left it.
     fn mend(&self, root: &Path) {
         let names = match self {
             Self::Flip(a, _) | Self::Cut(a, _) | Self::Append(a, _) => vec![a],
@@ -144,6 +144,12 @@ impl Damage {
             if sealed.exists() {
                 copy(&sealed, &path);
             }
+            // Folders that the damage made: removing ends at the first that holds something.
+            let mut above = path.ancestors().skip(1);
+            while above
+                .next()
+                .is_some_and(|folder| std::fs::remove_dir(folder).is_ok())
+            {}
         }
     }
 }
