@@ -128,6 +128,32 @@ impl Damage {
     }
 }
 
+impl Damage {
+    /// Puts every file that the damage touched back as the demo left it.
+    fn mend(&self, root: &Path) {
+        let names = match self {
+            Self::Flip(a, _) | Self::Cut(a, _) | Self::Append(a, _) => vec![a],
+            Self::Remove(a) | Self::Replace(a) | Self::Add(a, _) | Self::Link(a, _) => vec![a],
+            Self::Rename(a, b) | Self::Duplicate(a, b) | Self::Swap(a, b) => vec![a, b],
+        };
+        for name in names {
+            let (path, sealed) = (root.join(name), DEMO.archive.join(name));
+            if path.is_symlink() || path.exists() {
+                std::fs::remove_file(&path).expect("removed");
+            }
+            if sealed.exists() {
+                copy(&sealed, &path);
+            }
+            // Folders that the damage made: removing ends at the first that holds something.
+            let mut above = path.ancestors().skip(1);
+            while above
+                .next()
+                .is_some_and(|folder| std::fs::remove_dir(folder).is_ok())
+            {}
+        }
+    }
+}
+
 /// The classes of failure that the library names; none when the archive passes.
 fn library(root: &Path, head: Option<(u64, Sha256Hex)>) -> BTreeSet<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -186,14 +212,12 @@ fn try_all(damages: Vec<(Damage, bool)>) {
     let missed: Vec<String> = std::thread::scope(|scope| {
         let work = || {
             let dir = TempDir::new();
+            let root = dir.path().join("archive");
+            copy(&demo.archive, &root);
             let mut missed = Vec::new();
             while let Some((damage, with_script)) =
                 damages.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                let root = dir.path().join("archive");
-                if !root.exists() {
-                    copy(&demo.archive, &root);
-                }
                 damage.apply(&root);
                 let found = library(&root, None);
                 if found.is_empty() {
@@ -207,8 +231,10 @@ fn try_all(damages: Vec<(Damage, bool)>) {
                         ));
                     }
                 }
-                std::fs::remove_dir_all(&root).expect("removed");
+                damage.mend(&root);
             }
+            // Else what was found last was the damage of an earlier turn.
+            assert_eq!(library(&root, None), BTreeSet::new());
             missed
         };
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
