@@ -310,7 +310,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_bucket_v1 (
   `region` string COMMENT 'Region of the bucket.',
   `bucket` string COMMENT 'The bucket.',
   `lookup` string COMMENT 'How the look-up ended.',
-  `error_code` string COMMENT 'Error code of the refusal or failure.',
+  `error_code` string COMMENT 'Error code of the refusal or failure; under `owner_unknown`, of an account that could not be asked for its buckets.',
   `denied_action` string COMMENT 'IAM action that was refused.',
   `default_algorithm` string COMMENT 'Algorithm of the bucket’s default encryption.',
   `default_key` string COMMENT 'Key of the bucket’s default encryption; absent means the AWS managed key under `aws:kms`.',

@@ -13,7 +13,7 @@ use crate::collect::api::ErrorClass;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::bucket_lookup;
 use crate::collect::coverage::{CellEnd, Fault, ItemTally};
-use crate::collect::engine::{CollectError, Run};
+use crate::collect::engine::{CollectError, Run, Unlisted};
 use crate::collect::facts::Facts;
 use crate::collect::key_lookup;
 use crate::collect::session::Session;
@@ -53,10 +53,20 @@ pub(super) enum Reach {
 #[derive(Debug)]
 pub(super) struct BucketItem {
     pub name: String,
-    /// Whether the unit's account owns it; nobody of the scope does otherwise.
-    pub owned: bool,
+    pub owner: Owner,
     /// From the owner's list, where it told.
     pub region: Option<Region>,
+}
+
+/// Who owns a bucket.
+#[derive(Debug)]
+pub(super) enum Owner {
+    /// The unit's account.
+    Account,
+    /// Every account of the scope was asked, and none lists it.
+    NotInScope,
+    /// No account lists it, and at least this one could not be asked.
+    Unknown(Unlisted),
 }
 
 /// How the look-up of one item counts in its cell.
@@ -86,16 +96,21 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
             .or_default()
             .push(KeyItem { arn, asker, reach });
     }
+    let unlisted = run.unlisted();
     for (name, named_by) in references.buckets {
         let found = owners.of(&name).and_then(|(position, region)| {
             let owner = run.scope.accounts.get(position as usize)?;
             Some((owner.account_id.clone(), region))
         });
-        let owned = found.is_some();
+        let owner = match (&found, &unlisted) {
+            (Some(_), _) => Owner::Account,
+            (None, None) => Owner::NotInScope,
+            (None, Some(unlisted)) => Owner::Unknown(unlisted.clone()),
+        };
         let (account, region) = found.unwrap_or((named_by, None));
         unit_of(&mut units, &account).buckets.push(BucketItem {
             name,
-            owned,
+            owner,
             region,
         });
     }
@@ -139,11 +154,13 @@ pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> 
         let mut tally = ItemTally::default();
         let mut facts = Facts::new(account.account_id.clone(), global.clone());
         for item in unit.buckets {
-            let (row, end) = if item.owned {
-                let session = sessions.of(&account.account_id, &budget).await;
-                bucket_lookup::look(&run, session, account, &item, &budget).await
-            } else {
-                bucket_lookup::unowned(&run, &item)
+            let (row, end) = match &item.owner {
+                Owner::Account => {
+                    let session = sessions.of(&account.account_id, &budget).await;
+                    bucket_lookup::look(&run, session, account, &item, &budget).await
+                }
+                Owner::NotInScope => bucket_lookup::foreign(&run, &item),
+                Owner::Unknown(why) => bucket_lookup::of_unknown_owner(&run, &item, why),
             };
             facts.buckets.push(row);
             tally.count(end);

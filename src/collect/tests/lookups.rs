@@ -320,6 +320,58 @@ async fn log_buckets_are_read_with_their_owners_session() {
     assert_eq!(seen.collected.cells_open, 0);
 }
 
+/// B cannot be asked for its buckets, so that nobody knows whether the bucket is B's.
+#[tokio::test]
+async fn the_owner_of_a_bucket_is_unknown_while_an_account_cannot_be_asked() {
+    for (operation, class, code) in [
+        (
+            Operation::ListBuckets,
+            ErrorClass::DeniedIam,
+            CellOutcome::DeniedIam,
+        ),
+        (
+            Operation::AssumeRole,
+            ErrorClass::DeniedTrust,
+            CellOutcome::DeniedTrust,
+        ),
+    ] {
+        for accepted in [false, true] {
+            let mut world = World::new();
+            if accepted {
+                let mut gap = rule("gap-b", ExceptionKind::Gap);
+                gap.accounts = vec![id(B)];
+                world.exceptions = vec![gap];
+            }
+            world.logs(A, "j-1", "s3://logs-x/", "");
+            world.logs(A, "j-2", "s3://logs-a/", "");
+            world.edit(A, |a| {
+                a.buckets = vec![("logs-a".to_owned(), IRELAND.to_owned())]
+            });
+            let denied = What::Error(class, "AccessDenied", "");
+            world.cloud.fault(operation, denied).account(B).add();
+            let seen = world.run().await;
+            let rows = buckets(&seen);
+            let row = |name: &str| *rows.iter().find(|r| r.bucket == name).expect("row");
+            assert_eq!(row("logs-a").lookup, Lookup::Found);
+            let lost = row("logs-x");
+            assert_eq!(
+                (lost.account_id.as_ref(), lost.lookup),
+                (None, Lookup::OwnerUnknown)
+            );
+            assert_eq!(lost.error_code.as_deref(), Some("AccessDenied"));
+            let cell = seen.cell(A, "global", Source::Buckets);
+            assert_eq!(cell.outcome, CellOutcome::Partial);
+            let (locked, failed) = if accepted { (1, 0) } else { (0, 1) };
+            assert_eq!(
+                (cell.items_locked, cell.items_failed),
+                (Some(locked), Some(failed))
+            );
+            assert_eq!(seen.outcome(B, "global", Source::BucketOwners), code);
+            assert_eq!(seen.collected.cells_open == 0, accepted, "{operation:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_bucket_locked_by_its_policy_is_an_answer_and_a_bare_refusal_is_not() {
     for (class, locked, open) in [
