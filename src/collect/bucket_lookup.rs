@@ -9,20 +9,20 @@ use crate::collect::engine::{Run, Unlisted};
 use crate::collect::lookups::{BucketItem, ItemEnd, end_of, lookup_of};
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
-use crate::model::datasets::{Account, LogBucket};
-use crate::model::ids::Region;
+use crate::model::datasets::LogBucket;
+use crate::model::ids::{AccountId, Region};
 use crate::model::words::Lookup;
 
-/// Looks one bucket up that `account` owns.
+/// Looks one bucket up that `account`, whose session this is, owns.
 pub(super) async fn look(
     run: &Run,
     session: Result<Arc<Session>, CallError>,
-    account: &Account,
+    account: &AccountId,
     item: &BucketItem,
     budget: &Budget,
 ) -> (LogBucket, ItemEnd) {
     let mut row = blank(run, item);
-    row.account_id = Some(account.account_id.clone());
+    row.account_id = Some(account.clone());
     let result = match session {
         Ok(session) => read(&session, item, budget, &mut row).await,
         Err(error) => Err(error),

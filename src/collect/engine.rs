@@ -179,10 +179,15 @@ where
 pub(super) fn finish(
     ended: Option<Result<Result<(), CollectError>, tokio::task::JoinError>>,
 ) -> Result<(), CollectError> {
-    match ended {
-        Some(Ok(result)) => result,
-        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Some(Err(_)) | None => Ok(()),
+    joined(ended).unwrap_or(Ok(()))
+}
+
+/// What a task returned; a panic goes on in whoever waited for it.
+pub(super) fn joined<T>(ended: Option<Result<T, tokio::task::JoinError>>) -> Option<T> {
+    match ended? {
+        Ok(result) => Some(result),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
     }
 }
 
@@ -292,6 +297,21 @@ impl Run {
         let all = lock(&self.unlisted);
         let open = all.values().find(|u| !u.is_accepted);
         open.or_else(|| all.values().next()).cloned()
+    }
+
+    /// Hands over what was looked up, with the cell that ends so.
+    pub fn append_with(
+        &self,
+        mut facts: Facts,
+        source: Source,
+        end: CellEnd,
+        budget: &Budget,
+    ) -> Result<(), CollectError> {
+        if let Some(account) = self.scope.account(&facts.account) {
+            let cell = self.cell(account, &facts.region, source, end, budget);
+            facts.coverage.push(cell);
+        }
+        self.append(facts)
     }
 
     /// Hands facts over and counts them.
