@@ -278,7 +278,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.kms_key_v1 (
   `material_expires_at` timestamp COMMENT 'When imported key material expires.',
   `policy_lookup` string COMMENT 'How GetKeyPolicy ended.',
   `policy_error_code` string COMMENT 'Error code where the policy could not be read.',
-  `policy_json` string COMMENT 'The key policy as canonical JSON.',
+  `policy_json` string COMMENT 'The key policy, its documented elements only, as canonical JSON.',
   `policy_sha256` string COMMENT 'SHA-256 of `policy_json`.',
   `rotation_lookup` string COMMENT 'How GetKeyRotationStatus ended.',
   `rotation_enabled` boolean COMMENT 'Whether automatic rotation is on; absent where the key kind cannot rotate.',

@@ -17,7 +17,7 @@ fn key() -> FakeKey {
     FakeKey {
         state: "Enabled",
         manager: "CUSTOMER",
-        policy: r#"{"Version":"2012-10-17", "Statement":[]}"#.to_owned(),
+        policy: r#"{"Version":"2012-10-17", "Comment":"SECRET", "Statement":[]}"#.to_owned(),
         rotates: true,
         tags: vec![
             Tag {
@@ -82,7 +82,7 @@ async fn a_key_is_looked_up_once_in_its_owners_account() {
         (Lookup::Found, Some("CUSTOMER"))
     );
     let policy = r#"{"Statement":[],"Version":"2012-10-17"}"#;
-    assert_eq!(row.policy_json.as_deref(), Some(policy), "canonical");
+    assert_eq!(row.policy_json.as_deref(), Some(policy), "projected");
     assert_eq!(row.rotation_enabled, Some(true));
     assert_eq!(row.owner.as_deref(), Some("team-k"));
     assert!(!seen.stable().concat().contains("SECRET"));
