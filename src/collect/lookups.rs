@@ -7,15 +7,17 @@
 //! with the session of an account that named it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
 
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use crate::collect::api::ErrorClass;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::bucket_lookup;
 use crate::collect::coverage::{CellEnd, Fault, ItemTally};
-use crate::collect::engine::{CollectError, Run};
+use crate::collect::engine::{CollectError, Run, Unlisted, finish, joined};
 use crate::collect::facts::Facts;
 use crate::collect::key_lookup;
 use crate::collect::session::Session;
@@ -23,10 +25,9 @@ use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
 use crate::model::words::{CellOutcome, Lookup, Source};
 
-/// Items of one cell that are looked up together. Log keys and buckets of many accounts may all lie
-/// in one, so that one after the other would take longer than everything else; each still waits for
-/// its tokens and for a place among the requests in flight.
-const ITEMS_AT_ONCE: usize = 8;
+/// Items of one account and Region that are looked up side by side. Requests in flight have their own
+/// bound, over all accounts; this one keeps an account with many keys from waiting for each in turn.
+const AT_ONCE: usize = 16;
 
 /// All look-ups of one account's coverage.
 #[derive(Debug)]
@@ -60,10 +61,20 @@ pub(super) enum Reach {
 #[derive(Debug)]
 pub(super) struct BucketItem {
     pub name: String,
-    /// Whether the unit's account owns it; nobody of the scope does otherwise.
-    pub owned: bool,
+    pub owner: Owner,
     /// From the owner's list, where it told.
     pub region: Option<Region>,
+}
+
+/// Who owns a bucket.
+#[derive(Debug)]
+pub(super) enum Owner {
+    /// The unit's account.
+    Account,
+    /// Every account of the scope was asked, and none lists it.
+    NotInScope,
+    /// No account lists it, and at least this one could not be asked.
+    Unknown(Unlisted),
 }
 
 /// How the look-up of one item counts in its cell.
@@ -93,16 +104,21 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
             .or_default()
             .push(KeyItem { arn, asker, reach });
     }
+    let unlisted = run.unlisted();
     for (name, named_by) in references.buckets {
         let found = owners.of(&name).and_then(|(position, region)| {
             let owner = run.scope.accounts.get(position as usize)?;
             Some((owner.account_id.clone(), region))
         });
-        let owned = found.is_some();
+        let owner = match (&found, &unlisted) {
+            (Some(_), _) => Owner::Account,
+            (None, None) => Owner::NotInScope,
+            (None, Some(unlisted)) => Owner::Unknown(unlisted.clone()),
+        };
         let (account, region) = found.unwrap_or((named_by, None));
         unit_of(&mut units, &account).buckets.push(BucketItem {
             name,
-            owned,
+            owner,
             region,
         });
     }
@@ -117,114 +133,105 @@ fn unit_of<'a>(units: &'a mut BTreeMap<AccountId, Unit>, account: &AccountId) ->
     })
 }
 
-/// Looks up everything of one unit; one append per Region, one for the buckets.
+/// Looks up everything of one unit: its Regions and its buckets side by side, each one append.
 pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
-    let Some(account) = run.scope.account(&unit.account) else {
+    if run.scope.account(&unit.account).is_none() {
         return Ok(());
-    };
-    let mut sessions = Sessions {
-        run: &run,
-        open: HashMap::new(),
-    };
+    }
+    let sessions = Arc::new(Sessions::default());
+    let mut open = JoinSet::new();
     for (region, items) in unit.keys {
-        let budget = Arc::new(run.budget());
-        let mut looks = Looks::default();
-        for item in items {
-            let session = sessions.of(&item.asker, &budget).await;
-            let (run, budget) = (run.clone(), budget.clone());
-            let look = async move { key_lookup::look(&run, session, &item, &budget).await };
-            looks.add(look).await;
-        }
-        let mut facts = Facts::new(account.account_id.clone(), region.clone());
-        let tally = looks.finish(&mut facts.keys).await;
-        let cell = run.cell(account, &region, Source::Keys, tally.end(), &budget);
-        facts.coverage.push(cell);
-        run.append(facts)?;
+        let (run, sessions) = (run.clone(), sessions.clone());
+        open.spawn(keys(run, sessions, unit.account.clone(), region, items));
     }
     if !unit.buckets.is_empty() {
-        let global = Region::global();
-        let budget = Arc::new(run.budget());
-        let mut looks = Looks::default();
-        for item in unit.buckets {
-            let owner = if item.owned {
-                Some(sessions.of(&account.account_id, &budget).await)
-            } else {
-                None
-            };
-            let (run, budget, account) = (run.clone(), budget.clone(), account.clone());
-            let look = async move {
-                match owner {
-                    Some(session) => {
-                        bucket_lookup::look(&run, session, &account, &item, &budget).await
-                    }
-                    None => bucket_lookup::unowned(&run, &item),
-                }
-            };
-            looks.add(look).await;
-        }
-        let mut facts = Facts::new(account.account_id.clone(), global.clone());
-        let tally = looks.finish(&mut facts.buckets).await;
-        let cell = run.cell(account, &global, Source::Buckets, tally.end(), &budget);
-        facts.coverage.push(cell);
-        run.append(facts)?;
+        open.spawn(buckets(run, sessions, unit.account, unit.buckets));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
     }
     Ok(())
 }
 
-/// Look-ups under way in one cell. Dropping them stops them.
-struct Looks<R> {
-    open: JoinSet<(usize, R, ItemEnd)>,
-    ended: BTreeMap<usize, (R, ItemEnd)>,
-    added: usize,
+/// The keys of one account and Region.
+async fn keys(
+    run: Arc<Run>,
+    sessions: Arc<Sessions>,
+    account: AccountId,
+    region: Region,
+    items: Vec<KeyItem>,
+) -> Result<(), CollectError> {
+    let budget = Arc::new(run.budget());
+    let looked = each_item(items, |item| {
+        let (run, sessions, budget) = (run.clone(), sessions.clone(), budget.clone());
+        async move {
+            let session = sessions.of(&run, &item.asker, &budget).await;
+            key_lookup::look(&run, session, &item, &budget).await
+        }
+    })
+    .await;
+    let mut tally = ItemTally::default();
+    let mut facts = Facts::new(account.clone(), region.clone());
+    for (row, end) in looked {
+        facts.keys.push(row);
+        tally.count(end);
+    }
+    run.append_with(facts, Source::Keys, tally.end(), &budget)
 }
 
-impl<R> Default for Looks<R> {
-    fn default() -> Self {
-        Self {
-            open: JoinSet::new(),
-            ended: BTreeMap::new(),
-            added: 0,
-        }
-    }
-}
-
-impl<R: Send + 'static> Looks<R> {
-    /// Starts one more, when there is a place for it.
-    async fn add(&mut self, look: impl Future<Output = (R, ItemEnd)> + Send + 'static) {
-        if self.open.len() >= ITEMS_AT_ONCE {
-            self.join().await;
-        }
-        let position = self.added;
-        self.added += 1;
-        self.open.spawn(async move {
-            let (row, end) = look.await;
-            (position, row, end)
-        });
-    }
-
-    /// Waits for all of them. Rows and ends count in the order of the items, whichever came first.
-    async fn finish(mut self, rows: &mut Vec<R>) -> ItemTally {
-        while !self.open.is_empty() {
-            self.join().await;
-        }
-        let mut tally = ItemTally::default();
-        for (row, end) in self.ended.into_values() {
-            rows.push(row);
-            tally.count(end);
-        }
-        tally
-    }
-
-    async fn join(&mut self) {
-        match self.open.join_next().await {
-            Some(Ok((position, row, end))) => {
-                self.ended.insert(position, (row, end));
+/// The log buckets of one account.
+async fn buckets(
+    run: Arc<Run>,
+    sessions: Arc<Sessions>,
+    account: AccountId,
+    items: Vec<BucketItem>,
+) -> Result<(), CollectError> {
+    let budget = Arc::new(run.budget());
+    let looked = each_item(items, |item| {
+        let (run, sessions, budget) = (run.clone(), sessions.clone(), budget.clone());
+        let account = account.clone();
+        async move {
+            match &item.owner {
+                Owner::Account => {
+                    let session = sessions.of(&run, &account, &budget).await;
+                    bucket_lookup::look(&run, session, &account, &item, &budget).await
+                }
+                Owner::NotInScope => bucket_lookup::foreign(&run, &item),
+                Owner::Unknown(why) => bucket_lookup::of_unknown_owner(&run, &item, why),
             }
-            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // Nobody cancels one alone.
-            Some(Err(_)) | None => {}
         }
+    })
+    .await;
+    let mut tally = ItemTally::default();
+    let mut facts = Facts::new(account, Region::global());
+    for (row, end) in looked {
+        facts.buckets.push(row);
+        tally.count(end);
     }
+    run.append_with(facts, Source::Buckets, tally.end(), &budget)
+}
+
+/// Works on several items at once and gives the results in the order of the items, since the last
+/// failure speaks for the cell.
+async fn each_item<I, T, Fut>(items: Vec<I>, work: impl Fn(I) -> Fut) -> Vec<T>
+where
+    T: Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
+{
+    let mut open = JoinSet::new();
+    let mut done = Vec::with_capacity(items.len());
+    for (position, item) in items.into_iter().enumerate() {
+        if open.len() >= AT_ONCE {
+            done.extend(joined(open.join_next().await));
+        }
+        let work = work(item);
+        open.spawn(async move { (position, work.await) });
+    }
+    while let Some(ended) = open.join_next().await {
+        done.extend(joined(Some(ended)));
+    }
+    done.sort_unstable_by_key(|(position, _)| *position);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 impl ItemTally {
@@ -237,27 +244,21 @@ impl ItemTally {
     }
 }
 
-/// Sessions of one unit, opened when first needed; usually one.
-struct Sessions<'a> {
-    run: &'a Run,
-    open: HashMap<AccountId, Result<Arc<Session>, CallError>>,
-}
+/// Sessions of one unit, each opened once, when first needed; usually one.
+#[derive(Default)]
+struct Sessions(Mutex<HashMap<AccountId, Arc<OnceCell<Opened>>>>);
 
-impl Sessions<'_> {
-    async fn of(
-        &mut self,
-        account: &AccountId,
-        budget: &Budget,
-    ) -> Result<Arc<Session>, CallError> {
-        self.run.may_begin()?;
-        if let Some(session) = self.open.get(account) {
-            return session.clone();
-        }
-        let session = Session::open(&self.run.context, account, budget)
-            .await
-            .map(Arc::new);
-        self.open.insert(account.clone(), session.clone());
-        session
+type Opened = Result<Arc<Session>, CallError>;
+
+impl Sessions {
+    async fn of(&self, run: &Run, account: &AccountId, budget: &Budget) -> Opened {
+        run.may_begin()?;
+        let cell = lock(&self.0).entry(account.clone()).or_default().clone();
+        let opened = cell.get_or_init(|| async {
+            let session = Session::open(&run.context, account, budget).await;
+            session.map(Arc::new)
+        });
+        opened.await.clone()
     }
 }
 

@@ -85,6 +85,8 @@ text_enum! {
         Denied = "denied",
         /// Its owner is not an account of the scope.
         OwnerNotInScope = "owner_not_in_scope",
+        /// No account of the scope that could be asked owns it, and some could not be asked.
+        OwnerUnknown = "owner_unknown",
         /// The reference has none of the documented forms.
         Unparseable = "unparseable",
         /// The call failed for another reason.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyproof::collect::random::stable_hash;
 use keyproof::model::datasets::{Account, Coverage, EmrCluster, Finding, Verdict};
 use keyproof::model::ids::RunId;
+use keyproof::model::s3_location::S3Location;
 use keyproof::model::words::{CellOutcome, Seen, Settings, Source};
-use keyproof::sandbox::world::Truth;
+use keyproof::sandbox::world::truth::CellTruth;
+use keyproof::sandbox::world::{Truth, World};
 use keyproof::sandbox::{EXTERNAL_ID, Options};
 use keyproof::time::{DAY_MS, UtcMillis};
 use serde::Serialize;
@@ -67,6 +69,7 @@ async fn organization(seed: u64) {
         compare_verdicts(&truth, &sealed.rows().await, seed, day);
         findings += compare_findings(&truth, &sealed.rows().await, seed, day);
         compare_cells(&truth, &today.coverage, &place.world.regions);
+        compare_bucket_cells(&truth, &today, &place.world);
         compare_accounts(&truth, &sealed.rows().await);
         described_once(&today, earlier.as_ref(), UtcMillis(now).date().start());
         clusters += truth.clusters.len();
@@ -213,7 +216,7 @@ fn compare_cells(truth: &Truth, coverage: &[Coverage], hosting: &[&str]) {
         |c: &&Coverage| c.region.as_str() == "global" || hosting.contains(&c.region.as_str());
     let found: BTreeSet<_> = coverage
         .iter()
-        .filter(|c| !is_data(c))
+        .filter(|c| c.source != Source::Buckets && !is_data(c))
         .filter(is_stated_region)
         .map(|c| {
             let place = (c.account_id.to_string(), c.region.to_string());
@@ -251,6 +254,39 @@ fn compare_cells(truth: &Truth, coverage: &[Coverage], hosting: &[&str]) {
             assert!(cells.contains_key(&key), "{key:?} is missing");
         }
     }
+}
+
+/// A log bucket that no reachable account owns may belong to one that could not be asked: its look-up
+/// failed, in the coverage of the smallest account that names it.
+fn compare_bucket_cells(truth: &Truth, today: &Day, world: &World) {
+    let reachable = |id: &str| {
+        let account = truth.accounts.iter().find(|a| a.account_id == id);
+        account.is_some_and(|a| a.reachable)
+    };
+    let is_asked_in_vain = |c: &CellTruth| c.source == "regions" && c.outcome != "account_state";
+    assert!(
+        truth.cells.iter().any(is_asked_in_vain),
+        "some account does not trust the auditor"
+    );
+    let mut lost: BTreeMap<String, String> = BTreeMap::new();
+    // In the order of accounts.
+    for ((account, _, _), row) in &today.clusters {
+        let location = row.log_uri.as_deref().and_then(S3Location::parse);
+        let Some(location) = location.filter(|_| row.seen != Seen::NotSeen) else {
+            continue;
+        };
+        let owner = world.bucket(&location.bucket).map(|b| &b.account_id);
+        if !owner.is_some_and(|owner| reachable(owner)) {
+            lost.entry(location.bucket).or_insert(account.clone());
+        }
+    }
+    let stated: BTreeSet<&str> = lost.values().map(String::as_str).collect();
+    let failed = today.coverage.iter().filter(|c| {
+        let is_open = c.items_failed != Some(0);
+        c.source == Source::Buckets && is_open
+    });
+    let found: BTreeSet<&str> = failed.map(|c| c.account_id.as_str()).collect();
+    assert_eq!(stated, found);
 }
 
 fn compare_accounts(truth: &Truth, rows: &[Account]) {

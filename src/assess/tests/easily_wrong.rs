@@ -233,3 +233,18 @@ fn a_waiver_covers_only_what_it_names_and_only_until_it_expires() {
         );
     }
 }
+
+/// A bucket whose owner could not be asked may be the organization's own: nobody is told to widen
+/// the scope for it.
+#[test]
+fn an_unknown_owner_of_a_bucket_is_not_an_owner_outside_the_scope() {
+    let mut w = World::compliant();
+    w.bucket().region = None;
+    w.bucket().lookup = Lookup::OwnerNotInScope;
+    let advice = w.finding("EL-03").advice.expect("advice");
+    assert!(advice.contains("into scope"), "{advice}");
+    w.bucket().lookup = Lookup::OwnerUnknown;
+    let advice = w.finding("EL-03").advice.expect("advice");
+    assert!(!advice.contains("into scope"), "{advice}");
+    assert!(advice.contains("bucket_owners"), "{advice}");
+}
