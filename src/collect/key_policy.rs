@@ -95,7 +95,7 @@ fn condition_value(value: Value) -> Option<Value> {
 }
 
 fn scalars(list: Vec<Value>, is_kept: fn(&Value) -> bool) -> Value {
-    Value::Array(list.into_iter().filter(|v| is_kept(v)).collect())
+    Value::Array(list.into_iter().filter(is_kept).collect())
 }
 
 fn is_scalar(value: &Value) -> bool {
