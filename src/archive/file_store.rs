@@ -181,15 +181,14 @@ impl FileStore {
         let first = if place == self.root {
             self.new_temporary(&shown)?.0
         } else {
-            let path = place.join(format!(".keyproof-{}", std::process::id()));
-            let made = OpenOptions::new().write(true).create_new(true).open(&path);
+            let made = fresh_file(place, ".keyproof-");
             made.map_err(|e| {
                 let place = place.display();
                 let detail =
                     format!("cannot write in {place}: {e}; name a folder you may write to");
                 failed(&shown, &detail)
-            })?;
-            Temporary(path)
+            })?
+            .0
         };
         let second = Temporary(first.path().with_extension("link"));
         (self.link)(first.path(), second.path()).map_err(|e| from_link(&shown, &e))
@@ -235,22 +234,12 @@ impl FileStore {
     }
 
     fn new_temporary(&self, name: &str) -> Result<(Temporary, File), StoreError> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
         let folder = self.root.join(layout::TEMPORARIES);
         match fs::create_dir(&folder) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(from_io(name, &e)),
             _ => {}
         }
-        loop {
-            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let path = folder.join(format!("{}-{count}", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((Temporary(path), file)),
-                // Left by a process that died and had our number.
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(from_io(name, &e)),
-            }
-        }
+        fresh_file(&folder, "").map_err(|e| from_io(name, &e))
     }
 
     fn list_now(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
@@ -492,6 +481,21 @@ impl Store for FileStore {
     }
 }
 
+/// A new file in `folder` that nobody else has, of this process or another one on the same disk.
+fn fresh_file(folder: &Path, prefix: &str) -> std::io::Result<(Temporary, File)> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{prefix}{}-{count}", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => return Ok((Temporary(path), file)),
+            // Left by a process that had the same number.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -499,6 +503,18 @@ mod tests {
 
     fn store(dir: &TempDir) -> FileStore {
         FileStore::at(&dir.path().join("archive").display().to_string()).expect("store")
+    }
+
+    #[tokio::test]
+    async fn two_may_try_a_place_out_at_once() {
+        let dir = TempDir::new();
+        let store = store(&dir);
+        for _ in 0..50 {
+            let (a, b) = tokio::join!(store.try_out(), store.try_out());
+            assert_eq!((a, b), (Ok(()), Ok(())));
+        }
+        let left = fs::read_dir(dir.path()).expect("folder");
+        assert_eq!(left.count(), 0, "nothing is left behind");
     }
 
     #[tokio::test]
