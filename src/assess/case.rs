@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::inputs::{AssessContext, LookupError, Lookups};
 use crate::model::datasets::{EmrCluster, EmrSecurityConfiguration, KmsKey, LogBucket};
 use crate::model::ids::{AccountId, Region};
@@ -21,7 +23,12 @@ pub(super) struct Case<'a> {
     pub key: Option<KmsKey>,
     /// What was looked up for the bucket of `place`.
     pub bucket: Option<LogBucket>,
+    /// What the run holds of the key that the bucket's default names.
+    pub bucket_key: Option<KmsKey>,
+    /// The configuration that has the name which the cluster was launched with.
     pub security_configuration: Option<EmrSecurityConfiguration>,
+    /// Its `encryption_json`; `None` where that is absent or cannot be read.
+    pub encryption: Option<Value>,
 }
 
 /// Where cluster logs are archived.
@@ -87,13 +94,19 @@ impl<'a> Case<'a> {
             LogPlace::S3(location) => lookups.bucket(&location.bucket)?,
             _ => None,
         };
-        // Only the advice for a cluster without a log key reads it; it is proof of nothing here.
-        let security_configuration = match &cluster.security_configuration {
-            Some(name) if reference.is_none() => {
-                lookups.security_configuration(&cluster.account_id, &cluster.region, name)?
-            }
+        let bucket_key = match bucket.as_ref().and_then(|b| default_key(b, cluster)) {
+            Some(KeyReference::Qualified(arn)) => lookups.key(&arn.to_string())?,
             _ => None,
         };
+        let security_configuration = match configuration_name(cluster) {
+            Some(name) => {
+                lookups.security_configuration(&cluster.account_id, &cluster.region, name)?
+            }
+            None => None,
+        };
+        let encryption = security_configuration
+            .as_ref()
+            .and_then(|s| serde_json::from_str(s.encryption_json.as_deref()?).ok());
         Ok(Self {
             cluster,
             ctx,
@@ -101,7 +114,9 @@ impl<'a> Case<'a> {
             reference,
             key,
             bucket,
+            bucket_key,
             security_configuration,
+            encryption,
         })
     }
 
@@ -134,6 +149,15 @@ impl<'a> Case<'a> {
         } = self.cluster;
         let partition = region.partition();
         format!("arn:{partition}:elasticmapreduce:{region}:{account_id}:cluster/{cluster_id}")
+    }
+
+    /// ARN of the log bucket, where `LogUri` names one.
+    pub fn bucket_arn(&self) -> Option<String> {
+        let LogPlace::S3(location) = &self.place else {
+            return None;
+        };
+        let partition = self.cluster.region.partition();
+        Some(format!("arn:{partition}:s3:::{}", location.bucket))
     }
 
     /// Who manages the log key; `None` without one.
@@ -204,9 +228,33 @@ impl<'a> Case<'a> {
         let named = self
             .bucket
             .as_ref()
-            .and_then(|b| b.default_key.as_deref())
-            .and_then(|k| KeyReference::read(k, &self.cluster.account_id, &self.cluster.region));
+            .and_then(|b| default_key(b, self.cluster));
         matches!(self.bucket_default(), Some("aws:kms" | "aws:kms:dsse"))
             && matches!(named, Some(KeyReference::Qualified(_)))
     }
+
+    /// Name of the security configuration that the cluster was launched with.
+    pub fn configuration_name(&self) -> Option<&str> {
+        configuration_name(self.cluster)
+    }
+
+    /// Whether the security configuration of that name was made after the launch, so that the
+    /// cluster runs with another, deleted one; `None` when times are missing.
+    pub fn configuration_made_later(&self) -> Option<bool> {
+        let made = self.security_configuration.as_ref()?.created_at?;
+        Some(made > self.cluster.created_at?)
+    }
+}
+
+fn configuration_name(cluster: &EmrCluster) -> Option<&str> {
+    let name = cluster.security_configuration.as_deref()?;
+    (!name.trim().is_empty()).then_some(name)
+}
+
+/// The key that a bucket's default names. A bare id would belong to the bucket's owner; S3 asks for an
+/// ARN where that is another account.
+fn default_key(bucket: &LogBucket, cluster: &EmrCluster) -> Option<KeyReference> {
+    let owner = bucket.account_id.as_ref().unwrap_or(&cluster.account_id);
+    let region = bucket.region.as_ref().unwrap_or(&cluster.region);
+    KeyReference::read(bucket.default_key.as_deref()?, owner, region)
 }

@@ -2,25 +2,29 @@
 
 use super::case::{Case, LogPlace, Standing};
 use super::release::Release;
+use super::retained::{Retained, Upload};
 use crate::model::datasets::Channel;
 use crate::model::words::Encryption;
 
-/// The channels of a cluster: C1 where `LogUri` is set, else none.
+/// The channels of a cluster: C1 where `LogUri` is set; C3 and C4, of which AWS keeps copies unless
+/// a setting says otherwise, always.
 pub(super) fn of(case: &Case<'_>) -> Vec<Channel> {
+    let (service, ui) = kept(case);
+    let mut channels = Vec::with_capacity(3);
+    channels.extend(archived(case));
+    channels.push(blank(case, "C3", service));
+    channels.push(blank(case, "C4", ui));
+    channels
+}
+
+fn archived(case: &Case<'_>) -> Option<Channel> {
     let destination = match &case.place {
-        LogPlace::Nowhere => return Vec::new(),
+        LogPlace::Nowhere => return None,
         // Not understood, so it cannot be rebuilt; credentials were dropped when it was collected.
         LogPlace::Unparseable => case.cluster.log_uri.clone().unwrap_or_default(),
         LogPlace::S3(location) => location.to_string(),
     };
-    let (effective_encryption, basis) = effective(case);
-    let resolved = case.described_key().and_then(|k| k.key_arn.clone());
-    vec![Channel {
-        scheduled_for: case.ctx.scheduled_for,
-        account_id: case.cluster.account_id.clone(),
-        region: case.cluster.region.clone(),
-        cluster_id: case.cluster.cluster_id.clone(),
-        channel: "C1".to_owned(),
+    Some(Channel {
         destination,
         destination_bucket: match &case.place {
             LogPlace::S3(location) => Some(location.bucket.clone()),
@@ -28,10 +32,67 @@ pub(super) fn of(case: &Case<'_>) -> Vec<Channel> {
         },
         requested_key: case.cluster.log_key.clone(),
         key_reference: case.key_reference().map(ToString::to_string),
-        key_arn: resolved,
+        key_arn: case.described_key().and_then(|k| k.key_arn.clone()),
+        ..blank(case, "C1", effective(case))
+    })
+}
+
+/// A channel without a destination of the customer's and without a key.
+fn blank(
+    case: &Case<'_>,
+    channel: &str,
+    (effective_encryption, basis): (Encryption, &str),
+) -> Channel {
+    Channel {
+        scheduled_for: case.ctx.scheduled_for,
+        account_id: case.cluster.account_id.clone(),
+        region: case.cluster.region.clone(),
+        cluster_id: case.cluster.cluster_id.clone(),
+        channel: channel.to_owned(),
+        destination: String::new(),
+        destination_bucket: None,
+        requested_key: None,
+        key_reference: None,
+        key_arn: None,
         effective_encryption,
         basis: basis.to_owned(),
-    }]
+    }
+}
+
+/// The encryption of service-retained logs and of persistent UI logs. AWS documents none of it as the
+/// customer's to choose, whatever the log key: it is never said to be a customer key.
+fn kept(case: &Case<'_>) -> ((Encryption, &'static str), (Encryption, &'static str)) {
+    let unknown = |basis| (Encryption::Unknown, basis);
+    if let Some(unread) = case.unread() {
+        let both = unknown(unread.reason());
+        return (both, both);
+    }
+    let policies = match Retained::of(case) {
+        Retained::ReleaseUnparseable => {
+            let both = unknown("release_unparseable");
+            return (both, both);
+        }
+        Retained::NoSwitch => {
+            let both = unknown("release_has_no_switch");
+            return (both, both);
+        }
+        Retained::Switched(policies) => policies,
+    };
+    let of = |uploads: &[Upload]| {
+        if uploads.contains(&Upload::EmrManaged) {
+            unknown("emr_managed_not_customer_controlled")
+        } else if uploads.contains(&Upload::Undocumented) {
+            unknown("upload_policy_not_known")
+        } else if uploads.contains(&Upload::CustomerOnly) {
+            (Encryption::Nothing, "on_customer_s3only")
+        } else {
+            (Encryption::Nothing, "disabled")
+        }
+    };
+    (
+        of(&[policies.system, policies.application]),
+        of(&[policies.ui]),
+    )
 }
 
 /// The encryption of what C1 writes, and the fact that says so.

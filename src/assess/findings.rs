@@ -14,11 +14,12 @@ use crate::model::words::Outcome;
 pub(super) fn write(rule: &Rule, judged: Judged, case: &Case<'_>, owners: &Owners) -> Finding {
     let cluster_arn = case.cluster_arn();
     let facts = facts(case, &judged.facts);
-    let key = case.key_arn().filter(|_| judged.about == About::Key);
-    let (subject_kind, subject) = match key {
-        Some(arn) => ("key", arn.to_string()),
-        None => ("cluster", cluster_arn.clone()),
+    let subject = match judged.about {
+        About::Cluster => None,
+        About::Key => case.key_arn().map(|arn| ("key", arn.to_string())),
+        About::Bucket => case.bucket_arn().map(|arn| ("bucket", arn)),
     };
+    let (subject_kind, subject) = subject.unwrap_or_else(|| ("cluster", cluster_arn.clone()));
     let waived_by = matches!(judged.outcome, Outcome::Fail | Outcome::Unknown)
         .then(|| waiver(case, rule.id, [&subject, &cluster_arn]))
         .flatten();
@@ -64,6 +65,10 @@ fn facts(case: &Case<'_>, read: &[Fact]) -> String {
                 .bucket
                 .as_ref()
                 .map(|b| format!("log_bucket/{}", b.bucket)),
+            Fact::BucketKey => case
+                .bucket_key
+                .as_ref()
+                .map(|k| format!("kms_key/{}", k.key_reference)),
             // A name may hold blanks, which here part one fact from the next.
             Fact::SecurityConfiguration => case.security_configuration.as_ref().map(|s| {
                 let name = s

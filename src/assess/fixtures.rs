@@ -105,6 +105,14 @@ pub(super) fn bucket_row() -> LogBucket {
     }
 }
 
+/// A document of a security configuration, as collected, with this S3 encryption and, beside it, local
+/// disk encryption.
+pub(super) fn encryption(s3: &str) -> Option<String> {
+    Some(format!(
+        r#"{{"EncryptionConfiguration":{{"AtRestEncryptionConfiguration":{{"LocalDiskEncryptionConfiguration":{{"AwsKmsKey":"k","EnableEbsEncryption":true,"EncryptionKeyProviderType":"AwsKms"}},"S3EncryptionConfiguration":{s3}}},"EnableAtRestEncryption":true}}}}"#
+    ))
+}
+
 pub(super) fn security_configuration(name: &str) -> EmrSecurityConfiguration {
     EmrSecurityConfiguration {
         scheduled_for: date(),
@@ -112,7 +120,7 @@ pub(super) fn security_configuration(name: &str) -> EmrSecurityConfiguration {
         region: region("eu-west-1"),
         name: name.to_owned(),
         created_at: Some(AS_OF.plus_ms(-9_000_000)),
-        encryption_json: None,
+        encryption_json: encryption(r#"{"AwsKmsKey":"k","EncryptionMode":"SSE-KMS"}"#),
         encryption_sha256: None,
         unknown_keys: 0,
         at_rest: Some(true),
@@ -187,6 +195,13 @@ impl World {
 
     pub fn bucket(&mut self) -> &mut LogBucket {
         &mut self.buckets[0]
+    }
+
+    /// Gives the cluster a security configuration that was there before it.
+    pub fn configure(&mut self) -> &mut EmrSecurityConfiguration {
+        self.cluster.security_configuration = some("sc");
+        self.security_configurations = vec![security_configuration("sc")];
+        &mut self.security_configurations[0]
     }
 
     pub fn own_account(&mut self) -> &mut Account {

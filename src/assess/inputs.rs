@@ -8,11 +8,43 @@ use crate::time::{Date, UtcMillis};
 
 /// The configuration that rules read. Sealed in full with every run, so that its findings can be
 /// computed again.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+///
+/// What an older start does not name has its default: for a setting that older rules did not read,
+/// that is what a run without the setting would have had.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuleConfig {
     /// Accounts outside the organization whose customer keys are accepted as log keys.
     pub allowed_key_owners: BTreeSet<AccountId>,
+    /// `EncryptionMode`s of a security configuration that the organization approves. Without any,
+    /// nothing is asked of security configurations.
+    pub approved_s3_modes: BTreeSet<String>,
+    /// ARNs of keys (or aliases, as configurations name them) that the KMS modes may use; without
+    /// any, every key.
+    pub approved_s3_keys: BTreeSet<String>,
+    /// Tags that a log key must have.
+    pub key_tags: KeyTags,
+}
+
+impl Default for RuleConfig {
+    fn default() -> Self {
+        Self {
+            allowed_key_owners: BTreeSet::new(),
+            approved_s3_modes: ["SSE-KMS", "CSE-KMS"].map(str::to_owned).into(),
+            approved_s3_keys: BTreeSet::new(),
+            key_tags: KeyTags::default(),
+        }
+    }
+}
+
+/// Which tags have a configured name; facts hold values of those alone. The names themselves change
+/// no conclusion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyTags {
+    pub owner: bool,
+    pub cost_center: bool,
+    pub data_classification: bool,
 }
 
 /// The accounts that the run knows of.
@@ -75,4 +107,40 @@ pub trait Lookups {
         region: &Region,
         name: &str,
     ) -> Result<Option<EmrSecurityConfiguration>, LookupError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_an_older_start_can_be_read() {
+        let old = r#"{"allowed_key_owners":["999988887777"]}"#;
+        let read: RuleConfig = serde_json::from_str(old).expect("older start");
+        let expected = RuleConfig {
+            allowed_key_owners: ["999988887777".parse().expect("account")].into(),
+            ..RuleConfig::default()
+        };
+        assert_eq!(read, expected);
+        assert!(read.approved_s3_modes.contains("SSE-KMS"));
+    }
+
+    #[test]
+    fn what_is_sealed_is_all_of_it() {
+        let config = RuleConfig {
+            allowed_key_owners: ["999988887777".parse().expect("account")].into(),
+            approved_s3_modes: ["CSE-Custom".to_owned()].into(),
+            approved_s3_keys: ["arn:aws:kms:eu-west-1:111122223333:key/k".to_owned()].into(),
+            key_tags: KeyTags {
+                owner: true,
+                cost_center: false,
+                data_classification: true,
+            },
+        };
+        let sealed = serde_json::to_string(&config).expect("json");
+        assert_eq!(
+            serde_json::from_str::<RuleConfig>(&sealed).expect("json"),
+            config
+        );
+    }
 }

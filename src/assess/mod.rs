@@ -16,6 +16,7 @@ mod findings;
 mod inputs;
 mod owners;
 mod release;
+mod retained;
 mod rules;
 mod verdict;
 
@@ -24,7 +25,7 @@ mod fixtures;
 #[cfg(test)]
 mod tests;
 
-pub use inputs::{AssessContext, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
+pub use inputs::{AssessContext, KeyTags, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
 pub use release::Release;
 pub use rules::{RULES, RULES_VERSION, Rule, rules_digest};
 
@@ -35,7 +36,7 @@ use owners::Owners;
 /// The rows that one cluster gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessed {
-    /// Empty when the cluster archives no logs: a channel without a destination is no channel.
+    /// C1 only where `LogUri` is set; what AWS keeps for itself (C3, C4) always.
     pub channels: Vec<Channel>,
     /// One per rule, in the order of [`RULES`].
     pub findings: Vec<Finding>,

@@ -31,6 +31,12 @@ impl Release {
         };
         self >= of(5, 30, 0) && self != of(6, 0, 0)
     }
+
+    /// Whether the release knows `LogTypeUploadPolicy`: 7.13.0 and later
+    /// (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html>).
+    pub fn has_upload_policy(self) -> bool {
+        (self.major, self.minor) >= (7, 13)
+    }
 }
 
 /// A number without sign, blanks or leading zeros.
@@ -84,6 +90,17 @@ mod tests {
             "emr-0.0.0",
         ] {
             assert!(!honours(label), "{label}");
+        }
+    }
+
+    #[test]
+    fn upload_policies_exist_from_7_13_0_on() {
+        let has = |label: &str| Release::parse(label).expect(label).has_upload_policy();
+        for label in ["emr-7.13.0", "emr-7.13.1", "emr-7.20.0", "emr-8.0.0"] {
+            assert!(has(label), "{label}");
+        }
+        for label in ["emr-7.12.9", "emr-7.2.0", "emr-6.15.0", "emr-5.30.0"] {
+            assert!(!has(label), "{label}");
         }
     }
 

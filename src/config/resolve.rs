@@ -1,15 +1,17 @@
 //! Texts into values ready to use.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{ConfigError, Layer, Origin, Settings, file};
-use crate::assess::RuleConfig;
+use crate::assess::{KeyTags, RuleConfig};
 use crate::aws::LockMode;
 use crate::collect::Regions;
 use crate::collect::exceptions::ExceptionRule;
 use crate::collect::scope::TagNames;
 use crate::model::ids::{AccountId, Region};
+use crate::model::key_reference::KeyArn;
 use crate::time::parse_duration;
 
 /// Where the archive is.
@@ -348,9 +350,44 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
                 .list::<AccountId>("rules.allowed_key_owners")?
                 .into_iter()
                 .collect(),
+            approved_s3_modes: approved_modes(&r)?,
+            approved_s3_keys: approved_keys(&r)?,
+            key_tags: KeyTags {
+                owner: settings.text("tags.owner").is_some(),
+                cost_center: settings.text("tags.cost_center").is_some(),
+                data_classification: settings.text("tags.data_classification").is_some(),
+            },
         },
         exceptions,
     })
+}
+
+/// Modes that a security configuration can have
+/// (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-create-security-configuration.html>).
+const S3_MODES: [&str; 4] = ["SSE-S3", "SSE-KMS", "CSE-KMS", "CSE-Custom"];
+
+fn approved_modes(r: &Reader<'_>) -> Result<BTreeSet<String>, ConfigError> {
+    const NAME: &str = "rules.approved_s3_modes";
+    let modes: Vec<String> = r.list(NAME)?;
+    match modes.iter().find(|m| !S3_MODES.contains(&m.as_str())) {
+        Some(odd) => {
+            let detail = format!("'{odd}' is none of {}", S3_MODES.join(", "));
+            Err(r.invalid(NAME, detail))
+        }
+        None => Ok(modes.into_iter().collect()),
+    }
+}
+
+fn approved_keys(r: &Reader<'_>) -> Result<BTreeSet<String>, ConfigError> {
+    const NAME: &str = "rules.approved_s3_keys";
+    let keys: Vec<String> = r.list(NAME)?;
+    match keys.iter().find(|k| KeyArn::parse(k).is_none()) {
+        Some(odd) => {
+            let detail = format!("'{odd}' is not the ARN of a KMS key or alias");
+            Err(r.invalid(NAME, detail))
+        }
+        None => Ok(keys.into_iter().collect()),
+    }
 }
 
 #[cfg(test)]
@@ -377,6 +414,23 @@ mod tests {
     }
 
     #[test]
+    fn rules_know_which_tags_are_configured_and_what_is_approved() {
+        let rules = with(&[]).expect("defaults").rules;
+        assert_eq!(rules, RuleConfig::default());
+        let key = "arn:aws:kms:eu-west-1:111122223333:key/0a0a0a0a-1111-4222-8333-444444444444";
+        let rules = with(&[
+            ("tags.owner", "team"),
+            ("rules.approved_s3_modes", ""),
+            ("rules.approved_s3_keys", key),
+        ])
+        .expect("rules")
+        .rules;
+        assert!(rules.key_tags.owner && !rules.key_tags.cost_center);
+        assert!(rules.approved_s3_modes.is_empty());
+        assert!(rules.approved_s3_keys.contains(key));
+    }
+
+    #[test]
     fn nonsense_names_its_origin() {
         for (name, value) in [
             ("archive", "http://x"),
@@ -397,6 +451,13 @@ mod tests {
                 error.contains(&format!("flag --{}", name.replace('_', "-"))),
                 "{error}"
             );
+        }
+        for (name, value) in [
+            ("rules.approved_s3_modes", "SSE-KMS,sse-kms"),
+            ("rules.approved_s3_keys", "alias/mine"),
+        ] {
+            let error = with(&[(name, value)]).expect_err(value).to_string();
+            assert!(error.contains("flag --rules-approved-s3-"), "{error}");
         }
         let both = with(&[("single_account", "true"), ("account_list", "x")]);
         assert!(matches!(both, Err(ConfigError::Conflict(_))));

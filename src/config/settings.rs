@@ -168,6 +168,16 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "accounts outside the organization whose keys are accepted",
     ),
+    setting(
+        "rules.approved_s3_modes",
+        "SSE-KMS,CSE-KMS",
+        "encryption modes of security configurations that are approved; an empty list asks nothing",
+    ),
+    setting(
+        "rules.approved_s3_keys",
+        "",
+        "ARNs of keys that security configurations may use; default: every key",
+    ),
 ];
 
 /// Where a value comes from.

@@ -1,10 +1,10 @@
 //! EL-03: the log key can do the work: state, usage, key material, Region.
 
-use super::{Fact, Judged, Rule, key_unparseable, not_described, without_key};
+use super::{Fact, Judged, Rule, find_bucket, key_unparseable, not_described, without_key};
 use crate::assess::case::{Case, Standing};
 use crate::model::datasets::KmsKey;
 use crate::model::key_reference::KeyArn;
-use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
+use crate::model::words::{Outcome, RuleKind, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "EL-03",
@@ -100,7 +100,10 @@ fn described(case: &Case<'_>, row: &KmsKey, arn: &KeyArn) -> Judged {
             ),
         )
     } else if bucket_region.is_none() {
-        Judged::unknown("bucket_region_unknown", find_bucket(case))
+        Judged::unknown(
+            "bucket_region_unknown",
+            find_bucket(case, "s3:GetBucketLocation"),
+        )
     } else if !matches!(origin, "AWS_KMS" | "EXTERNAL") {
         // "Enabled" does not guarantee that the key in the store still works (same page).
         Judged::unknown(
@@ -142,33 +145,5 @@ fn mend_state(state: &str, arn: &KeyArn) -> String {
         "Unavailable" => format!("reconnect the custom key store of {arn}"),
         "Creating" => format!("wait until {arn} is made, then run again"),
         other => format!("find out why {arn} is in state {other}, in which it cannot be used"),
-    }
-}
-
-fn find_bucket(case: &Case<'_>) -> String {
-    let Some(row) = &case.bucket else {
-        return "run again: the log bucket was not looked up".to_owned();
-    };
-    let name = &row.bucket;
-    match row.lookup {
-        Lookup::OwnerNotInScope => format!(
-            "take the account that owns bucket {name} into scope, or archive logs to a bucket of the \
-             organization"
-        ),
-        Lookup::OwnerUnknown => format!(
-            "find out who owns bucket {name}: not every account in scope could be asked for its \
-             buckets; mend the accounts whose coverage of bucket_owners has no answer, then run again"
-        ),
-        Lookup::Denied => format!(
-            "allow {} on bucket {name} to the reader role of its owner",
-            row.denied_action
-                .as_deref()
-                .unwrap_or("s3:GetBucketLocation")
-        ),
-        Lookup::NotFound => format!("make bucket {name}, or relaunch with one that exists"),
-        _ => format!(
-            "run again: looking up bucket {name} ended with {}",
-            row.error_code.as_deref().unwrap_or(row.lookup.as_str())
-        ),
     }
 }

@@ -63,8 +63,7 @@ fn key_on_release(label: Option<&str>) -> Judged {
 fn no_key(case: &Case<'_>) -> Judged {
     let set_configuration = case.security_configuration.as_ref().filter(|s| {
         // One made again under its name after the launch is not what the cluster runs with.
-        let made_later = matches!((s.created_at, case.cluster.created_at),
-            (Some(made), Some(launched)) if made > launched);
+        let made_later = case.configuration_made_later() == Some(true);
         s.s3_mode.is_some() && s.at_rest != Some(false) && !made_later
     });
     let by_default = case.bucket_default_is_customer_key();

@@ -1,19 +1,27 @@
 //! The rules: a table, one file per rule. A new rule is one file and one line in [`RULES`].
 
+mod approved_security_configuration;
+mod bucket_default_key;
+mod configuration;
 mod key_customer_managed;
+mod key_tagged;
 mod key_usable;
+mod local_disks_encrypted;
 mod log_key_set;
 mod logs_delivered;
+mod retained_copies;
+mod rotation_on;
 
 use serde_json::{Map, Value, json};
 
-use super::case::{Case, Unread};
+use super::case::{Case, Standing, Unread};
 use crate::model::canonical;
+use crate::model::datasets::KmsKey;
 use crate::model::ids::Sha256Hex;
-use crate::model::words::{Outcome, RuleKind, Severity};
+use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
 
 /// Version of the rule set. Raised with any change of what a rule concludes.
-pub const RULES_VERSION: &str = "1";
+pub const RULES_VERSION: &str = "2";
 
 /// The rule that says whether C1 is under a key that the customer set.
 pub(super) const LOG_KEY_SET: &str = log_key_set::RULE.id;
@@ -41,7 +49,13 @@ pub static RULES: &[Rule] = &[
     log_key_set::RULE,
     key_customer_managed::RULE,
     key_usable::RULE,
+    retained_copies::RULE,
+    approved_security_configuration::RULE,
+    rotation_on::RULE,
+    key_tagged::RULE,
+    bucket_default_key::RULE,
     logs_delivered::RULE,
+    local_disks_encrypted::RULE,
 ];
 
 /// What every rule concludes of a cluster whose settings this run did not read.
@@ -107,6 +121,8 @@ pub(super) enum About {
     Cluster,
     /// The log key; the cluster where its name cannot be understood.
     Key,
+    /// The log bucket; the cluster where `LogUri` names none.
+    Bucket,
 }
 
 /// A fact beside the cluster's own row.
@@ -114,6 +130,8 @@ pub(super) enum About {
 pub(super) enum Fact {
     Key,
     Bucket,
+    /// The key that the bucket's default names.
+    BucketKey,
     SecurityConfiguration,
 }
 
@@ -162,9 +180,22 @@ impl Judged {
         self
     }
 
+    fn about_bucket(mut self) -> Self {
+        self.about = About::Bucket;
+        self
+    }
+
     fn read(mut self, fact: Fact) -> Self {
         self.facts.push(fact);
         self
+    }
+
+    /// Names the refused permission that would turn UNKNOWN into an answer.
+    fn denied(self, lookup: Lookup, action: &str) -> Self {
+        self.with(
+            "denied_action",
+            (lookup == Lookup::Denied).then_some(action),
+        )
     }
 
     /// Adds a parameter, unless it has no value.
@@ -205,7 +236,6 @@ fn without_key(case: &Case<'_>) -> Option<Judged> {
 
 /// UNKNOWN for a key that nobody described: names the action and the account that are missing.
 fn not_described(case: &Case<'_>) -> Judged {
-    use crate::model::words::Lookup;
     let name = case
         .key_reference()
         .map(ToString::to_string)
@@ -256,6 +286,90 @@ fn key_unparseable(case: &Case<'_>) -> Judged {
     .with("key", case.reference.as_ref().map(ToString::to_string))
 }
 
+/// The row of a log key that is the customer's to tag and to rotate; else what a rule about such
+/// keys concludes.
+fn customer_key<'c>(case: &'c Case<'_>) -> Result<&'c KmsKey, Judged> {
+    if let Some(judged) = without_key(case) {
+        return Err(judged);
+    }
+    let name = case.key_arn().map(|arn| arn.to_string());
+    match (case.standing(), case.described_key()) {
+        (None | Some(Standing::Unparseable), _) => Err(key_unparseable(case)),
+        (Some(Standing::AwsManaged), _) => Err(Judged::not_applicable("aws_managed_key")
+            .about_key()
+            .read(Fact::Key)
+            .with("key", name)),
+        (Some(Standing::NotFound), _) => Err(Judged::unknown(
+            "key_not_found",
+            format!(
+                "relaunch with a key that exists: KMS knows no {}",
+                name.as_deref().unwrap_or_default()
+            ),
+        )
+        .about_key()
+        .read(Fact::Key)
+        .with("key", name)),
+        (Some(Standing::Customer), Some(row)) => Ok(row),
+        _ => Err(not_described(case)),
+    }
+}
+
+/// UNKNOWN for what only a call in the key owner's account tells of a described key.
+fn not_read_of_key(
+    case: &Case<'_>,
+    reason: &'static str,
+    lookup: Lookup,
+    action: &'static str,
+) -> Judged {
+    let (name, owner) = case
+        .key_arn()
+        .map(|arn| (arn.to_string(), arn.account_id.to_string()))
+        .unwrap_or_default();
+    let advice = match lookup {
+        Lookup::Denied => format!(
+            "let the reader role of account {owner} be assumed, and allow {action} on {name} to it"
+        ),
+        Lookup::OwnerNotInScope => format!(
+            "take account {owner} into scope, so that {action} on {name} can be asked there, or \
+             relaunch with a key of the organization"
+        ),
+        Lookup::NotAttempted => {
+            format!("run again: {action} on {name} in account {owner} was not attempted")
+        }
+        other => format!("run again: {action} on {name} in account {owner} ended with {other}"),
+    };
+    Judged::unknown(reason, advice)
+        .with("lookup", Some(lookup.as_str()))
+        .denied(lookup, action)
+}
+
+/// UNKNOWN advice for a log bucket whose configuration nobody read.
+fn find_bucket(case: &Case<'_>, action: &str) -> String {
+    let Some(row) = &case.bucket else {
+        return "run again: the log bucket was not looked up".to_owned();
+    };
+    let name = &row.bucket;
+    match row.lookup {
+        Lookup::OwnerNotInScope => format!(
+            "take the account that owns bucket {name} into scope, or archive logs to a bucket of the \
+             organization"
+        ),
+        Lookup::OwnerUnknown => format!(
+            "find out who owns bucket {name}: not every account in scope could be asked for its \
+             buckets; mend the accounts whose coverage of bucket_owners has no answer, then run again"
+        ),
+        Lookup::Denied => format!(
+            "allow {} on bucket {name} to the reader role of its owner",
+            row.denied_action.as_deref().unwrap_or(action)
+        ),
+        Lookup::NotFound => format!("make bucket {name}, or relaunch with one that exists"),
+        _ => format!(
+            "run again: looking up bucket {name} ended with {}",
+            row.error_code.as_deref().unwrap_or(row.lookup.as_str())
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -275,7 +389,7 @@ mod tests {
     fn the_digest_changes_only_on_purpose() {
         assert_eq!(
             rules_digest().as_str(),
-            "bac25af3192b429ab8db60901184bfcfa11abd1d48d14fad3cb9641181749f63"
+            "e7d282fdb538fb78131d2aa89309f51bf32d05e88702815dfa40eec3d9c385b5"
         );
     }
 }

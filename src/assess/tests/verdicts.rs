@@ -150,9 +150,90 @@ fn the_channel_says_what_is_proven_and_why() {
     }
     let mut w = World::compliant();
     w.cluster.log_uri = None;
-    assert_eq!(w.assess().channels, [], "no place, no channel");
+    let left: Vec<_> = w.assess().channels.into_iter().map(|c| c.channel).collect();
+    assert_eq!(left, ["C3", "C4"], "no place, no channel of the customer's");
     w.cluster.log_uri = some("s3n://AKIAEXAMPLE:secret@team-logs/emr/");
     let c = w.assess().channels.remove(0);
     assert_eq!(c.destination, "s3n://team-logs/emr/");
     assert_eq!(c.destination_bucket.as_deref(), Some("team-logs"));
+}
+
+#[test]
+fn what_aws_keeps_is_never_said_to_be_under_a_customer_key() {
+    use Encryption::{Nothing, Unknown};
+    type Row = (Encryption, &'static str);
+    const KEPT: Row = (Unknown, "emr_managed_not_customer_controlled");
+    const OFF: Row = (Nothing, "disabled");
+    const ODD: Row = (Unknown, "upload_policy_not_known");
+    let table: &[(Row, Row, Spoil)] = &[
+        (KEPT, KEPT, |_| {}),
+        (KEPT, KEPT, |w| {
+            w.cluster.ui_logs_upload = some("emr-managed");
+            w.cluster.system_logs_upload = some("disabled");
+        }),
+        (OFF, KEPT, |w| {
+            w.cluster.system_logs_upload = some("disabled");
+            w.cluster.application_logs_upload = some("disabled");
+        }),
+        ((Nothing, "on_customer_s3only"), OFF, |w| {
+            w.cluster.system_logs_upload = some("on-customer-s3only");
+            w.cluster.application_logs_upload = some("disabled");
+            w.cluster.ui_logs_upload = some("disabled");
+        }),
+        (ODD, ODD, |w| {
+            w.cluster.system_logs_upload = some("disabled");
+            w.cluster.application_logs_upload = some("new-word");
+            w.cluster.ui_logs_upload = some("on-customer-s3only");
+        }),
+        (
+            (Unknown, "release_has_no_switch"),
+            (Unknown, "release_has_no_switch"),
+            |w| {
+                w.cluster.release_label = some("emr-7.12.0");
+                w.cluster.ui_logs_upload = some("disabled");
+            },
+        ),
+        (
+            (Unknown, "release_unparseable"),
+            (Unknown, "release_unparseable"),
+            |w| w.cluster.release_label = None,
+        ),
+    ];
+    for (index, (service, ui, spoil)) in table.iter().enumerate() {
+        let mut w = World::compliant();
+        spoil(&mut w);
+        let channels = w.assess().channels;
+        let said = |name: &str| {
+            let row = channels.iter().find(|c| c.channel == name).expect(name);
+            assert_eq!((&row.requested_key, &row.key_arn), (&None, &None));
+            assert_eq!(
+                (row.destination.as_str(), &row.destination_bucket),
+                ("", &None)
+            );
+            (row.effective_encryption, row.basis.clone())
+        };
+        assert_eq!(said("C3"), (service.0, service.1.to_owned()), "row {index}");
+        assert_eq!(said("C4"), (ui.0, ui.1.to_owned()), "row {index}");
+    }
+}
+
+#[test]
+fn advice_never_decides_a_verdict() {
+    let mut w = World::compliant();
+    let before = w.assess().verdict;
+    w.key().rotation_enabled = Some(false);
+    w.config.key_tags.owner = true;
+    let all = w.assess();
+    let failed: Vec<_> = all
+        .findings
+        .iter()
+        .filter(|f| f.outcome == Outcome::Fail)
+        .map(|f| f.rule.as_str())
+        .collect();
+    assert_eq!(
+        failed,
+        ["EL-07", "EL-08", "EL-12", "EL-13", "EL-15", "EL-18"]
+    );
+    assert_eq!(all.verdict, before);
+    assert_eq!(all.verdict.verdict, Judgement::Compliant);
 }
