@@ -128,12 +128,9 @@ fn demo_config(folder: &Path, endpoint: &str) -> Result<Config, Failure> {
         ("work_dir", path("work")),
         ("endpoint_url", endpoint.to_owned()),
         ("external_id", sandbox::EXTERNAL_ID.to_owned()),
-        ("tags.owner", "owner".to_owned()),
-        ("tags.cost_center", "cost-center".to_owned()),
-        ("tags.business_unit", "business-unit".to_owned()),
-        ("tags.data_classification", "data-classification".to_owned()),
     ];
-    for (name, value) in values {
+    let tags = sandbox::TAGS.map(|(name, tag)| (name, tag.to_owned()));
+    for (name, value) in values.into_iter().chain(tags) {
         layer.flag(name, Some(value));
     }
     // The demo reads neither keyproof.toml nor the environment: it must be the same everywhere.

@@ -103,9 +103,17 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         .await
         .map_err(|e| Failure::failed(format!("cannot serve on {}: {e}", args.listen)))?;
     let (key_id, secret) = sandbox::credentials(world.management_account());
+    let tags: String = sandbox::TAGS
+        .iter()
+        .map(|(setting, tag)| {
+            let variable = setting.replace('.', "_").to_uppercase();
+            format!("\n  export KEYPROOF_{variable}={tag}")
+        })
+        .collect();
     common::print(&format!(
         "Serving a generated organization on {url}\n\
          \n  export AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret}\
+         {tags}\
          \n  keyproof run --endpoint-url {url} --archive ./sandbox-archive\n\
          \nCtrl-C ends it.\n",
         url = running.url(),

@@ -17,6 +17,7 @@ pub mod wire;
 pub mod world;
 
 pub use wire::{Running, start};
+pub use world::truth::TAGS;
 pub use world::{Options, World};
 
 use std::sync::Arc;

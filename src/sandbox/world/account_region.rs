@@ -65,6 +65,12 @@ impl AccountRegion {
         &self.recipes[cluster.recipe]
     }
 
+    /// The security configuration of a name.
+    pub fn security_configuration(&self, name: &str) -> Option<&SecurityConfiguration> {
+        let mut all = self.security_configurations.iter();
+        all.find(|configuration| configuration.name == name)
+    }
+
     /// The key of an id.
     pub fn key(&self, id: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.id == id)

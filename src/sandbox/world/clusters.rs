@@ -1,5 +1,6 @@
 //! Clusters in time: a recipe says how a cluster was launched, a cluster says when it lived.
 
+use super::copies::Copies;
 use super::scenario::Scenario;
 use super::{DAY_MS, MINUTE_MS};
 
@@ -56,6 +57,8 @@ pub struct Recipe {
     pub security_configuration: Option<&'static str>,
     /// `LogTypeUploadPolicy`, releases 7.13 and later.
     pub upload_policy: Vec<(&'static str, &'static str)>,
+    /// What AWS keeps beside, by release and upload policy.
+    pub(super) copies: Copies,
     /// Tags that an organization allow-lists.
     pub tags: Vec<(&'static str, String)>,
     pub kerberos: bool,

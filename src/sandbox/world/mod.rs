@@ -13,6 +13,7 @@ pub mod account_region;
 pub mod buckets;
 mod builder;
 pub mod clusters;
+pub mod copies;
 pub mod keys;
 mod lifetimes;
 mod options;

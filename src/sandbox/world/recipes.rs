@@ -3,6 +3,7 @@
 use super::buckets::BucketKind;
 use super::builder::Builder;
 use super::clusters::Recipe;
+use super::copies::Copies;
 use super::keys::Purpose;
 use super::lifetimes::Lifetime;
 use super::rng::Rng;
@@ -10,12 +11,13 @@ use super::scenario::Scenario;
 use super::secrets::marker;
 use super::security_configurations;
 
-const RELEASES: [&str; 5] = [
-    "emr-5.36.2",
-    "emr-6.15.0",
-    "emr-7.1.0",
-    "emr-7.9.0",
-    "emr-7.13.0",
+/// Ordinary releases, with what they make of AWS's copies without an upload policy.
+const RELEASES: [(&str, Copies); 5] = [
+    ("emr-5.36.2", Copies::NoSwitch),
+    ("emr-6.15.0", Copies::NoSwitch),
+    ("emr-7.1.0", Copies::NoSwitch),
+    ("emr-7.9.0", Copies::NoSwitch),
+    ("emr-7.13.0", Copies::Kept),
 ];
 
 /// The parts of a launch that decide its scenario.
@@ -25,6 +27,7 @@ struct LogSettings {
     log_uri: Option<String>,
     log_key: Option<String>,
     upload_policy: Vec<(&'static str, &'static str)>,
+    copies: Copies,
     outage_ms: Option<(i64, i64)>,
 }
 
@@ -59,6 +62,7 @@ pub(super) fn recipe(
         security_configuration: (rng.below(2) == 0)
             .then(|| *rng.pick(&security_configurations::NAMES)),
         upload_policy: settings.upload_policy,
+        copies: settings.copies,
         tags: if owned {
             vec![
                 (
@@ -89,11 +93,13 @@ fn log_settings(
 ) -> LogSettings {
     let uri = |scheme: &str, bucket: &str| Some(format!("{scheme}://{bucket}/emr/"));
     let bucket = builder.bucket(account, region, BucketKind::ConsoleLogs);
+    let (release, copies) = *rng.pick(&RELEASES);
     let mut settings = LogSettings {
-        release_label: Some(*rng.pick(&RELEASES)),
+        release_label: Some(release),
         log_uri: uri("s3", &bucket),
         log_key: None,
         upload_policy: Vec::new(),
+        copies,
         outage_ms: None,
     };
     let purpose = match scenario {
@@ -193,33 +199,53 @@ fn log_settings(
             );
         }
 
-        Scenario::KeyOnOldRelease => settings.release_label = Some("emr-5.9.0"),
-        Scenario::NoLogKeyOnOldRelease => settings.release_label = Some("emr-5.20.1"),
-        Scenario::KeyOnRelease600 => settings.release_label = Some("emr-6.0.0"),
-        Scenario::KeyOnUnparseableRelease => settings.release_label = Some("spark-8.0.0-preview"),
-        Scenario::KeyOnAmiVersion => settings.release_label = None,
-        Scenario::OldestHonouringRelease => settings.release_label = Some("emr-5.30.0"),
         _ => {}
     }
-    let policy: &[(&'static str, &'static str)] = match scenario {
-        Scenario::UploadsDisabled => &[
-            ("system-logs", "disabled"),
-            ("application-logs", "disabled"),
-        ],
-        Scenario::OneLogTypeDisabled => &[
-            ("system-logs", "disabled"),
-            ("persistent-ui-logs", "disabled"),
-        ],
-        Scenario::CustomerBucketOnly => &[
-            ("system-logs", "on-customer-s3only"),
-            ("application-logs", "on-customer-s3only"),
-            ("persistent-ui-logs", "disabled"),
-        ],
-        _ => &[],
+    let release = match scenario {
+        Scenario::KeyOnOldRelease => Some((Some("emr-5.9.0"), Copies::NoSwitch)),
+        Scenario::NoLogKeyOnOldRelease => Some((Some("emr-5.20.1"), Copies::NoSwitch)),
+        Scenario::KeyOnRelease600 => Some((Some("emr-6.0.0"), Copies::NoSwitch)),
+        Scenario::OldestHonouringRelease => Some((Some("emr-5.30.0"), Copies::NoSwitch)),
+        Scenario::KeyOnUnparseableRelease => {
+            Some((Some("spark-8.0.0-preview"), Copies::CannotTell))
+        }
+        Scenario::KeyOnAmiVersion => Some((None, Copies::CannotTell)),
+        _ => None,
     };
-    if !policy.is_empty() {
+    if let Some((label, copies)) = release {
+        (settings.release_label, settings.copies) = (label, copies);
+    }
+    type Policy = &'static [(&'static str, &'static str)];
+    let policy: Option<(Policy, Copies)> = match scenario {
+        // Nobody asked for persistent UI logs to go.
+        Scenario::UploadsDisabled => Some((
+            &[
+                ("system-logs", "disabled"),
+                ("application-logs", "disabled"),
+            ],
+            Copies::Kept,
+        )),
+        Scenario::OneLogTypeDisabled => Some((
+            &[
+                ("system-logs", "disabled"),
+                ("persistent-ui-logs", "disabled"),
+            ],
+            Copies::Kept,
+        )),
+        Scenario::CustomerBucketOnly => Some((
+            &[
+                ("system-logs", "on-customer-s3only"),
+                ("application-logs", "on-customer-s3only"),
+                ("persistent-ui-logs", "disabled"),
+            ],
+            Copies::Off,
+        )),
+        _ => None,
+    };
+    if let Some((policy, copies)) = policy {
         settings.release_label = Some("emr-7.13.0");
         settings.upload_policy = policy.to_vec();
+        settings.copies = copies;
     }
     settings
 }

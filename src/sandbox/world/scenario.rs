@@ -53,13 +53,23 @@ pub struct Finding {
     pub reason: &'static str,
 }
 
-/// The rules whose truth is stated, in the order of [`Statement::findings`].
-pub const RULES: [&str; 4] = ["EL-01", "EL-02", "EL-03", "EL-17"];
+/// The rules whose truth is stated, all in all.
+pub const RULES: [&str; 10] = [
+    "EL-01", "EL-02", "EL-03", "EL-07", "EL-08", "EL-12", "EL-13", "EL-15", "EL-17", "EL-18",
+];
+
+/// The rules whose truth a scenario states, in the order of [`Statement::findings`]. The others
+/// follow from parts of a launch that any scenario may have, and those parts state them:
+/// [`Copies`](super::copies::Copies) EL-07,
+/// [`security_configurations`](super::security_configurations) EL-08 and EL-18.
+pub const STATED: [&str; 7] = [
+    "EL-01", "EL-02", "EL-03", "EL-12", "EL-13", "EL-15", "EL-17",
+];
 
 /// The stated truth of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement {
-    pub findings: [Finding; 4],
+    pub findings: [Finding; 7],
     pub verdict: Verdict,
     pub delivery: Delivery,
     pub posture: Posture,
@@ -218,94 +228,112 @@ impl Scenario {
 
     /// The truth. `key_is_out` tells whether a key that is disabled for a while is disabled now.
     pub fn statement(self, key_is_out: bool) -> Statement {
+        use Outcome::{Fail, NotApplicable, Pass, Unknown};
         match self {
-            Self::KeyArn
-            | Self::KeyBareId
-            | Self::KeyAliasName
-            | Self::KeyAliasArn
+            Self::KeyBareId
             | Self::MultiRegionKey
-            | Self::ImportedMaterial
-            | Self::CentralKeyAndBucket
             | Self::LegacyUriScheme
             | Self::HadoopUriScheme
             | Self::CredentialsInUri
             | Self::OneLogTypeDisabled
             | Self::CustomerBucketOnly
             | Self::OldestHonouringRelease => COMPLIANT,
+            Self::KeyArn | Self::CentralKeyAndBucket => {
+                COMPLIANT.with("EL-15", Pass, "bucket_default_customer_key")
+            }
+            // The key of this alias is looked after by nobody.
+            Self::KeyAliasName | Self::KeyAliasArn => COMPLIANT
+                .with("EL-12", Fail, "rotation_off")
+                .with("EL-13", Fail, "tags_missing"),
+            Self::ImportedMaterial => COMPLIANT.cannot_rotate(),
 
             Self::NoLogKey | Self::NoLogKeyOnOldRelease | Self::BucketDefaultAwsKey => NO_KEY,
             Self::BlankLogKey => NO_KEY,
-            Self::BucketDefaultCustomerKey => {
-                NO_KEY.with(0, Outcome::Fail, "no_log_key_bucket_default_cmk")
-            }
+            Self::BucketDefaultCustomerKey => NO_KEY
+                .with("EL-01", Fail, "no_log_key_bucket_default_cmk")
+                .with("EL-15", Pass, "bucket_default_customer_key"),
 
             Self::NoLogUri | Self::EmptyLogUri => NO_URI,
-            Self::KeyWithoutLogUri => NO_URI.with(1, Outcome::NotApplicable, "no_log_uri").with(
-                2,
-                Outcome::NotApplicable,
-                "no_log_uri",
-            ),
+            Self::KeyWithoutLogUri => NO_URI.key_rules(NotApplicable, "no_log_uri"),
 
             Self::UploadsDisabled => COMPLIANT
-                .with(0, Outcome::Unknown, "uploads_disabled_steps_not_read")
-                .with(3, Outcome::Unknown, "uploads_disabled_steps_not_read")
+                .with("EL-01", Unknown, "uploads_disabled_steps_not_read")
+                .with("EL-17", Unknown, "uploads_disabled_steps_not_read")
                 .concludes(Verdict::Unknown, Delivery::Working, Posture::Unknown),
             Self::KeyOnOldRelease | Self::KeyOnRelease600 => COMPLIANT
-                .with(0, Outcome::Unknown, "release_does_not_honour_key")
+                .with("EL-01", Unknown, "release_does_not_honour_key")
                 .concludes(Verdict::Unknown, Delivery::Working, Posture::Unknown),
             Self::KeyOnUnparseableRelease | Self::KeyOnAmiVersion => COMPLIANT
-                .with(0, Outcome::Unknown, "release_unparseable")
+                .with("EL-01", Unknown, "release_unparseable")
                 .concludes(Verdict::Unknown, Delivery::Working, Posture::Unknown),
 
+            // AWS rotates such a key every year, and nobody else can tag it.
             Self::AwsManagedKeyAlias | Self::AwsManagedKeyAliasArn => COMPLIANT
-                .with(1, Outcome::Fail, "aws_managed_key")
-                .with(2, Outcome::NotApplicable, "aws_managed_key")
+                .key_rules(NotApplicable, "aws_managed_key")
+                .with("EL-02", Fail, "aws_managed_key")
                 .concludes(
                     Verdict::NonCompliant,
                     Delivery::NotApplicable,
                     Posture::PassiveAwsKey,
                 ),
             Self::AwsManagedKeyArn => COMPLIANT
-                .with(1, Outcome::Fail, "aws_managed_key")
+                .key_rules(NotApplicable, "aws_managed_key")
+                .with("EL-02", Fail, "aws_managed_key")
+                .with("EL-03", Pass, "key_usable")
                 .concludes(
                     Verdict::NonCompliant,
                     Delivery::Working,
                     Posture::PassiveAwsKey,
                 ),
+            // Described across accounts; the rest is asked in the owner's account alone.
             Self::ForeignKeyDescribed => COMPLIANT
-                .with(1, Outcome::Fail, "foreign_owner")
+                .with("EL-02", Fail, "foreign_owner")
+                .with("EL-12", Unknown, "rotation_not_read")
+                .with("EL-13", Unknown, "tags_not_read")
                 .concludes(Verdict::NonCompliant, Delivery::Working, Posture::Active),
             // The ARN alone tells the owner, and only customer keys work across accounts.
             Self::ForeignKeyDenied => COMPLIANT
-                .with(1, Outcome::Fail, "foreign_owner")
-                .with(2, Outcome::Unknown, "key_not_described")
+                .key_rules(Unknown, "key_not_described")
+                .with("EL-02", Fail, "foreign_owner")
                 .concludes(Verdict::NonCompliant, Delivery::Unknown, Posture::Unknown),
-            Self::KeyNotDescribed => COMPLIANT
-                .with(1, Outcome::Unknown, "key_not_described")
-                .with(2, Outcome::Unknown, "key_not_described")
-                .concludes(Verdict::Unknown, Delivery::Unknown, Posture::Unknown),
+            Self::KeyNotDescribed => COMPLIANT.key_rules(Unknown, "key_not_described").concludes(
+                Verdict::Unknown,
+                Delivery::Unknown,
+                Posture::Unknown,
+            ),
             Self::KeyNotFound => COMPLIANT
-                .with(1, Outcome::Unknown, "key_not_found")
-                .with(2, Outcome::Fail, "key_not_found")
+                .key_rules(Unknown, "key_not_found")
+                .with("EL-03", Fail, "key_not_found")
                 .concludes(Verdict::NonCompliant, Delivery::Broken, Posture::Unknown),
 
-            Self::KeyDisabled
-            | Self::KeyPendingDeletion
-            | Self::KeyPendingReplicaDeletion
-            | Self::KeyPendingImport
-            | Self::KeyUnavailable => BROKEN.with(2, Outcome::Fail, "key_state"),
-            Self::KeyDisabledThenMended if key_is_out => BROKEN.with(2, Outcome::Fail, "key_state"),
-            Self::KeyDisabledThenMended => COMPLIANT,
-            Self::KeyRsa | Self::KeyHmac => BROKEN.with(2, Outcome::Fail, "key_usage"),
-            Self::KeyInOtherRegion | Self::BucketInOtherRegion => {
-                BROKEN.with(2, Outcome::Fail, "region_mismatch")
+            Self::KeyDisabled => {
+                BROKEN
+                    .with("EL-03", Fail, "key_state")
+                    .with("EL-12", Fail, "rotation_off")
             }
-            Self::ImportedMaterialExpired => BROKEN.with(2, Outcome::Fail, "key_material_expired"),
+            // KMS says "off" of them, whatever was set.
+            Self::KeyPendingDeletion | Self::KeyPendingReplicaDeletion => BROKEN
+                .with("EL-03", Fail, "key_state")
+                .with("EL-12", NotApplicable, "key_pending_deletion"),
+            Self::KeyPendingImport | Self::KeyUnavailable => {
+                BROKEN.with("EL-03", Fail, "key_state").cannot_rotate()
+            }
+            Self::KeyDisabledThenMended if key_is_out => BROKEN.with("EL-03", Fail, "key_state"),
+            Self::KeyDisabledThenMended => COMPLIANT,
+            Self::KeyRsa | Self::KeyHmac => BROKEN.with("EL-03", Fail, "key_usage").cannot_rotate(),
+            Self::KeyInOtherRegion | Self::BucketInOtherRegion => {
+                BROKEN.with("EL-03", Fail, "region_mismatch")
+            }
+            Self::ImportedMaterialExpired => BROKEN
+                .with("EL-03", Fail, "key_material_expired")
+                .cannot_rotate(),
             Self::BucketOutsideOrganization => COMPLIANT
-                .with(2, Outcome::Unknown, "bucket_region_unknown")
+                .with("EL-03", Unknown, "bucket_region_unknown")
+                .with("EL-15", Unknown, "bucket_not_read")
                 .concludes(Verdict::Compliant, Delivery::Unknown, Posture::Active),
             Self::CustomKeyStore => COMPLIANT
-                .with(2, Outcome::Unknown, "backing_key_unknown")
+                .with("EL-03", Unknown, "backing_key_unknown")
+                .cannot_rotate()
                 .concludes(Verdict::Compliant, Delivery::Unknown, Posture::Active),
         }
     }
@@ -315,11 +343,15 @@ const fn finding(outcome: Outcome, reason: &'static str) -> Finding {
     Finding { outcome, reason }
 }
 
+/// A well-kept customer key, and the console's log bucket, whose default is SSE-S3.
 const COMPLIANT: Statement = Statement {
     findings: [
         finding(Outcome::Pass, "log_key_set"),
         finding(Outcome::Pass, "customer_key"),
         finding(Outcome::Pass, "key_usable"),
+        finding(Outcome::Pass, "rotation_on"),
+        finding(Outcome::Pass, "key_tagged"),
+        finding(Outcome::Fail, "bucket_default_not_customer_key"),
         finding(Outcome::Pass, "logs_archived"),
     ],
     verdict: Verdict::Compliant,
@@ -332,6 +364,9 @@ const NO_KEY: Statement = Statement {
         finding(Outcome::Fail, "no_log_key"),
         finding(Outcome::NotApplicable, "no_log_key"),
         finding(Outcome::NotApplicable, "no_log_key"),
+        finding(Outcome::NotApplicable, "no_log_key"),
+        finding(Outcome::NotApplicable, "no_log_key"),
+        finding(Outcome::Fail, "bucket_default_not_customer_key"),
         finding(Outcome::Pass, "logs_archived"),
     ],
     verdict: Verdict::NonCompliant,
@@ -344,6 +379,9 @@ const NO_URI: Statement = Statement {
         finding(Outcome::NotApplicable, "no_log_uri"),
         finding(Outcome::NotApplicable, "no_log_key"),
         finding(Outcome::NotApplicable, "no_log_key"),
+        finding(Outcome::NotApplicable, "no_log_key"),
+        finding(Outcome::NotApplicable, "no_log_key"),
+        finding(Outcome::NotApplicable, "no_log_uri"),
         finding(Outcome::Fail, "no_log_uri"),
     ],
     verdict: Verdict::NoLogs,
@@ -359,9 +397,25 @@ const BROKEN: Statement = Statement {
 };
 
 impl Statement {
-    fn with(mut self, rule: usize, outcome: Outcome, reason: &'static str) -> Self {
-        self.findings[rule] = finding(outcome, reason);
+    /// # Panics
+    /// For a rule that is not [`STATED`].
+    fn with(mut self, rule: &str, outcome: Outcome, reason: &'static str) -> Self {
+        let index = STATED.iter().position(|stated| *stated == rule);
+        self.findings[index.expect("a stated rule")] = finding(outcome, reason);
         self
+    }
+
+    /// All rules about the key say the same.
+    fn key_rules(mut self, outcome: Outcome, reason: &'static str) -> Self {
+        for rule in ["EL-02", "EL-03", "EL-12", "EL-13"] {
+            self = self.with(rule, outcome, reason);
+        }
+        self
+    }
+
+    /// The key is of a kind that does not rotate by itself.
+    fn cannot_rotate(self) -> Self {
+        self.with("EL-12", Outcome::NotApplicable, "kind_cannot_rotate")
     }
 
     fn concludes(self, verdict: Verdict, delivery: Delivery, posture: Posture) -> Self {

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::clusters::ClusterState;
 use super::organization::{AccountState, ReaderRole};
 use super::regions::OptStatus;
-use super::scenario::{Outcome, RULES, Scenario, Verdict};
+use super::scenario::{Outcome, RULES, STATED, Scenario, Verdict};
 use super::*;
 
 fn small() -> World {
@@ -45,6 +45,9 @@ fn the_default_mix_gives_every_rule_each_of_its_values() {
             ..Options::default()
         });
         let truth = world.truth(world.audit_ms(0), None);
+        for cluster in &truth.clusters {
+            assert!(cluster.findings.keys().eq(&RULES), "every rule is stated");
+        }
         let seen: BTreeSet<_> = truth
             .clusters
             .iter()
@@ -101,7 +104,12 @@ fn verdict_and_delivery_follow_from_the_stated_findings() {
     let all = Scenario::HEALTHY.iter().chain(&Scenario::TROUBLED);
     for (scenario, out) in all.flat_map(|scenario| [(scenario, false), (scenario, true)]) {
         let truth = scenario.statement(out);
-        let [set, managed, usable, delivered] = truth.findings.map(|finding| finding.outcome);
+        let said: BTreeMap<_, _> = STATED
+            .into_iter()
+            .zip(truth.findings.map(|finding| finding.outcome))
+            .collect();
+        let [set, managed, usable, delivered] =
+            ["EL-01", "EL-02", "EL-03", "EL-17"].map(|rule| said[rule]);
         let expected = if [set, managed, usable].contains(&Outcome::Fail) {
             Verdict::NonCompliant
         } else if [set, managed].contains(&Outcome::Unknown) {

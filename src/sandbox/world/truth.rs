@@ -8,11 +8,23 @@ use super::World;
 use super::account_region::AccountRegion;
 use super::clusters::Cluster;
 use super::organization::{Account, Denial, ReaderRole};
-use super::scenario::{Delivery, Finding, Posture, RULES, Scenario, Verdict};
+use super::scenario::{Delivery, Finding, Posture, STATED, Scenario, Verdict};
+use super::security_configurations;
+
+/// Settings of the audited tool and the tags that its organizations have: EL-13 is stated for a run
+/// with these.
+pub const TAGS: [(&str, &str); 4] = [
+    ("tags.owner", "owner"),
+    ("tags.cost_center", "cost-center"),
+    ("tags.business_unit", "business-unit"),
+    ("tags.data_classification", "data-classification"),
+];
 
 /// The truth of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Truth {
+    /// Settings that the run is assumed to have: [`TAGS`].
+    pub settings: BTreeMap<&'static str, &'static str>,
     /// The clusters that the run holds, by account, Region and id.
     pub clusters: Vec<ClusterTruth>,
     /// The cells that end in something else than data.
@@ -79,6 +91,7 @@ impl World {
         external_id: Option<&str>,
     ) -> Truth {
         let mut truth = Truth {
+            settings: TAGS.into(),
             clusters: Vec::new(),
             cells: Vec::new(),
             accounts: Vec::new(),
@@ -146,7 +159,7 @@ impl World {
                 .filter(|cluster| is_held(cluster, now_ms, since_ms));
             truth
                 .clusters
-                .extend(held.map(|cluster| cluster_truth(here, cluster, now_ms)));
+                .extend(held.map(|cluster| cluster_truth(account, here, cluster, now_ms)));
         }
     }
 }
@@ -167,7 +180,12 @@ fn is_held(cluster: &Cluster, now_ms: i64, since_ms: Option<i64>) -> bool {
         }
 }
 
-fn cluster_truth(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> ClusterTruth {
+fn cluster_truth(
+    account: &Account,
+    here: &AccountRegion,
+    cluster: &Cluster,
+    now_ms: i64,
+) -> ClusterTruth {
     let recipe = here.recipe(cluster);
     let state = cluster.state_at(now_ms, recipe);
     let statement = recipe.scenario.statement(recipe.is_key_out_at(now_ms));
@@ -182,7 +200,32 @@ fn cluster_truth(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> Cluste
         verdict: statement.verdict,
         delivery: statement.delivery,
         posture: statement.posture,
-        findings: RULES.into_iter().zip(statement.findings).collect(),
+        findings: STATED
+            .into_iter()
+            .zip(statement.findings)
+            .chain([("EL-07", recipe.copies.finding())])
+            .chain(
+                ["EL-08", "EL-18"]
+                    .into_iter()
+                    .zip(configuration_truth(account, here, cluster)),
+            )
+            .collect(),
+    }
+}
+
+/// What EL-08 and EL-18 should conclude.
+fn configuration_truth(account: &Account, here: &AccountRegion, cluster: &Cluster) -> [Finding; 2] {
+    let name = here.recipe(cluster).security_configuration;
+    let made_ms = name
+        .and_then(|name| here.security_configuration(name))
+        .map(|configuration| configuration.created_ms);
+    let denied = Denial::MissingAction("elasticmapreduce:ListSecurityConfigurations");
+    if name.is_some() && account.denials.contains(&denied) {
+        security_configurations::not_read()
+    } else if made_ms.is_some_and(|made| made > cluster.created_ms) {
+        security_configurations::made_after_launch()
+    } else {
+        security_configurations::statement(name)
     }
 }
 
