@@ -14,9 +14,10 @@ dataset! {
     region: Region = "Region";
     /// The cluster.
     cluster_id: String = "j-…";
-    /// Channel of the design: C1 is cluster logs archived to LogUri.
+    /// Channel of the design: C1 is cluster logs archived to LogUri, C3 logs that EMR retains itself, C4
+    /// persistent UI logs.
     channel: String = "C1 … C7";
-    /// Where the logs go; empty when the channel has no destination.
+    /// Where the logs go; empty for storage that belongs to AWS.
     destination: String = "URI without credentials";
     /// Bucket of the destination.
     destination_bucket: Option<String> = "bucket name";
