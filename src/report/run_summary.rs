@@ -148,6 +148,10 @@ fn verdict_table(out: &mut String, s: &RunSummary) {
             });
         }
         match verdict {
+            Judgement::Compliant if s.tally.keep_copies > 0 => notes.push(format!(
+                "of active, {} keep AWS-side copies too",
+                number(s.tally.keep_copies)
+            )),
             Judgement::Unknown => {
                 let most = s.tally.unknown_for_want_of.iter().max_by_key(|(_, n)| **n);
                 if let Some((wanted, n)) = most {
@@ -371,6 +375,21 @@ mod tests {
         assert!(text.contains("since 2026-11-23"), "{text}");
         assert!(text.contains("2 new, 5 fixed, 3 ended"), "{text}");
         assert!(text.contains("-1,200; 27 for want of"), "{text}");
+    }
+
+    #[test]
+    fn copies_that_aws_keeps_stand_beside_the_compliant() {
+        let mut s = summary();
+        s.tally.keep_copies = 402;
+        let delta = [(Judgement::Compliant, 6)].into();
+        let changes = Changes {
+            delta,
+            ..Changes::default()
+        };
+        s.previous = Some(("2026-11-23".parse().expect("date"), changes));
+        let text = render(&s);
+        let row = "  COMPLIANT      1,507      471   +6; of active, 402 keep AWS-side copies too\n";
+        assert!(text.contains(row), "{text}");
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub struct Tally {
     pub postures: BTreeMap<Posture, i64>,
     /// Active UNKNOWN clusters by what is missing: an IAM action, else a reason.
     pub unknown_for_want_of: BTreeMap<String, i64>,
+    /// Active COMPLIANT clusters of whose logs AWS keeps copies of its own, by a setting or for want of
+    /// one in their release. Clusters whose release is not known are not among them.
+    pub keep_copies: i64,
     /// Worst severity among FAIL findings of active clusters.
     pub worst_active: Option<Severity>,
     failing: BTreeMap<AccountId, i64>,
@@ -53,6 +56,9 @@ impl Tally {
         *self.postures.entry(verdict.posture).or_default() += 1;
         if verdict.verdict == Judgement::NonCompliant {
             *self.failing.entry(verdict.account_id.clone()).or_default() += 1;
+        }
+        if verdict.verdict == Judgement::Compliant && findings.iter().any(says_copies_are_kept) {
+            self.keep_copies += 1;
         }
         let mut wanted = None;
         for finding in findings {
@@ -118,6 +124,16 @@ impl Tally {
         all.truncate(most);
         all
     }
+}
+
+/// Whether a finding says that AWS keeps copies. Before release 7.13.0 it always does: the rule that
+/// asks does not apply there, since nothing could have been set.
+fn says_copies_are_kept(finding: &Finding) -> bool {
+    finding.rule == "EL-07"
+        && matches!(
+            finding.reason.as_str(),
+            "aws_side_copies" | "release_has_no_switch"
+        )
 }
 
 /// What would turn an UNKNOWN into an answer: the refused action where the finding names one.
@@ -312,6 +328,52 @@ mod tests {
         let before = vec![Ok(verdict("a", Judgement::Compliant, true)), Err("torn")];
         let now = vec![Ok(verdict("b", Judgement::Compliant, true))];
         assert_eq!(changes(before.into_iter(), now.into_iter()), Err("torn"));
+    }
+
+    fn copies(reason: &str) -> Finding {
+        let verdict = verdict("a", Judgement::Compliant, true);
+        Finding {
+            scheduled_for: verdict.scheduled_for,
+            account_id: verdict.account_id,
+            region: verdict.region,
+            cluster_id: verdict.cluster_id,
+            rule: "EL-07".to_owned(),
+            rule_kind: RuleKind::Advises,
+            severity: Severity::Low,
+            outcome: Outcome::Fail,
+            subject_kind: "cluster".to_owned(),
+            subject: String::new(),
+            reason: reason.to_owned(),
+            params_json: "{}".to_owned(),
+            facts: String::new(),
+            advice: None,
+            waived_by: None,
+            owner: None,
+            owner_source: None,
+            cost_center: None,
+            cost_center_source: None,
+            business_unit: None,
+            business_unit_source: None,
+            data_classification: None,
+            data_classification_source: None,
+        }
+    }
+
+    #[test]
+    fn only_active_compliant_clusters_keep_copies_and_no_guess_counts() {
+        use Judgement::{Compliant, NonCompliant};
+        let mut tally = Tally::default();
+        for (verdict, reason) in [
+            (verdict("a", Compliant, true), "aws_side_copies"),
+            (verdict("b", Compliant, true), "release_has_no_switch"),
+            (verdict("c", Compliant, true), "no_aws_side_copies"),
+            (verdict("d", Compliant, true), "release_unparseable"),
+            (verdict("e", Compliant, false), "aws_side_copies"),
+            (verdict("f", NonCompliant, true), "aws_side_copies"),
+        ] {
+            tally.cluster(&verdict, &[copies(reason)]);
+        }
+        assert_eq!(tally.keep_copies, 2);
     }
 
     #[test]
