@@ -76,7 +76,7 @@ pub struct Layers {
 impl Default for Layers {
     fn default() -> Self {
         Self {
-            resource_policy: Document::Unread("key policy".to_owned()),
+            resource_policy: Document::Unread("key_policy".to_owned()),
             grants: None,
             identity: None,
             boundary: None,
@@ -393,7 +393,7 @@ impl Evidence {
         let mut identity = Said::default();
         match &layers.identity {
             _ if !is_identity => {}
-            None => identity.unseen.push(Truth::unread("identity policies")),
+            None => identity.unseen.push(Truth::unread("identity_policies")),
             Some(documents) => {
                 identity.read(documents, "identity_policies", Kind::Identity, &ask);
             }

@@ -134,11 +134,27 @@ impl Grant {
             found.account = found.account.or(retiring.account);
         }
         if let Some(unread) = self.unread.first() {
-            // Whom it means or what it allows may stand in that part.
             let unknown = Truth::unread(format!("grant {}: {unread}", self.name()));
-            found.direct = unknown;
+            let who_or_what = |part: &String| part != "Constraints" && !self.is_extra(part);
+            if self.unread.iter().any(who_or_what) {
+                // Whom it means or what it allows stands in that part.
+                found.direct = unknown;
+                found.limited = Truth::False;
+                found.account = Truth::False;
+                return found;
+            }
+            found.direct = found.direct.and(unknown.clone());
+            found.limited = found.limited.and(unknown.clone());
+            found.account = found.account.and(unknown);
         }
         found
+    }
+
+    /// A member that ListGrants had not when this was written: it may narrow the grant.
+    fn is_extra(&self, part: &str) -> bool {
+        !["Grant", "Retir", "Operations", "a grant", "repeated"]
+            .iter()
+            .any(|known| part.starts_with(known))
     }
 
     /// Its id, for messages.
@@ -327,17 +343,24 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_unknown() {
+        let narrowed = |more: &str| {
+            format!(r#"{{"GranteePrincipal":"{ROLE}","Operations":["Decrypt"],{more}}}"#)
+        };
         for text in [
+            &narrowed(r#""Constraints":{"Moon":"full"}"#),
+            &narrowed(r#""Constraints":{"EncryptionContextEquals":{"a":1}}"#),
+            &narrowed(r#""Tokens":[]"#),
             "7",
             r#"{"GranteePrincipal":7}"#,
             r#"{"Operations":"Decrypt"}"#,
-            r#"{"Constraints":{"Moon":"full"}}"#,
-            r#"{"Constraints":{"EncryptionContextEquals":{"a":1}}}"#,
             r#"{"GrantId":"a","GrantId":"b"}"#,
-            r#"{"Tokens":[]}"#,
         ] {
             let found = allows(text, ROLE, "kms:Decrypt", &Context::closed());
             assert!(matches!(found, Truth::Unknown(_)), "{text}");
         }
+        // It means somebody else, whatever narrows it.
+        let other = "arn:aws:iam::111122223333:role/other";
+        let text = narrowed(r#""Constraints":{"Moon":"full"}"#);
+        assert!(allows(&text, other, "kms:Decrypt", &Context::closed()).is_false());
     }
 }
