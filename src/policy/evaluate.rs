@@ -6,12 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::caller::{self, Caller, Match, Setting};
+use super::caller::Caller;
 use super::context::Context;
-use super::document::{Clause, Effect, Policy, Statement};
+use super::document::{Effect, Policy};
+use super::evidence::{Evidence, Said};
 use super::grant::Grant;
-use super::operator;
-use super::pattern::{action_matches, resource_matches};
 use super::truth::{Need, Truth};
 
 /// What is asked for.
@@ -110,7 +109,7 @@ impl Outcome {
         }
     }
 
-    fn of(truth: &Truth) -> Self {
+    pub(super) fn of(truth: &Truth) -> Self {
         match truth {
             Truth::True => Self::Allowed,
             Truth::False => Self::Denied,
@@ -146,174 +145,6 @@ pub struct Decider {
     pub effect: Effect,
 }
 
-/// How a document is read: who it is about and what an omission in it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    KeyPolicy,
-    ResourcePolicy,
-    Identity,
-    ServiceControl,
-    ResourceControl,
-}
-
-/// What one or more documents say.
-#[derive(Debug, Default)]
-struct Said {
-    allow: Vec<(Decider, Match)>,
-    deny: Vec<(Decider, Truth)>,
-    /// Documents, or parts of them, that may say anything.
-    unseen: Vec<Truth>,
-}
-
-impl Said {
-    fn unseen(&self) -> Truth {
-        Truth::any(self.unseen.iter().cloned())
-    }
-
-    fn allows(&self, how: impl Fn(&Match) -> Truth) -> Truth {
-        Truth::any(self.allow.iter().map(|(_, m)| how(m)))
-    }
-
-    fn allowed(&self) -> Truth {
-        self.allows(|m| m.clone().any()).or(self.unseen())
-    }
-
-    fn denied(&self) -> Truth {
-        Truth::any(self.deny.iter().map(|(_, t)| t.clone())).or(self.unseen())
-    }
-
-    fn read(&mut self, documents: &[Document], name: &str, kind: Kind, ask: &Asked<'_>) {
-        for (at, document) in documents.iter().enumerate() {
-            self.read_one(document, &format!("{name}[{at}]"), kind, ask);
-        }
-    }
-
-    fn read_one(&mut self, document: &Document, name: &str, kind: Kind, ask: &Asked<'_>) {
-        let policy = match document {
-            Document::Read(policy) => policy,
-            Document::Unread(what) => return self.unseen.push(Truth::unread(what.clone())),
-        };
-        if let Some(part) = policy.unread.first() {
-            let what = format!("{name}: {} {}", part.why.as_str(), part.element);
-            self.unseen.push(Truth::unread(what));
-        }
-        for (at, statement) in policy.statements.iter().enumerate() {
-            let place = format!("{name} statement {at}");
-            for effect in [Effect::Allow, Effect::Deny] {
-                if statement.effect.is_some_and(|e| e != effect) {
-                    continue;
-                }
-                let found = ask.meant(policy, statement, effect, kind, &place);
-                let decider = Decider {
-                    policy: name.to_owned(),
-                    statement: Some(at),
-                    sid: statement.sid.clone(),
-                    effect,
-                };
-                match effect {
-                    Effect::Allow => self.allow.push((decider, found)),
-                    Effect::Deny => self.deny.push((decider, found.any())),
-                }
-            }
-        }
-    }
-}
-
-/// A request together with what about its principal decides how names are matched.
-struct Asked<'a> {
-    request: &'a Request<'a>,
-    setting: Setting,
-}
-
-impl Asked<'_> {
-    /// Whether a statement means the request, and how it names the caller.
-    fn meant(
-        &self,
-        policy: &Policy,
-        statement: &Statement,
-        effect: Effect,
-        kind: Kind,
-        place: &str,
-    ) -> Match {
-        let Request {
-            caller,
-            action,
-            resource,
-            context,
-        } = *self.request;
-        let variables = policy.version.has_variables();
-        let lacks = |element: &str| Truth::unread(format!("{place}: no {element}"));
-        let mut certain = Truth::True;
-        for part in policy.unread.iter().chain(&statement.unread) {
-            let what = format!("{place}: {} {}", part.why.as_str(), part.element);
-            certain = certain.and(Truth::unread(what));
-        }
-        let is_unread = |element: &str| {
-            statement
-                .unread
-                .iter()
-                .any(|u| u.element.strip_prefix("Not").unwrap_or(&u.element) == element)
-        };
-        let means_action = match &statement.action {
-            _ if is_unread("Action") => Truth::True,
-            Some(Clause::Is(list)) => list.iter().any(|a| action_matches(a, action)).into(),
-            Some(Clause::Not(list)) => (!list.iter().any(|a| action_matches(a, action))).into(),
-            None => lacks("Action"),
-        };
-        let in_list = |list: &[String]| {
-            Truth::any(
-                list.iter()
-                    .map(|r| resource_matches(r, &resource.arn, variables.then_some(context))),
-            )
-        };
-        let means_resource = match &statement.resource {
-            _ if is_unread("Resource") => Truth::True,
-            Some(Clause::Is(list)) => in_list(list),
-            Some(Clause::Not(list)) => !in_list(list),
-            // KMS accepts such a statement, and it has no effect
-            // (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html).
-            None if kind == Kind::KeyPolicy => Truth::False,
-            None => lacks("Resource"),
-        };
-        let holds = if is_unread("Condition") {
-            Truth::True
-        } else {
-            Truth::all(
-                statement
-                    .conditions
-                    .iter()
-                    .map(|c| operator::holds(c, context, variables)),
-            )
-        };
-        let base = means_action.and(means_resource).and(holds).and(certain);
-        let base = match statement.effect {
-            Some(_) => base,
-            None => base.and(lacks("Effect")),
-        };
-        let everyone = |truth: Truth| Match {
-            direct: truth,
-            limited: Truth::False,
-            account: Truth::False,
-        };
-        match (kind, &statement.principal) {
-            (Kind::Identity | Kind::ServiceControl, None) => everyone(base),
-            (Kind::Identity | Kind::ServiceControl, Some(_)) => {
-                everyone(base.and(Truth::unread(format!("{place}: a Principal"))))
-            }
-            (_, _) if is_unread("Principal") => everyone(base),
-            (_, None) => everyone(base.and(lacks("Principal"))),
-            (_, Some(clause)) => {
-                let named = caller::matches(clause, effect, caller, self.setting);
-                Match {
-                    direct: named.direct.and(base.clone()),
-                    limited: named.limited.and(base.clone()),
-                    account: named.account.and(base),
-                }
-            }
-        }
-    }
-}
-
 /// KMS actions that a principal of another account can be allowed
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html>).
 const CROSS_ACCOUNT: &[&str] = &[
@@ -339,261 +170,66 @@ const CROSS_ACCOUNT: &[&str] = &[
     "verifymac",
 ];
 
-/// Everything the layers say about one request.
-struct Evidence {
-    resource: Said,
-    grants: Said,
-    identity: Said,
-    boundary: Option<Said>,
-    session: Option<Said>,
-    service_control: Vec<Said>,
-    resource_control: Vec<Said>,
-}
-
-impl Evidence {
-    fn gather(request: &Request<'_>, layers: &Layers) -> Self {
-        let caller = request.caller;
-        let setting = Setting {
-            closed: request.context.is_closed(),
-            bounded: layers.boundary.is_some(),
-        };
-        let ask = Asked { request, setting };
-        let is_key = request.resource.kind == ResourceKind::Key;
-        let mut resource = Said::default();
-        let (name, kind) = if is_key {
-            ("key_policy", Kind::KeyPolicy)
-        } else {
-            ("resource_policy", Kind::ResourcePolicy)
-        };
-        resource.read_one(&layers.resource_policy, name, kind, &ask);
-
-        let mut grants = Said::default();
-        match &layers.grants {
-            _ if !is_key => {}
-            None => grants.unseen.push(Truth::unread("grants")),
-            Some(list) => {
-                for (at, grant) in list.iter().enumerate() {
-                    let found = grant.allows(caller, request.action, request.context, setting);
-                    let decider = Decider {
-                        policy: format!("grants[{at}]"),
-                        statement: None,
-                        sid: grant.id.clone(),
-                        effect: Effect::Allow,
-                    };
-                    grants.allow.push((decider, found));
-                }
-            }
-        }
-
-        // A service, or an account's root user, has no identity policies, boundary or session.
-        let is_identity = !matches!(
-            caller,
-            Caller::Service(_) | Caller::Root { .. } | Caller::Anyone
-        );
-        let mut identity = Said::default();
-        match &layers.identity {
-            _ if !is_identity => {}
-            None => identity.unseen.push(Truth::unread("identity_policies")),
-            Some(documents) => {
-                identity.read(documents, "identity_policies", Kind::Identity, &ask);
-            }
-        }
-        let boundary = layers.boundary.as_ref().filter(|_| is_identity).map(|b| {
-            let mut said = Said::default();
-            said.read_one(b, "permissions_boundary", Kind::Identity, &ask);
-            said
-        });
-        let session = layers.session.as_ref().filter(|_| is_identity).map(|s| {
-            let mut said = Said::default();
-            said.read(s, "session_policies", Kind::Identity, &ask);
-            said
-        });
-
-        let levels = |levels: &[Vec<Document>], name: &str, kind| {
-            let level = |(at, level): (usize, &Vec<Document>)| {
-                let mut said = Said::default();
-                said.read(level, &format!("{name}[{at}]"), kind, &ask);
-                said
-            };
-            levels.iter().enumerate().map(level).collect::<Vec<_>>()
-        };
-        // Neither kind of control policy touches a service-linked role
-        // (https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html).
-        let linked = caller.is_service_linked();
-        let service_control = if linked
-            || layers.caller_in_management_account
-            || matches!(caller, Caller::Service(_))
-        {
-            Vec::new()
-        } else {
-            levels(
-                &layers.service_control,
-                "service_control_policies",
-                Kind::ServiceControl,
-            )
-        };
-        let retires = request.action.eq_ignore_ascii_case("kms:RetireGrant");
-        let resource_control = if linked || layers.resource_exempt || retires {
-            Vec::new()
-        } else {
-            levels(
-                &layers.resource_control,
-                "resource_control_policies",
-                Kind::ResourceControl,
-            )
-        };
-        Self {
-            resource,
-            grants,
-            identity,
-            boundary,
-            session,
-            service_control,
-            resource_control,
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Said> {
-        [&self.resource, &self.identity]
-            .into_iter()
-            .chain(&self.boundary)
-            .chain(&self.session)
-            .chain(&self.service_control)
-            .chain(&self.resource_control)
-    }
-
-    /// What key policy and grants allow, by how they name the caller.
-    fn named(&self, how: impl Fn(&Match) -> Truth + Copy) -> Truth {
-        self.resource.allows(how).or(self.grants.allows(how))
-    }
-}
-
 /// Answers one request.
 pub fn evaluate(request: &Request<'_>, layers: &Layers) -> Decision {
     let evidence = Evidence::gather(request, layers);
     let deny = Truth::any(evidence.all().map(Said::denied));
     if deny.is_true() {
         let denies = evidence.all().flat_map(|said| &said.deny);
-        return Decision {
-            outcome: Outcome::Denied,
-            reason: "explicit_deny",
-            decided_by: denies
+        return denied(
+            "explicit_deny",
+            denies
                 .filter(|(_, truth)| truth.is_true())
                 .map(|(decider, _)| decider.clone())
                 .collect(),
-            depends_on: BTreeSet::new(),
-        };
+        );
+    }
+    let same_account = request.caller.account() == Some(request.resource.account.as_str());
+    let is_service = matches!(request.caller, Caller::Service(_));
+    if !is_service && !same_account && !crosses_accounts(request) {
+        return denied("action_not_cross_account", Vec::new());
     }
 
-    let caller = request.caller;
-    let is_key = request.resource.kind == ResourceKind::Key;
-    let is_service = matches!(caller, Caller::Service(_));
-    let same_account = caller.account() == Some(request.resource.account.as_str());
-    let unseen = evidence.resource.unseen().or(evidence.grants.unseen());
-    let direct = evidence.named(|m| m.direct.clone()).or(unseen.clone());
-    let limited = evidence.named(|m| m.limited.clone());
-    let account = evidence.named(|m| m.account.clone()).or(unseen);
-    // The root user of an account has every right that is delegated to the account.
-    let identity = match caller {
-        Caller::Root { .. } => Truth::True,
-        _ => evidence.identity.allowed(),
-    };
-    let boundary = evidence
-        .boundary
-        .as_ref()
-        .map_or(Truth::True, Said::allowed);
-    let session = evidence.session.as_ref().map_or(Truth::True, Said::allowed);
-    let fences = boundary.clone().and(session.clone());
-    let levels = Truth::all(evidence.service_control.iter().map(Said::allowed));
-
-    // Why not, in the order in which AWS asks; and whether at all.
-    let (core, path, steps): (Truth, &'static str, Vec<(&Truth, &'static str)>);
-    let named = direct.clone().or(limited.clone());
-    let by_resource = if is_key {
-        "allowed_by_key_policy"
-    } else {
-        "allowed_by_resource_policy"
-    };
-    let not_by_resource = if is_key {
-        "not_allowed_by_key_policy"
-    } else {
-        "not_allowed_by_resource_policy"
-    };
-    let entry;
-    if is_service {
-        core = direct.clone();
-        entry = direct.clone();
-        path = by_resource;
-        steps = vec![(&entry, not_by_resource)];
+    let sides = Sides::of(request, &evidence);
+    let core = if is_service {
+        sides.service()
     } else if same_account {
-        let trusted = if is_key { account.clone() } else { Truth::True };
-        let delegated = trusted.clone().and(identity.clone());
-        core = direct
-            .clone()
-            .or(limited.clone().or(delegated).and(fences.clone()));
-        path = if direct.is_true() || limited.is_true() {
-            by_resource
-        } else {
-            "allowed_by_identity_policy"
-        };
-        entry = named.clone().or(trusted);
-        let permitted = &identity;
-        steps = if named.is_false() {
-            vec![
-                (&entry, not_by_resource),
-                (permitted, "not_allowed_by_identity_policy"),
-            ]
-        } else {
-            vec![(&entry, not_by_resource)]
-        };
+        sides.same_account()
     } else {
-        let service = request.action.split_once(':');
-        let crosses = !is_key
-            || service
-                .is_some_and(|(_, name)| CROSS_ACCOUNT.contains(&name.to_lowercase().as_str()));
-        if !crosses {
-            return Decision {
-                outcome: Outcome::Denied,
-                reason: "action_not_cross_account",
-                decided_by: Vec::new(),
-                depends_on: BTreeSet::new(),
-            };
-        }
-        entry = named.clone().or(account.clone());
-        core = entry.clone().and(identity.clone()).and(fences.clone());
-        path = "allowed_by_both_accounts";
-        steps = vec![
-            (&entry, not_by_resource),
-            (&identity, "not_allowed_by_identity_policy"),
-        ];
-    }
-
-    let total = core.clone().and(levels.clone()).and(!deny);
-    let reason = match Outcome::of(&total) {
-        Outcome::Allowed if evidence.resource.allowed().is_false() && is_key => "allowed_by_grant",
-        Outcome::Allowed => path,
+        sides.cross_account()
+    };
+    let levels = Truth::all(evidence.service_control.iter().map(Said::allowed));
+    let total = core.allowed.clone().and(levels.clone()).and(!deny);
+    let outcome = Outcome::of(&total);
+    let reason = match outcome {
+        Outcome::Allowed => core.path,
         Outcome::Conditional => "depends_on_context",
         Outcome::Unknown => "depends_on_unread",
         Outcome::Denied => {
-            let later = [
-                (&boundary, "not_allowed_by_permissions_boundary"),
-                (&session, "not_allowed_by_session_policy"),
-                (&levels, "not_allowed_by_service_control_policy"),
+            let fences = [
+                (sides.boundary, "not_allowed_by_permissions_boundary"),
+                (sides.session, "not_allowed_by_session_policy"),
+                (levels, "not_allowed_by_service_control_policy"),
             ];
-            steps
+            core.steps
                 .into_iter()
-                .chain(later)
+                .chain(fences)
                 .find(|(truth, _)| truth.is_false())
-                .map_or(not_by_resource, |(_, reason)| reason)
+                .map_or(core.otherwise, |(_, reason)| reason)
         }
     };
-    let decided_by = match Outcome::of(&total) {
+    let decided_by = match outcome {
         Outcome::Denied => Vec::new(),
-        Outcome::Allowed => deciders(&evidence, |truth| truth.is_true(), path != by_resource),
-        _ => deciders(&evidence, |truth| !truth.is_false(), true),
+        Outcome::Allowed => deciders(&evidence, Truth::is_true, core.by_account, core.by_identity),
+        _ => deciders(
+            &evidence,
+            |truth| !truth.is_false(),
+            core.by_account,
+            core.by_identity,
+        ),
     };
     Decision {
-        outcome: Outcome::of(&total),
+        outcome,
         reason,
         decided_by,
         depends_on: match total {
@@ -603,34 +239,177 @@ pub fn evaluate(request: &Request<'_>, layers: &Layers) -> Decision {
     }
 }
 
-/// The statements and grants that had a part in an answer other than a refusal. `both`: the
-/// account's delegation and the identity policies had one, too.
-fn deciders(evidence: &Evidence, had: impl Fn(&Truth) -> bool, both: bool) -> Vec<Decider> {
+fn denied(reason: &'static str, decided_by: Vec<Decider>) -> Decision {
+    Decision {
+        outcome: Outcome::Denied,
+        reason,
+        decided_by,
+        depends_on: BTreeSet::new(),
+    }
+}
+
+fn crosses_accounts(request: &Request<'_>) -> bool {
+    request.resource.kind != ResourceKind::Key
+        || request
+            .action
+            .split_once(':')
+            .is_some_and(|(_, name)| CROSS_ACCOUNT.contains(&name.to_lowercase().as_str()))
+}
+
+/// What resource and principal each bring.
+struct Sides {
+    is_key: bool,
+    /// Named by the policy itself, not by a grant alone.
+    by_policy: Truth,
+    /// Allowed by session, user or service, which no boundary or session policy narrows.
+    direct: Truth,
+    /// Allowed by role.
+    limited: Truth,
+    /// Delegated to the account.
+    account: Truth,
+    identity: Truth,
+    boundary: Truth,
+    session: Truth,
+}
+
+/// What both sides come to, before control policies and denials.
+struct Core {
+    allowed: Truth,
+    /// The reason where it is allowed.
+    path: &'static str,
+    /// What must hold, in the order in which AWS asks, with the reason where it does not.
+    steps: Vec<(Truth, &'static str)>,
+    /// The reason where no single step fails.
+    otherwise: &'static str,
+    /// Whether delegation to the account, and whether identity policies, have a part in it.
+    by_account: bool,
+    by_identity: bool,
+}
+
+impl Sides {
+    fn of(request: &Request<'_>, evidence: &Evidence) -> Self {
+        let unseen = evidence.resource.unseen().or(evidence.grants.unseen());
+        Self {
+            is_key: request.resource.kind == ResourceKind::Key,
+            by_policy: evidence
+                .resource
+                .allows(|m| m.direct.clone().or(m.limited.clone())),
+            direct: evidence.named(|m| m.direct.clone()).or(unseen.clone()),
+            limited: evidence.named(|m| m.limited.clone()),
+            account: evidence.named(|m| m.account.clone()).or(unseen),
+            // The root user of an account has every right that is delegated to the account.
+            identity: match request.caller {
+                Caller::Root { .. } => Truth::True,
+                _ => evidence.identity.allowed(),
+            },
+            boundary: evidence
+                .boundary
+                .as_ref()
+                .map_or(Truth::True, Said::allowed),
+            session: evidence.session.as_ref().map_or(Truth::True, Said::allowed),
+        }
+    }
+
+    fn by_resource(&self) -> &'static str {
+        match (self.is_key, self.by_policy.is_true()) {
+            (false, _) => "allowed_by_resource_policy",
+            (true, true) => "allowed_by_key_policy",
+            (true, false) => "allowed_by_grant",
+        }
+    }
+
+    fn not_by_resource(&self) -> &'static str {
+        if self.is_key {
+            "not_allowed_by_key_policy"
+        } else {
+            "not_allowed_by_resource_policy"
+        }
+    }
+
+    fn fences(&self) -> Truth {
+        self.boundary.clone().and(self.session.clone())
+    }
+
+    fn service(&self) -> Core {
+        Core {
+            allowed: self.direct.clone(),
+            path: self.by_resource(),
+            steps: Vec::new(),
+            otherwise: self.not_by_resource(),
+            by_account: false,
+            by_identity: false,
+        }
+    }
+
+    fn same_account(&self) -> Core {
+        let trusted = if self.is_key {
+            self.account.clone()
+        } else {
+            Truth::True
+        };
+        let delegated = trusted.clone().and(self.identity.clone());
+        let named = self.direct.clone().or(self.limited.clone());
+        let mut steps = vec![(named.clone().or(trusted.clone()), self.not_by_resource())];
+        if named.is_false() {
+            steps.push((self.identity.clone(), "not_allowed_by_identity_policy"));
+        }
+        let narrowed = self.limited.clone().or(delegated).and(self.fences());
+        Core {
+            allowed: self.direct.clone().or(narrowed),
+            path: if named.is_true() {
+                self.by_resource()
+            } else {
+                "allowed_by_identity_policy"
+            },
+            steps,
+            otherwise: self.not_by_resource(),
+            by_account: !named.is_true() && !self.identity.is_false(),
+            by_identity: !named.is_true() && !trusted.is_false(),
+        }
+    }
+
+    fn cross_account(&self) -> Core {
+        let entry = self
+            .direct
+            .clone()
+            .or(self.limited.clone())
+            .or(self.account.clone());
+        Core {
+            allowed: entry.clone().and(self.identity.clone()).and(self.fences()),
+            path: "allowed_by_both_accounts",
+            steps: vec![
+                (entry, self.not_by_resource()),
+                (self.identity.clone(), "not_allowed_by_identity_policy"),
+            ],
+            otherwise: self.not_by_resource(),
+            by_account: true,
+            by_identity: true,
+        }
+    }
+}
+
+/// The statements and grants that had a part in an answer other than a refusal.
+fn deciders(
+    evidence: &Evidence,
+    had: impl Fn(&Truth) -> bool,
+    by_account: bool,
+    by_identity: bool,
+) -> Vec<Decider> {
     let mut found = Vec::new();
     for (decider, means) in evidence.resource.allow.iter().chain(&evidence.grants.allow) {
         let named = means.direct.clone().or(means.limited.clone());
-        let means = if both {
-            named.or(means.account.clone())
-        } else {
-            named
-        };
-        if had(&means) {
+        if had(&named) || (by_account && had(&means.account)) {
             found.push(decider.clone());
         }
     }
-    if both {
-        for (decider, means) in &evidence.identity.allow {
-            if had(&means.clone().any()) {
-                found.push(decider.clone());
-            }
+    for (decider, means) in evidence.identity.allow.iter().filter(|_| by_identity) {
+        if had(&means.clone().any()) {
+            found.push(decider.clone());
         }
     }
     let denies = evidence.all().flat_map(|said| &said.deny);
-    found.extend(
-        denies
-            .filter(|(_, truth)| matches!(truth, Truth::Unknown(_)))
-            .map(|(decider, _)| decider.clone()),
-    );
+    let open = denies.filter(|(_, truth)| matches!(truth, Truth::Unknown(_)));
+    found.extend(open.map(|(decider, _)| decider.clone()));
     found
 }
 

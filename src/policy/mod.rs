@@ -20,6 +20,7 @@ mod caller;
 mod context;
 mod document;
 mod evaluate;
+mod evidence;
 mod grant;
 mod json;
 mod operator;

@@ -297,14 +297,7 @@ impl Question<'_> {
         let account = caller.account().map(str::to_owned);
         let own = account.as_deref() == Some(self.resource.account.as_str());
         let delegates = kind == HolderKind::Account;
-        let outcome = match &truth {
-            Truth::True => Outcome::Allowed,
-            Truth::False => Outcome::Denied,
-            Truth::Unknown(needs) if needs.iter().all(|n| matches!(n, Need::Key(_))) => {
-                Outcome::Conditional
-            }
-            Truth::Unknown(_) => Outcome::Unknown,
-        };
+        let outcome = Outcome::of(&truth);
         let reason = match outcome {
             Outcome::Denied if decided_by.is_empty() => "not_allowed_by_key_policy",
             Outcome::Denied => "explicit_deny",
