@@ -295,9 +295,12 @@ impl Statement {
             "NotResource",
             self.resource.as_ref().map(|c| c.map(|t| list(t))),
         );
-        // An empty block is worth printing only before one that repeats it.
-        let repeated = |u: &Unread| u.element == "Condition" && u.why == Why::Repeated;
-        if !self.conditions.is_empty() || self.unread.iter().filter(|u| repeated(u)).count() > 1 {
+        // An empty block is worth printing only where another repeats it.
+        let is = |why: Why| {
+            let condition = |u: &Unread| u.element == "Condition" && u.why == why;
+            self.unread.iter().any(condition)
+        };
+        if !self.conditions.is_empty() || (is(Why::Repeated) && !is(Why::WrongType)) {
             members.push(member("Condition", conditions_to_json(&self.conditions)));
         }
         put_unread(&mut members, &self.unread);
@@ -377,15 +380,11 @@ fn list(texts: &[String]) -> Json {
     Json::List(texts.iter().cloned().map(Json::Text).collect())
 }
 
+/// In the order in which they stood. What was understood is printed before: nothing understood can
+/// stand behind a part of its own name that was not.
 fn put_unread(members: &mut Vec<(String, Json)>, unread: &[Unread]) {
-    // Repeated ones last, so that they are met after what they repeat.
-    for repeated in [false, true] {
-        for part in unread {
-            if (part.why == Why::Repeated) == repeated {
-                members.push((part.element.clone(), part.value.clone()));
-            }
-        }
-    }
+    let parts = unread.iter().map(|u| (u.element.clone(), u.value.clone()));
+    members.extend(parts);
 }
 
 fn version(value: Json) -> Understood<Version> {
@@ -613,6 +612,22 @@ mod tests {
         assert_eq!(round(r#"{"Größe":"ü","Statement":[{}]}"#).unread.len(), 1);
         assert!(!round(r#"{"Version":"2008-10-17"}"#).version.has_variables());
         assert!(!round("{}").version.has_variables());
+    }
+
+    #[test]
+    fn what_stands_twice_is_printed_where_it_stood() {
+        for text in [
+            r#"{"Id":null,"Id":null,"Sid":null}"#,
+            r#"{"Statement":7,"Statement":[]}"#,
+            r#"{"Statement":[],"Statement":[{}]}"#,
+            r#"{"Statement":{"Condition":{},"Condition":{"Bool":{"a":"b"}}}}"#,
+            r#"{"Statement":{"Condition":7,"Condition":{"Bool":{"a":"b"}}}}"#,
+            r#"{"Statement":{"Condition":{"Bool":{},"Bool":{}},"Condition":{}}}"#,
+            r#"{"Statement":{"NotAction":7,"When":1,"Action":"a:b"}}"#,
+            r#"{"Statement":{"":1}}"#,
+        ] {
+            round(text);
+        }
     }
 
     #[test]

@@ -332,7 +332,7 @@ def no_value(question):
         for operator, keys in statement.get("Condition", {}).items():
             if "Not" in operator:
                 for key, values in keys.items():
-                    keys[key] = [re.sub(r".*\$\{aws:username\}.*", "no such value", v) for v in listed(values)]
+                    keys[key] = [re.sub(r"\$\{aws:username\}", "no-such-value", v) for v in listed(values)]
 
 
 def levels_of(caller):
