@@ -101,7 +101,8 @@ find . -path ./.tmp -prune -o -type f ! -path '*[!A-Za-z0-9._=/-]*' -print |
 xargs sha256sum -- <"$tmp/names" >"$tmp/digests" 2>"$tmp/errors" ||
     while IFS= read -r line; do fail unreadable "$line"; done <"$tmp/errors"
 sort "$tmp/digests" >"$tmp/digests.sorted"
-sed -n 's|^\([0-9a-f]*\)  chain/\([0-9]\{10\}\)\.dsse\.json$|\2 \1|p' "$tmp/digests" | sort >"$tmp/slots"
+sed -n 's|^\([0-9a-f]*\)  chain/\([0-9]\{10\}\)\.dsse\.json$|\2 \1|p' "$tmp/digests" |
+    sed '/^0000000000 /d' | sort >"$tmp/slots"
 
 : >"$tmp/entries"   # kind partition run_id, one line per signed entry
 : >"$tmp/expected"  # digest, two spaces, name: what signed entries vouch for

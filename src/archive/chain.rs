@@ -284,6 +284,14 @@ impl Chain {
 
 /// The dense run of slots that begins at `from`.
 async fn list(fetch: &dyn Fetch, from: u64) -> Result<Vec<Listed>, StoreError> {
+    if let Some(name) = fetch.hidden(layout::CHAIN).await?.into_iter().next() {
+        return Err(StoreError::Failed {
+            name,
+            detail: "somebody deleted it, and nothing may be sealed in its place: find out who, \
+                     remove the delete marker, then run keyproof verify"
+                .to_owned(),
+        });
+    }
     let mut expected = from;
     let mut slots = Vec::new();
     for listed in fetch.list(layout::CHAIN).await? {

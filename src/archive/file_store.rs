@@ -158,15 +158,41 @@ impl FileStore {
                 detail: e.to_string(),
             }),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(self.exists(name, &folder)),
-            Err(e) if cannot_link(&e) => Err(StoreError::Unsuitable {
-                name: name.to_owned(),
-                detail: format!(
-                    "the file system has no hard links ({e}), so a file could be replaced unnoticed: \
-                     put the archive on a file system that has them, or in S3"
-                ),
-            }),
-            Err(e) => Err(from_io(name, &e)),
+            Err(e) => Err(from_link(name, &e)),
         }
+    }
+
+    /// Whether a file can be made and linked where the archive is or, while it does not exist yet,
+    /// in the nearest folder above.
+    fn try_out_now(&self) -> Result<(), StoreError> {
+        let shown = self.root.display().to_string();
+        let mut place = self.root.as_path();
+        let about = loop {
+            match (fs::metadata(place), place.parent()) {
+                (Ok(about), _) => break about,
+                (Err(e), Some(above)) if e.kind() == ErrorKind::NotFound => place = above,
+                (Err(e), _) => return Err(failed(&shown, &e.to_string())),
+            }
+        };
+        if !about.is_dir() {
+            let detail = format!("{} is not a folder", place.display());
+            return Err(failed(&shown, &detail));
+        }
+        let first = if place == self.root {
+            self.new_temporary(&shown)?.0
+        } else {
+            let path = place.join(format!(".keyproof-{}", std::process::id()));
+            let made = OpenOptions::new().write(true).create_new(true).open(&path);
+            made.map_err(|e| {
+                let place = place.display();
+                let detail =
+                    format!("cannot write in {place}: {e}; name a folder you may write to");
+                failed(&shown, &detail)
+            })?;
+            Temporary(path)
+        };
+        let second = Temporary(first.path().with_extension("link"));
+        (self.link)(first.path(), second.path()).map_err(|e| from_link(&shown, &e))
     }
 
     /// `Exists`, once the other writer's name is as durable as ours would be.
@@ -229,8 +255,10 @@ impl FileStore {
 
     fn list_now(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
         if !self.root.is_dir() {
-            return Err(StoreError::Absent {
-                name: self.root.display().to_string(),
+            let name = self.root.display().to_string();
+            return Err(match fs::symlink_metadata(&self.root) {
+                Ok(_) => failed(&name, "is not a folder"),
+                Err(_) => StoreError::Absent { name },
             });
         }
         let base = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -328,6 +356,21 @@ fn failed(name: &str, detail: &str) -> StoreError {
     }
 }
 
+/// Why a finished temporary could not get its name.
+fn from_link(name: &str, e: &io::Error) -> StoreError {
+    if cannot_link(e) {
+        StoreError::Unsuitable {
+            name: name.to_owned(),
+            detail: format!(
+                "the file system has no hard links ({e}), so a file could be replaced unnoticed: \
+                 put the archive on a file system that has them, or in S3"
+            ),
+        }
+    } else {
+        from_io(name, e)
+    }
+}
+
 fn from_io(name: &str, e: &io::Error) -> StoreError {
     let name = name.to_owned();
     match e.kind() {
@@ -412,6 +455,10 @@ impl Store for FileStore {
         self.blocking(move |store| store.create_now(&name, content, &sha256))
             .await?;
         Ok(Created::default())
+    }
+
+    async fn try_out(&self) -> Result<(), StoreError> {
+        self.blocking(Self::try_out_now).await
     }
 
     async fn prepare_root(&self) -> Result<(), StoreError> {
@@ -538,5 +585,25 @@ mod tests {
         );
         fs::write(dir.path().join("archive"), "a file").expect("write");
         assert!(store(&dir).prepare_root().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_place_without_links_is_told_before_anything_is_made() {
+        let dir = TempDir::new();
+        let names = || fs::read_dir(dir.path()).expect("folder").count();
+        let root = dir.path().join("a/b");
+        let store = FileStore::at(&root.display().to_string()).expect("a path");
+        assert_eq!(store.try_out().await, Ok(()));
+        let store = store.with_link(|_, _| Err(io::Error::from_raw_os_error(95)));
+        let unsuitable = store.try_out().await;
+        assert!(
+            matches!(&unsuitable, Err(StoreError::Unsuitable { detail, .. }) if detail.contains("S3")),
+            "{unsuitable:?}"
+        );
+        assert_eq!(names(), 0);
+
+        fs::write(dir.path().join("a"), "a file").expect("write");
+        let below = store.try_out().await;
+        assert!(matches!(below, Err(StoreError::Failed { .. })), "{below:?}");
     }
 }

@@ -38,6 +38,8 @@ pub struct GenesisRequest {
     pub recovery: Option<PublicKey>,
     /// How storage protects the archive; `none` for a local folder.
     pub protection: String,
+    /// What runs are expected to see, e.g. `organization, regions auto`.
+    pub scope: String,
     pub producer: Producer,
 }
 
@@ -69,14 +71,13 @@ pub async fn create(
             });
         }
     }
-    let mut subjects = Vec::new();
-    for (name, pem) in &keys {
-        settle::write_once(store, clock, name, pem).await?;
-        subjects.push(Subject {
+    let subjects = keys
+        .iter()
+        .map(|(name, pem)| Subject {
             name: name.clone(),
             sha256: Sha256Hex::of(pem),
-        });
-    }
+        })
+        .collect();
     let statement = Statement {
         archive_id: request.archive_id.clone(),
         seq: 1,
@@ -91,11 +92,16 @@ pub async fn create(
             keyid: key.keyid(),
             recovery_keyid: request.recovery.as_ref().map(PublicKey::keyid),
             protection: request.protection.clone(),
+            scope: request.scope.clone(),
         }),
         subjects,
     };
+    // Signed before anything is written: a signer that refuses leaves the place empty.
     let bytes = commit::sign(signer, &statement).await?;
     let sha256 = Sha256Hex::of(&bytes);
+    for (name, pem) in &keys {
+        settle::write_once(store, clock, name, pem).await?;
+    }
     match settle::create(
         store,
         clock,

@@ -249,6 +249,11 @@ pub fn end(date: Date, run_id: &RunId) -> String {
     Name::End { date, run_id }.to_string()
 }
 
+/// `evidence/<dataset>/v<n>`: where every file of a dataset's version is.
+pub fn evidence_folder(dataset: &str, version: u32) -> String {
+    format!("evidence/{dataset}/v{version}")
+}
+
 /// `evidence/<dataset>/v<n>/dt=<date>/<run_id>.s<nn>-<writer>.parquet`; `writer` is the lower-case
 /// hex of one process.
 pub fn evidence(
@@ -331,6 +336,14 @@ fn writer_word(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn evidence_is_in_the_folder_of_its_dataset() {
+        let date = "2026-11-24".parse().expect("date");
+        let run_id = "20261124T020003Z-7f3a".parse().expect("run id");
+        let name = evidence("emr_cluster", 1, date, &run_id, 0, "9c1f");
+        assert!(name.starts_with(&(evidence_folder("emr_cluster", 1) + "/dt=")));
+    }
 
     #[test]
     fn every_name_reads_back_as_written() {

@@ -28,7 +28,7 @@ const LIMIT_BYTES: u64 = 64 * 1024;
 /// Why a signing key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    #[error("signing key file {} does not exist: name the right one, or let 'keyproof run' create one", .0.display())]
+    #[error("signing key file {} does not exist: name the one that signed this archive; 'keyproof run' creates one for a new archive only", .0.display())]
     Missing(PathBuf),
     #[error("signing key file {} exists already and is never replaced", .0.display())]
     Exists(PathBuf),

@@ -44,6 +44,9 @@ pub enum StartError {
     /// Somebody else took the number in the same moment.
     #[error("another run took start number {n} in the same moment: {run_id}")]
     Lost { n: u64, run_id: String },
+    /// Its files would appear under the other run, and verification would refuse them.
+    #[error("run id {run_id} is taken by another run of this archive: give another --run-id")]
+    Taken { run_id: RunId },
     #[error("--take-over {run_id}: no start of this archive names that run")]
     NothingToTakeOver { run_id: RunId },
     #[error("a deadline of {0:?} is too long: at most 24h")]
@@ -170,6 +173,16 @@ pub async fn begin(
     let mut unsealed = Vec::new();
     for n in settled_up_to(chain) + 1..=last {
         unsealed.push(read(fetch, n, &listed[n as usize - 1]).await?);
+    }
+    let wanted = &request.run_id;
+    let same = |found: &Found| found.start.as_ref().is_ok_and(|s| s.run_id == *wanted);
+    if chain.sealed(wanted).is_some()
+        || chain.named_dead(wanted).is_some()
+        || unsealed.iter().any(same)
+    {
+        return Err(StartError::Taken {
+            run_id: wanted.clone(),
+        });
     }
     if let Some(run_id) = request.take_over {
         take_over(store, clock, chain, &unsealed, run_id).await?;

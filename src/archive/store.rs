@@ -30,7 +30,7 @@ pub enum StoreError {
     /// Storage cannot give the guarantee that is needed, e.g. a file system without hard links.
     #[error("'{name}' cannot be written safely: {detail}")]
     Unsuitable { name: String, detail: String },
-    #[error("'{name}': {detail}")]
+    #[error("{}{detail}", of(.name))]
     Failed { name: String, detail: String },
 }
 
@@ -61,6 +61,15 @@ pub enum Body<'a> {
     File(&'a std::path::Path),
 }
 
+/// The object in front of what is said of it; an empty prefix stands for the whole archive.
+fn of(name: &str) -> String {
+    if name.is_empty() {
+        String::new()
+    } else {
+        format!("'{name}': ")
+    }
+}
+
 /// One check of the archive's own protection; a row of dataset `archive`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Protection {
@@ -78,6 +87,14 @@ pub trait Fetch: Send + Sync {
 
     /// Every object whose name starts with `prefix`, sorted by name, temporaries left out.
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError>;
+
+    /// Names below `prefix` whose newest version is a delete marker: they were there, `list` does
+    /// not show them, and on S3 a create-only write would put something else in their place. None on
+    /// storage without versions.
+    async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let _ = prefix;
+        Ok(Vec::new())
+    }
 
     /// SHA-256 and size of an object, read in bounded memory.
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError>;
@@ -99,6 +116,12 @@ pub trait Store: Fetch {
         body: Body<'_>,
         sha256: &Sha256Hex,
     ) -> Result<Created, StoreError>;
+
+    /// Tries what a first object needs of the storage and leaves nothing behind: called before
+    /// anything is written elsewhere for a new archive. S3 does nothing; its PUT tells.
+    async fn try_out(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Creates the root where storage has such a thing (a folder); S3 does nothing.
     async fn prepare_root(&self) -> Result<(), StoreError>;

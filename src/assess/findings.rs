@@ -84,10 +84,20 @@ fn facts(case: &Case<'_>, read: &[Fact]) -> String {
 /// The waiver in force that covers a finding; of several, the one whose id sorts first, so that the
 /// order of the configuration does not matter.
 fn waiver(case: &Case<'_>, rule: &str, subjects: [&String; 2]) -> Option<String> {
+    let cluster = case.cluster;
+    let account = case.ctx.scope.accounts.get(&cluster.account_id);
+    let ou_path = account.and_then(|a| a.ou_path.as_deref()).unwrap_or("");
+    let below = |ou: &String| {
+        ou_path
+            .split('/')
+            .any(|unit| !unit.is_empty() && unit == ou)
+    };
     let covers = |w: &Waiver| {
         case.ctx.scheduled_for <= w.expires
             && (w.rules.is_empty() || w.rules.iter().any(|r| r == rule))
-            && (w.accounts.is_empty() || w.accounts.contains(&case.cluster.account_id))
+            && (w.accounts.is_empty() || w.accounts.contains(&cluster.account_id))
+            && (w.ous.is_empty() || w.ous.iter().any(below))
+            && (w.regions.is_empty() || w.regions.contains(&cluster.region))
             && (w.resources.is_empty() || subjects.iter().any(|s| w.resources.contains(s)))
     };
     let in_force = case.ctx.waivers.iter().filter(|w| covers(w));

@@ -37,6 +37,10 @@ pub struct Waiver {
     pub resources: Vec<String>,
     /// Accounts of the cluster.
     pub accounts: Vec<AccountId>,
+    /// OU or root ids, matched anywhere in the path of the cluster's account.
+    pub ous: Vec<String>,
+    /// Regions of the cluster.
+    pub regions: Vec<Region>,
     /// Last date on which it holds.
     pub expires: Date,
 }

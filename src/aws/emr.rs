@@ -126,6 +126,15 @@ mod tests {
         region: "eu-west-1",
     };
 
+    /// `json!(at_ms / 1000.0)` and back, for every millisecond of a second.
+    #[test]
+    fn instants_do_not_lose_a_millisecond() {
+        for ms in 1_786_057_200_000..1_786_057_201_000_i64 {
+            let at = DateTime::from_secs_f64(ms as f64 / 1_000.0);
+            assert_eq!(millis(ASKED, Some(at)), Ok(Some(UtcMillis(ms))));
+        }
+    }
+
     fn status() -> types::ClusterStatus {
         types::ClusterStatus::builder()
             .state(types::ClusterState::Waiting)

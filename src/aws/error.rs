@@ -184,13 +184,7 @@ pub(super) fn classify(
     status: Option<u16>,
 ) -> ErrorClass {
     if is_denied(code) {
-        return if names_scp(message) {
-            ErrorClass::DeniedScp
-        } else if operation == Operation::AssumeRole {
-            ErrorClass::DeniedTrust
-        } else {
-            ErrorClass::DeniedIam
-        };
+        return denied(operation, message);
     }
     match code {
         "TooManyRequestsException"
@@ -274,12 +268,26 @@ fn is_denied(code: &str) -> bool {
         )
 }
 
-/// "with an explicit deny in a service control policy", "because no service control policy allows".
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
-fn names_scp(message: &str) -> bool {
-    message
-        .to_ascii_lowercase()
-        .contains("service control polic")
+/// What kind of policy forbids the call, from AWS's whole message: "because no … policy allows" or
+/// "with an explicit deny in a … policy"
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>).
+///
+/// A resource control policy counts with the service control policies: it speaks through resources,
+/// but the organization sets it and neither the account nor the resource's owner can lift it, so it
+/// is no lock of the item's own. An identity-based policy, a permissions boundary, a session policy,
+/// a VPC endpoint policy and a message that names none are ours to mend.
+fn denied(operation: Operation, message: &str) -> ErrorClass {
+    let message = message.to_ascii_lowercase();
+    let names = |policy: &str| message.contains(policy);
+    if names("service control polic") || names("resource control polic") {
+        ErrorClass::DeniedScp
+    } else if operation == Operation::AssumeRole {
+        ErrorClass::DeniedTrust
+    } else if names("resource-based polic") {
+        ErrorClass::DeniedByResource
+    } else {
+        ErrorClass::DeniedIam
+    }
 }
 
 /// A message fit for a terminal: access key ids and anything as long as a secret key masked, control
@@ -322,197 +330,4 @@ fn push_word(out: &mut String, word: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ErrorClass::*;
-
-    #[test]
-    fn codes_have_their_class() {
-        use Operation as O;
-        for (operation, code, message, status, class) in [
-            (
-                O::ListClusters,
-                "ThrottlingException",
-                "Rate exceeded",
-                400,
-                Throttled,
-            ),
-            (O::ListClusters, "Throttling", "", 400, Throttled),
-            (
-                O::ListAccounts,
-                "TooManyRequestsException",
-                "",
-                400,
-                Throttled,
-            ),
-            (O::ListBuckets, "SlowDown", "", 503, Throttled),
-            (O::ListBuckets, "RequestLimitExceeded", "", 400, Throttled),
-            (O::ListClusters, "SomethingNew", "", 429, Throttled),
-            (
-                O::AssumeRole,
-                "AccessDenied",
-                "not authorized to perform: sts:AssumeRole",
-                403,
-                DeniedTrust,
-            ),
-            (
-                O::AssumeRole,
-                "AccessDenied",
-                "with an explicit deny in a service control policy",
-                403,
-                DeniedScp,
-            ),
-            (O::GetCallerIdentity, "AccessDenied", "", 403, DeniedIam),
-            (
-                O::ListClusters,
-                "AccessDeniedException",
-                "because no identity-based policy allows",
-                400,
-                DeniedIam,
-            ),
-            (
-                O::ListClusters,
-                "AccessDeniedException",
-                "with an explicit deny in a Service Control Policy: arn",
-                400,
-                DeniedScp,
-            ),
-            (
-                O::ListClusters,
-                "AccessDeniedException",
-                "with an explicit deny in a resource control policy",
-                400,
-                DeniedIam,
-            ),
-            (O::ListClusters, "ExpiredTokenException", "", 400, Expired),
-            (O::ListBuckets, "ExpiredToken", "", 400, Expired),
-            (
-                O::ListClusters,
-                "UnrecognizedClientException",
-                "",
-                400,
-                TokenRefused,
-            ),
-            (
-                O::GetCallerIdentity,
-                "InvalidClientTokenId",
-                "",
-                403,
-                TokenRefused,
-            ),
-            (
-                O::AssumeRole,
-                "RegionDisabledException",
-                "",
-                403,
-                TokenRefused,
-            ),
-            (O::ListRegions, "AuthFailure", "", 401, TokenRefused),
-            (O::GetBucketEncryption, "NoSuchBucket", "", 404, NotFound),
-            (O::DescribeKey, "NotFoundException", "", 400, NotFound),
-            (
-                O::ListTagsForResource,
-                "TargetNotFoundException",
-                "",
-                400,
-                NotFound,
-            ),
-            (
-                O::GetBucketEncryption,
-                "ServerSideEncryptionConfigurationNotFoundError",
-                "",
-                404,
-                NotFound,
-            ),
-            (
-                O::DescribeCluster,
-                "InvalidRequestException",
-                "Cluster id is not valid",
-                400,
-                Refused,
-            ),
-            (
-                O::GetKeyRotationStatus,
-                "UnsupportedOperationException",
-                "",
-                400,
-                Refused,
-            ),
-            (
-                O::GetKeyRotationStatus,
-                "KMSInvalidStateException",
-                "",
-                400,
-                Refused,
-            ),
-            (O::DescribeKey, "InvalidArnException", "", 400, Refused),
-            (O::ListRegions, "ValidationException", "", 400, Refused),
-            (
-                O::DescribeOrganization,
-                "AWSOrganizationsNotInUseException",
-                "",
-                400,
-                Refused,
-            ),
-            (
-                O::GetBucketVersioning,
-                "PermanentRedirect",
-                "",
-                301,
-                Refused,
-            ),
-            (O::ListClusters, "InternalServerException", "", 400, Server),
-            (O::ListClusters, "InternalServerError", "", 500, Server),
-            (O::ListBuckets, "InternalError", "", 500, Server),
-            (O::ListBuckets, "ServiceUnavailable", "", 503, Server),
-            (
-                O::DescribeKey,
-                "DependencyTimeoutException",
-                "",
-                400,
-                Server,
-            ),
-            (O::DescribeKey, "KMSInternalException", "", 400, Server),
-            (O::DescribeKey, "Unheard", "", 502, Server),
-            (O::GetBucketVersioning, "", "", 403, DeniedIam),
-            (O::GetBucketVersioning, "", "", 404, Transport),
-        ] {
-            assert_eq!(
-                classify(operation, code, message, Some(status)),
-                class,
-                "{operation:?} {code} {message} {status}"
-            );
-        }
-    }
-
-    #[test]
-    fn secrets_and_control_characters_do_not_get_through() {
-        let text = shorten(
-            "key AKIAIOSFODNN7EXAMPLE secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY in \
-             s3n://ASIAIOSFODNN7EXAMPLE:x@bucket\u{1b}[31m arn:aws:iam::111122223333:role/path/reader",
-        );
-        assert!(!text.contains("AKIA") && !text.contains("ASIA"), "{text}");
-        assert!(
-            !text.contains("wJalr") && !text.contains('\u{1b}'),
-            "{text}"
-        );
-        assert!(
-            text.contains("arn:aws:iam::111122223333:role/path/reader"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn messages_are_short_whatever_they_hold() {
-        assert_eq!(
-            shorten(&"ü ".repeat(5_000)).chars().count(),
-            MESSAGE_LENGTH + 1
-        );
-        assert_eq!(shorten(&"aA".repeat(500_000)), "****");
-        assert_eq!(
-            shorten(&"a".repeat(1_000_000)).chars().count(),
-            MESSAGE_LENGTH + 1
-        );
-        assert_eq!(shorten(""), "");
-    }
-}
+mod tests;

@@ -175,7 +175,7 @@ where
             made += 1;
             continue;
         }
-        let detail = sentence(&error);
+        let detail = format!("{}{}", sentence(&error), next_step(error.code()));
         let key = key.to_owned();
         return Err(if passing {
             SignError::Unreachable {
@@ -185,6 +185,22 @@ where
         } else {
             SignError::Refused { key, detail }
         });
+    }
+}
+
+/// What to do about a refusal.
+fn next_step(code: Option<&str>) -> &'static str {
+    match code {
+        Some("InvalidKeyUsageException" | "UnsupportedOperationException") => {
+            "; seals need a key of spec ECC_NIST_P256 for SIGN_VERIFY"
+        }
+        // Across accounts both sides have to allow it
+        // (<https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html>).
+        Some("AccessDeniedException") => {
+            "; the key's policy, and the caller's own where the key is another account's, must \
+             allow kms:GetPublicKey and kms:Sign"
+        }
+        _ => "",
     }
 }
 

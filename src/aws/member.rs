@@ -91,13 +91,16 @@ pub(super) fn text(value: Option<String>) -> Option<String> {
     value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
 }
 
-/// An instant of an answer in UTC milliseconds.
+/// An instant of an answer in UTC milliseconds, to the nearest one: JSON gives seconds as a binary
+/// fraction, and `.274` of them is a little less than 274 ms.
 pub(super) fn millis(
     asked: Asked<'_>,
     at: Option<DateTime>,
 ) -> Result<Option<UtcMillis>, ApiError> {
     at.map(|at| {
-        at.to_millis()
+        let nearest = (at.as_nanos() + 500_000).div_euclid(1_000_000);
+        // Beyond what the type of AWS's instants can say in milliseconds.
+        i64::try_from(nearest)
             .map(UtcMillis)
             .map_err(|_| asked.unreadable("an instant beyond all calendars"))
     })

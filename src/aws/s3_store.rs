@@ -34,6 +34,7 @@ use crate::aws::member::s3_client;
 use crate::aws::s3_url::S3Url;
 use crate::aws::session::AwsShell;
 use crate::model::ids::{AccountId, Region, Sha256Hex};
+use crate::seal::is_safe_name;
 use crate::time::Clock;
 
 /// Most attempts of one read.
@@ -100,14 +101,28 @@ impl S3Store {
         &self.shell.clock
     }
 
+    /// The key of a name. S3 would take any text; whoever copies the archive to a file system must
+    /// not be led out of it.
+    fn key(&self, name: &str) -> Result<String, StoreError> {
+        if is_safe_name(name) {
+            Ok(self.url.key(name))
+        } else {
+            Err(StoreError::Failed {
+                name: name.to_owned(),
+                detail: "not a name of an archive".to_owned(),
+            })
+        }
+    }
+
     async fn get(
         &self,
         name: &str,
     ) -> Result<aws_sdk_s3::operation::get_object::GetObjectOutput, StoreError> {
+        let key = self.key(name)?;
         self.reads
             .get_object()
             .bucket(self.url.bucket())
-            .key(self.url.key(name))
+            .key(key)
             .set_expected_bucket_owner(self.owner())
             .send()
             .await
@@ -149,8 +164,15 @@ impl S3Store {
             ) => {
                 format!("; bucket {bucket} does not lie in {}", self.region)
             }
-            _ if status(error) == Some(403) && self.options.expected_owner.is_some() => {
-                "; S3 also answers so when another account owns the bucket".to_owned()
+            _ if status(error) == Some(403) => {
+                let owner = match &self.options.expected_owner {
+                    Some(owner) => format!("; or {owner} does not own the bucket"),
+                    None => String::new(),
+                };
+                format!(
+                    "; bucket {bucket} and its key must allow the caller s3:ListBucket, \
+                     s3:ListBucketVersions, s3:GetObject and s3:PutObject, kms:GenerateDataKey and kms:Decrypt{owner}"
+                )
             }
             _ => String::new(),
         };
@@ -253,6 +275,45 @@ impl Fetch for S3Store {
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let failed = |detail: &str| StoreError::Failed {
+            name: prefix.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let mut names = Vec::new();
+        let mut from: Option<(String, Option<String>)> = None;
+        loop {
+            let (key, version) = from.clone().unzip();
+            let page = self
+                .reads
+                .list_object_versions()
+                .bucket(self.url.bucket())
+                .prefix(self.url.key(prefix))
+                .set_key_marker(key)
+                .set_version_id_marker(version.flatten())
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await
+                .map_err(|e| self.read_error(prefix, &e))?;
+            for marker in page.delete_markers.unwrap_or_default() {
+                let hides = marker.is_latest == Some(true);
+                let name = marker.key.as_deref().and_then(|key| self.url.name(key));
+                names.extend(name.filter(|_| hides).map(str::to_owned));
+            }
+            let next = page
+                .next_key_marker
+                .map(|key| (key, page.next_version_id_marker));
+            match next {
+                _ if page.is_truncated != Some(true) => return Ok(names),
+                None => return Err(failed("the listing of versions was cut short")),
+                Some(next) if from.as_ref() == Some(&next) => {
+                    return Err(failed("the listing of versions repeats itself"));
+                }
+                Some(next) => from = Some(next),
+            }
+        }
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {

@@ -204,6 +204,14 @@ impl AwsShell {
         &self.region
     }
 
+    /// What answers the collector's own calls, for messages.
+    pub fn endpoint(&self) -> String {
+        match self.base.endpoint_url() {
+            Some(url) => url.to_owned(),
+            None => format!("AWS STS in {}", self.region),
+        }
+    }
+
     /// The same settings with a member's credentials. They are handed over resolved and not cached:
     /// the SDK's cache holds 64 identities and evicts arbitrarily.
     pub(super) fn with_credentials(&self, credentials: Credentials) -> SdkConfig {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, Layer, Settings};
 use crate::error::{Exit, Failure};
@@ -51,9 +53,19 @@ impl Common {
 pub fn load(common: &Common, flags: Layer) -> Result<(Config, Settings), Failure> {
     let mut all = common.layer();
     all.extend(flags);
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(common.config.as_deref(), environment, all)
+    let environment: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with("KEYPROOF_"))
+        .collect();
+    let readable = |(name, value): (String, std::ffi::OsString)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(Failure::usage(format!("environment {name} is not UTF-8"))),
+    };
+    let environment: Vec<_> = environment
+        .into_iter()
+        .map(readable)
+        .collect::<Result<_, _>>()?;
+    Config::load(common.config.as_deref(), environment.into_iter(), all)
         .map_err(|e| Failure::usage(e.to_string()))
 }
 
@@ -83,44 +95,97 @@ pub enum LogFormat {
 }
 
 /// Sends messages to standard error: text for people, one JSON object a line for machines.
+///
+/// `KEYPROOF_LOG` chooses among this program's own messages. Of the libraries only warnings are
+/// written, whatever it says: at finer levels they write AWS's answers, credentials included.
 pub fn start_logging(format: LogFormat, quiet: bool) {
-    let level = if quiet { "error" } else { "keyproof=info,warn" };
+    let level = if quiet {
+        "error"
+    } else {
+        "keyproof=info,error"
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KEYPROOF_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
+    let sayable = || {
+        tracing_subscriber::filter::filter_fn(|message| {
+            is_sayable(message.target(), *message.level())
+        })
+    };
     // A second initialisation (tests that call commands in one process) keeps the first.
     let _ = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(sayable())
+            .try_init(),
         LogFormat::Text => builder
             .with_target(false)
             .without_time()
             .with_ansi(std::io::stderr().is_terminal())
+            .finish()
+            .with(sayable())
             .try_init(),
     };
+}
+
+fn is_sayable(target: &str, level: tracing::Level) -> bool {
+    let ours = target == "keyproof" || target.starts_with("keyproof::");
+    ours || level <= tracing::Level::WARN
 }
 
 /// A signal that turns true at Ctrl-C or SIGTERM.
 pub fn cancel_on_signal() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
-        let interrupt = tokio::signal::ctrl_c();
-        let Ok(mut terminate) =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        else {
-            let _ = interrupt.await;
-            let _ = sender.send(true);
-            return;
+        use tokio::signal::unix::{SignalKind, signal};
+        let signals = signal(SignalKind::interrupt())
+            .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+        let (mut interrupt, mut terminate) = match signals {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::warn!("signals end the process at once: {error}");
+                // Held, so that receivers do not see the channel close.
+                return std::future::pending().await;
+            }
         };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if sender.send_replace(true) {
+                // Asked twice: what is under way is cut off, as if the process had died.
+                std::process::exit(Exit::Failed as i32);
+            }
+            tracing::warn!(
+                "stopping: what is under way ends, then the run is marked as ended; a second \
+                 signal ends the process at once"
+            );
         }
-        tracing::warn!("stopping: what is under way ends, then the run is marked as ended");
-        let _ = sender.send(true);
-        // Held until the process ends, so that receivers do not see the channel close.
-        std::future::pending::<()>().await;
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn libraries_say_no_more_than_warnings() {
+        assert!(is_sayable("keyproof::run", Level::TRACE));
+        assert!(is_sayable("aws_smithy_runtime", Level::WARN));
+        for target in [
+            "aws_smithy_runtime",
+            "hyper",
+            "keyproofs",
+            "aws_config::sso",
+        ] {
+            assert!(!is_sayable(target, Level::INFO), "{target}");
+        }
+    }
 }

@@ -89,21 +89,25 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let archive = folder.join("archive");
     let seconds = (SystemClock.now().0 - begun.0) as f64 / 1000.0;
     common::print(&format!(
-        "\nDone in {seconds:.0} s. {}Everything is below {}:\n\
+        "\nDone in {seconds:.0} s. {}\nEverything is below {}:\n\
          \n  archive/          the evidence: Parquet, manifests, chain, keys\
          \n  signing-key.pem   the private key, mode 0600, never inside the archive\
          \n  state/            what this machine remembers of the archive\n\
          \nTry next:\n\
-         \n  scripts/verify-archive.sh {shown}\
-         \n  keyproof verify {shown} --pin {pin}\
-         \n  printf x >> {shown}/{victim} && scripts/verify-archive.sh {shown}\n",
+         \n  scripts/verify-archive.sh {shown} --pin {pin}\
+         \n  {program} verify {shown} --pin {pin}\
+         \n  printf x >> {shown}/{victim}     # then check again\n",
         if partial {
-            "Runs are PARTIAL because some accounts refuse us, as in real life. "
+            "Runs are PARTIAL: some accounts refuse us, as in real life."
         } else {
             ""
         },
         folder.display(),
         shown = archive.display(),
+        // As it was called, so that the lines can be pasted.
+        program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "keyproof".to_owned()),
         pin = verified.genesis,
         victim = verified.evidence.first().map_or("keys", String::as_str),
     ))?;

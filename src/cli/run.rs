@@ -79,6 +79,17 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(args.log_format, args.quiet);
+    let json = args.log_format == LogFormat::Json;
+    match audit(args).await {
+        Err(failure) if json => {
+            tracing::error!(exit = failure.exit as u8, "{failure}");
+            Ok(failure.exit)
+        }
+        done => done,
+    }
+}
+
+async fn audit(args: Args) -> Result<Exit, Failure> {
     let mut flags = Layer::default();
     flags.flag("role_name", args.role_name);
     flags.flag("external_id", args.external_id);

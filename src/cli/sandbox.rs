@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::common;
 use crate::error::{Exit, Failure};
-use crate::sandbox::wire::{Faults, ServeOptions};
+use crate::sandbox::wire::{Faults, Running, ServeOptions};
 use crate::sandbox::{self, Options, World};
 use crate::time::{Clock, Date, SystemClock};
 
@@ -63,6 +63,9 @@ pub struct Args {
     /// Throttle as AWS does
     #[arg(long, default_value = "off")]
     buckets: Buckets,
+    /// Write what was called, and what AWS grants for it, to a file at the end
+    #[arg(long, value_name = "FILE")]
+    calls: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -109,6 +112,39 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     ))?;
     let mut cancelled = common::cancel_on_signal();
     let _ = cancelled.wait_for(|stop| *stop).await;
+    let called = called(&running);
     running.stop().await;
+    if let Some(path) = &args.calls {
+        std::fs::write(path, called)
+            .map_err(|e| Failure::failed(format!("cannot write {}: {e}", path.display())))?;
+    }
     Ok(Exit::Success)
+}
+
+/// What the sandbox was asked, as JSON: a benchmark compares a run's time with what these calls
+/// need at best.
+fn called(running: &Running) -> String {
+    let calls: Vec<_> = running
+        .calls()
+        .into_iter()
+        .map(|count| {
+            let granted = count.granted_rate();
+            serde_json::json!({
+                "account": count.account,
+                "region": count.region,
+                "service": count.service,
+                "operation": count.operation,
+                "calls": count.calls,
+                "throttled": count.throttled,
+                "burst": granted.map(|g| g.0),
+                "refill_per_s": granted.map(|g| g.1),
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "calls": calls,
+        "connections": running.connections_opened(),
+        "in_flight_max": running.in_flight_max(),
+    })
+    .to_string()
 }

@@ -13,7 +13,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let mut files = crate::record::schema_files();
+    let mut files = crate::record::schema_files(crate::archive::layout::evidence_folder);
     files.extend(crate::rollup::schema_files());
     for (name, content) in &files {
         let path = args.out.join(name);

@@ -63,7 +63,9 @@ async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(),
         let own = run.budget();
         let budget = if asks_regions(run) { &own } else { &budget };
         let end = bucket_owners(run, position, &session, budget).await;
-        run.cell(account, &global, Source::BucketOwners, end, budget)
+        let cell = run.cell(account, &global, Source::BucketOwners, end, budget);
+        run.note_owners(&cell);
+        cell
     };
     let regions = async {
         let (plan, end) = plan(run, account, &session, &budget).await;
@@ -96,6 +98,7 @@ fn dark(run: &Run, account: &Account, budget: &Budget, end: &CellEnd) -> Result<
         spent = &unspent;
     }
     let cell = run.cell(account, &global, Source::BucketOwners, end.clone(), spent);
+    run.note_owners(&cell);
     facts.coverage.push(cell);
     run.append(facts)?;
     if end.outcome == CellOutcome::Excluded {

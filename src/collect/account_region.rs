@@ -85,7 +85,7 @@ pub(super) async fn unit(
 }
 
 /// The facts of an account-region that is not looked at: the end of its clusters cell, and the
-/// clusters last known alive there, which stay in the population as UNKNOWN.
+/// clusters that the watermark left open there, which stay in the population as UNKNOWN.
 pub(super) fn unseen(
     run: &Run,
     account: &Account,
@@ -100,7 +100,7 @@ pub(super) fn unseen(
     let known = listing::fresh(known, run.now());
     let rows = rows(run, account, region);
     let mut facts = Facts::new(account.account_id.clone(), region.clone());
-    facts.clusters = listing::alive(known.as_ref())
+    facts.clusters = listing::open(known.as_ref())
         .map(|c| rows.not_seen(c))
         .collect();
     let cell = run.cell(account, region, Source::Clusters, end, budget);
@@ -242,8 +242,8 @@ impl Here<'_> {
     }
 
     /// The lists broke off. Active clusters that they did show are facts; ended ones are left to the
-    /// next run, whose watermark does not move past this cell; the rest of those last known alive
-    /// is carried.
+    /// next run, whose watermark does not move past this cell; the rest of those that the watermark
+    /// left open is carried.
     fn half_listed(
         &self,
         known: Option<&KnownAccountRegion>,
@@ -349,10 +349,7 @@ impl Here<'_> {
                         continue;
                     }
                     described.tally.failed(error.outcome(), Fault::of(&error));
-                    let denied = matches!(
-                        error.class(),
-                        Some(ErrorClass::DeniedIam | ErrorClass::DeniedScp)
-                    );
+                    let denied = error.class().is_some_and(ErrorClass::is_denied);
                     refusals += u32::from(denied);
                     let hopeless = refusals >= REFUSALS && described.found.is_empty();
                     if hopeless || error.class().is_none() {

@@ -16,9 +16,11 @@ use crate::time::UtcMillis;
 pub enum ErrorClass {
     /// STS refused the role, or the caller's own credentials are refused.
     DeniedTrust,
-    /// A permission is missing.
+    /// A permission is missing, or AWS does not say what forbids the call.
     DeniedIam,
-    /// A service control policy forbids the call.
+    /// The named thing's own policy forbids the call, in AWS's words.
+    DeniedByResource,
+    /// A policy of the organization, for its accounts or for its resources, forbids the call.
     DeniedScp,
     /// AWS asks to slow down. Retry.
     Throttled,
@@ -47,12 +49,29 @@ impl ErrorClass {
             Self::Throttled | Self::Server | Self::TimedOut | Self::Transport
         )
     }
+
+    /// Whether somebody's policy forbids the call.
+    pub fn is_denied(self) -> bool {
+        matches!(
+            self,
+            Self::DeniedTrust | Self::DeniedIam | Self::DeniedByResource | Self::DeniedScp
+        )
+    }
+}
+
+/// Account and Region as messages name them; the account may not be known yet.
+pub(super) fn place(account: &str, region: &str) -> String {
+    match account {
+        "-" => region.to_owned(),
+        _ => format!("account {account} {region}"),
+    }
 }
 
 /// A failed attempt: what AWS said, and whom it concerns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{operation:?} in account {account} {region}: {code}: {message}{}",
+    "{operation:?} in {}: {code}: {message}{}",
+    place(account, region),
     request_id.as_deref().map(|id| format!(" (request id {id})")).unwrap_or_default()
 )]
 pub struct ApiError {
@@ -64,7 +83,8 @@ pub struct ApiError {
     pub region: String,
     /// AWS's error code, or `Timeout`, `Connection`, `Unreadable` where AWS gave none.
     pub code: String,
-    /// AWS's message, shortened. Shown to the operator, never stored as evidence.
+    /// AWS's message, shortened. Shown to the operator, never stored as evidence and never read:
+    /// what it says about the failure is in `class`.
     pub message: String,
     pub request_id: Option<String>,
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use crate::collect::api::{ApiError, ErrorClass, Page};
+use crate::collect::api::{ApiError, ErrorClass, Page, place};
 use crate::collect::bucket::Buckets;
 use crate::collect::operation::Operation;
 use crate::collect::random::{Random, stable_hash};
@@ -46,7 +46,8 @@ pub enum CallError {
     Api(Box<ApiError>),
     /// The budget's deadline came first; `last` is the failure that was being retried.
     #[error(
-        "{operation:?} in account {account} {region} had no answer before its deadline{}",
+        "{operation:?} in {} had no answer before its deadline{}",
+        place(account, region),
         last.as_ref().map(|e| format!("; last: {e}")).unwrap_or_default()
     )]
     OutOfTime {
@@ -60,7 +61,8 @@ pub enum CallError {
     RunEnded,
     /// A paginator that repeats or never ends.
     #[error(
-        "{operation:?} in account {account} {region}: a paginator that repeats or never ends (page {page})"
+        "{operation:?} in {}: a paginator that repeats or never ends (page {page})",
+        place(account, region)
     )]
     Paginator {
         operation: Operation,
@@ -76,7 +78,8 @@ impl CallError {
         match self {
             Self::Api(error) => match error.class {
                 ErrorClass::DeniedTrust => CellOutcome::DeniedTrust,
-                ErrorClass::DeniedIam => CellOutcome::DeniedIam,
+                // To a cell it is the same: its own question was refused.
+                ErrorClass::DeniedIam | ErrorClass::DeniedByResource => CellOutcome::DeniedIam,
                 ErrorClass::DeniedScp => CellOutcome::DeniedScp,
                 _ => CellOutcome::Failed,
             },

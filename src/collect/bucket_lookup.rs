@@ -5,24 +5,24 @@ use std::sync::Arc;
 use crate::collect::api::{BucketEncryption, ErrorClass};
 use crate::collect::attempt::{Budget, CallError};
 use crate::collect::coverage::Fault;
-use crate::collect::engine::Run;
+use crate::collect::engine::{Run, Unlisted};
 use crate::collect::lookups::{BucketItem, ItemEnd, end_of, lookup_of};
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
-use crate::model::datasets::{Account, LogBucket};
-use crate::model::ids::Region;
+use crate::model::datasets::LogBucket;
+use crate::model::ids::{AccountId, Region};
 use crate::model::words::Lookup;
 
-/// Looks one bucket up that `account` owns.
+/// Looks one bucket up that `account`, whose session this is, owns.
 pub(super) async fn look(
     run: &Run,
     session: Result<Arc<Session>, CallError>,
-    account: &Account,
+    account: &AccountId,
     item: &BucketItem,
     budget: &Budget,
 ) -> (LogBucket, ItemEnd) {
     let mut row = blank(run, item);
-    row.account_id = Some(account.account_id.clone());
+    row.account_id = Some(account.clone());
     let result = match session {
         Ok(session) => read(&session, item, budget, &mut row).await,
         Err(error) => Err(error),
@@ -45,10 +45,29 @@ pub(super) async fn look(
 }
 
 /// A bucket that no account of the scope lists.
-pub(super) fn unowned(run: &Run, item: &BucketItem) -> (LogBucket, ItemEnd) {
+pub(super) fn foreign(run: &Run, item: &BucketItem) -> (LogBucket, ItemEnd) {
     let mut row = blank(run, item);
     row.lookup = Lookup::OwnerNotInScope;
     (row, ItemEnd::Locked(Fault::default()))
+}
+
+/// A bucket that nobody lists who could be asked. It counts as the account that could not be asked
+/// does: where the organization accepts that gap, what lies behind it is accepted too.
+pub(super) fn of_unknown_owner(
+    run: &Run,
+    item: &BucketItem,
+    why: &Unlisted,
+) -> (LogBucket, ItemEnd) {
+    let mut row = blank(run, item);
+    row.lookup = Lookup::OwnerUnknown;
+    row.error_code.clone_from(&why.fault.code);
+    row.denied_action.clone_from(&why.fault.denied_action);
+    let end = if why.is_accepted {
+        ItemEnd::Locked(why.fault.clone())
+    } else {
+        ItemEnd::Failed(why.outcome, why.fault.clone())
+    };
+    (row, end)
 }
 
 async fn read(

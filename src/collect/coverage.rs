@@ -1,6 +1,5 @@
 //! How a cell ended, as a row.
 
-use crate::collect::api::ErrorClass;
 use crate::collect::attempt::{Budget, CallError};
 use crate::collect::exceptions::{ExceptionRule, accepted_by};
 use crate::model::datasets::{Account, Coverage};
@@ -35,13 +34,11 @@ impl Fault {
                 ..Self::default()
             };
         };
-        let denied = matches!(
-            api.class,
-            ErrorClass::DeniedIam | ErrorClass::DeniedScp | ErrorClass::DeniedTrust
-        );
         Self {
             code: Some(api.code.clone()),
-            denied_action: denied
+            denied_action: api
+                .class
+                .is_denied()
                 .then(|| api.operation.iam_action().map(str::to_owned))
                 .flatten(),
             request_id: api.request_id.clone(),
@@ -175,6 +172,8 @@ pub fn row(
         items_failed: items(|i| i.failed),
         error_code: end.fault.code,
         denied_action: end.fault.denied_action,
+        watermark_run: None,
+        watermark_at: None,
         calls: tally.calls,
         retries: tally.retries,
         throttles: tally.throttles,

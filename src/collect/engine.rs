@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::collect::api::Cloud;
 use crate::collect::attempt::{Attempts, Budget, CallError, lock};
-use crate::collect::coverage::{self, CellEnd};
+use crate::collect::coverage::{self, CellEnd, Fault};
 use crate::collect::exceptions::ExceptionRule;
 use crate::collect::facts::{FactSink, Facts, Known, KnownError, SinkError};
 use crate::collect::random::shuffle;
@@ -26,7 +26,7 @@ use crate::collect::{account, lookups};
 use crate::model::datasets::{Account, Coverage};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::table::Dataset;
-use crate::model::words::Source;
+use crate::model::words::{CellOutcome, Source};
 use crate::time::{Date, UtcMillis};
 
 /// Which Regions are looked at.
@@ -179,10 +179,15 @@ where
 pub(super) fn finish(
     ended: Option<Result<Result<(), CollectError>, tokio::task::JoinError>>,
 ) -> Result<(), CollectError> {
-    match ended {
-        Some(Ok(result)) => result,
-        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Some(Err(_)) | None => Ok(()),
+    joined(ended).unwrap_or(Ok(()))
+}
+
+/// What a task returned; a panic goes on in whoever waited for it.
+pub(super) fn joined<T>(ended: Option<Result<T, tokio::task::JoinError>>) -> Option<T> {
+    match ended? {
+        Ok(result) => Some(result),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
     }
 }
 
@@ -197,7 +202,18 @@ pub(super) struct Run {
     pub regions: Mutex<BTreeSet<Region>>,
     /// Accounts of the scope that could not be entered.
     pub dark: Mutex<BTreeMap<AccountId, CellEnd>>,
+    /// Accounts whose buckets could not be listed.
+    unlisted: Mutex<BTreeMap<AccountId, Unlisted>>,
     done: Mutex<Collected>,
+}
+
+/// Why the buckets of an account of the scope are not known.
+#[derive(Debug, Clone)]
+pub(super) struct Unlisted {
+    pub outcome: CellOutcome,
+    pub fault: Fault,
+    /// The organization accepts this gap.
+    pub is_accepted: bool,
 }
 
 impl Run {
@@ -210,6 +226,7 @@ impl Run {
             references: Mutex::default(),
             regions: Mutex::default(),
             dark: Mutex::default(),
+            unlisted: Mutex::default(),
             done: Mutex::default(),
         }
     }
@@ -255,6 +272,46 @@ impl Run {
     ) -> Coverage {
         let rules = &self.context.exceptions;
         coverage::row(rules, account, region, source, end, budget, self.now())
+    }
+
+    /// Notes how an account's list of buckets ended, where it did not end in an answer.
+    pub fn note_owners(&self, cell: &Coverage) {
+        if cell.outcome.is_answer() {
+            return;
+        }
+        let unlisted = Unlisted {
+            outcome: cell.outcome,
+            fault: Fault {
+                code: cell.error_code.clone(),
+                denied_action: cell.denied_action.clone(),
+                request_id: cell.request_id.clone(),
+            },
+            is_accepted: cell.accepted_by.is_some(),
+        };
+        lock(&self.unlisted).insert(cell.account_id.clone(), unlisted);
+    }
+
+    /// Why a bucket that no account lists may still be the organization's: the smallest account whose
+    /// gap nobody accepts, else the smallest. `None` when all accounts of the scope were asked.
+    pub fn unlisted(&self) -> Option<Unlisted> {
+        let all = lock(&self.unlisted);
+        let open = all.values().find(|u| !u.is_accepted);
+        open.or_else(|| all.values().next()).cloned()
+    }
+
+    /// Hands over what was looked up, with the cell that ends so.
+    pub fn append_with(
+        &self,
+        mut facts: Facts,
+        source: Source,
+        end: CellEnd,
+        budget: &Budget,
+    ) -> Result<(), CollectError> {
+        if let Some(account) = self.scope.account(&facts.account) {
+            let cell = self.cell(account, &facts.region, source, end, budget);
+            facts.coverage.push(cell);
+        }
+        self.append(facts)
     }
 
     /// Hands facts over and counts them.

@@ -46,6 +46,13 @@ pub fn in_path(path: Option<&str>, unit: &str) -> bool {
     path.is_some_and(|p| p.split('/').any(|part| !part.is_empty() && part == unit))
 }
 
+/// The exceptions that have no effect any more, in the order of the configuration. Whoever relies on
+/// one is to be told: what it covered shows again.
+pub fn expired(rules: &[ExceptionRule], scheduled_for: Date) -> Vec<&ExceptionRule> {
+    let expired = rules.iter().filter(|r| r.is_expired(scheduled_for));
+    expired.collect()
+}
+
 /// The first exception in force that takes the account out of the scope. One that names neither
 /// accounts nor OUs takes out none: a forgotten line must not empty the scope.
 pub fn excluded_by<'a>(
@@ -115,6 +122,20 @@ pub(crate) mod tests {
         let by = |d| excluded_by(&rules, &account, None, date(d)).is_some();
         assert!(by("2026-12-31"));
         assert!(!by("2027-01-01"));
+    }
+
+    #[test]
+    fn expired_ones_are_named_from_the_day_after_their_last() {
+        let mut short = rule("short", ExceptionKind::Waiver);
+        short.expires = date("2026-10-06");
+        let rules = [rule("long", ExceptionKind::Gap), short];
+        let ids = |d| {
+            let expired = expired(&rules, date(d));
+            expired.iter().map(|r| r.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids("2026-10-06"), [""; 0]);
+        assert_eq!(ids("2026-10-07"), ["short"]);
+        assert_eq!(ids("2027-01-01"), ["long", "short"]);
     }
 
     #[test]

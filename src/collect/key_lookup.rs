@@ -9,6 +9,7 @@ use crate::collect::api::{DescribedKey, ErrorClass, Tag};
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::{CellEnd, Fault};
 use crate::collect::engine::Run;
+use crate::collect::key_policy;
 use crate::collect::lookups::{ItemEnd, KeyItem, Reach, end_of, lookup_of};
 use crate::collect::operation::Operation;
 use crate::collect::scope::tag_value;
@@ -138,15 +139,15 @@ async fn in_owner_account(
         })
         .await;
     let mut end = match policy {
-        Ok(text) => match serde_json::from_str::<serde_json::Value>(&text) {
-            Ok(value) => {
+        Ok(text) => match key_policy::project(&text) {
+            Some(value) => {
                 let json = canonical::to_string(&value);
                 row.policy_lookup = Lookup::Found;
                 row.policy_sha256 = Some(Sha256Hex::of(json.as_bytes()));
                 row.policy_json = Some(json);
                 ItemEnd::Collected
             }
-            Err(_) => {
+            None => {
                 row.policy_lookup = Lookup::Failed;
                 row.policy_error_code = Some("Unreadable".to_owned());
                 ItemEnd::Failed(

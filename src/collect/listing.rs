@@ -1,15 +1,17 @@
 //! Listing clusters without losing one, as plain functions.
 //!
 //! AWS filters lists by creation, not by end, so a run makes two: all active clusters, undated, then
-//! the ended ones created since the oldest cluster that was alive at the watermark. A run holds the
-//! clusters that are active now or ended since the watermark, no others: an active cluster has a row
-//! in every run, an ended one in the first run after its end.
+//! the ended ones created since the oldest cluster that was open at the watermark. A run holds the
+//! clusters that are active now or ended since the watermark, and the ended ones whose settings the
+//! watermark run owed, no others: an active cluster has a row in every run, an ended one in the runs
+//! after its end up to the one that described it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::collect::api::ListedCluster;
 use crate::collect::facts::KnownAccountRegion;
 use crate::model::datasets::{EmrCluster, is_active_state};
+use crate::model::words::{Seen, Settings};
 use crate::time::{DAY_MS, HOUR_MS, UtcMillis};
 
 /// The states of a cluster that has ended.
@@ -25,18 +27,32 @@ pub fn fresh(known: Option<KnownAccountRegion>, now: UtcMillis) -> Option<KnownA
     known.filter(|k| now.0.saturating_sub(k.listed_at.0) <= WATERMARK_AGE_MS)
 }
 
-/// The clusters that were active at the watermark.
-pub fn alive(known: Option<&KnownAccountRegion>) -> impl Iterator<Item = &EmrCluster> {
-    known
-        .into_iter()
-        .flat_map(|k| k.clusters.iter().filter(|c| c.is_active()))
+/// The clusters that the watermark run did not finish: they were active, or ended with settings that
+/// nobody has read. Those that AWS has certainly forgotten are finished.
+pub fn open(known: Option<&KnownAccountRegion>) -> impl Iterator<Item = &EmrCluster> {
+    known.into_iter().flat_map(|k| {
+        let remembered = |c: &EmrCluster| c.is_active() || !is_forgotten(c, k.listed_at);
+        let rows = k.clusters.iter();
+        rows.filter(move |c| is_open(c) && remembered(c))
+    })
+}
+
+/// A row that is `vanished` and still deferred is one whose id AWS no longer knew: nobody will read
+/// its settings any more.
+fn is_open(row: &EmrCluster) -> bool {
+    row.is_active() || (row.settings == Settings::Deferred && row.seen != Seen::Vanished)
+}
+
+fn is_forgotten(row: &EmrCluster, listed_at: UtcMillis) -> bool {
+    let last = row.ended_at.or(row.created_at);
+    last.is_some_and(|at| listed_at.0.saturating_sub(at.0) > WATERMARK_AGE_MS)
 }
 
 /// The `CreatedAfter` of the second list; `None` lists everything that AWS still shows.
 pub fn created_after(known: Option<&KnownAccountRegion>) -> Option<UtcMillis> {
     let known = known?;
     let mut oldest = known.listed_at;
-    for cluster in alive(Some(known)) {
+    for cluster in open(Some(known)) {
         // Without its creation time no date is early enough for it.
         oldest = oldest.min(cluster.created_at?);
     }
@@ -48,7 +64,7 @@ pub fn created_after(known: Option<&KnownAccountRegion>) -> Option<UtcMillis> {
 pub struct Population {
     /// Clusters that get a row, by id.
     pub listed: BTreeMap<String, ListedCluster>,
-    /// Ids that were active at the watermark and stand in neither list, sorted.
+    /// Ids that were open at the watermark and stand in neither list, sorted.
     pub vanished: Vec<String>,
 }
 
@@ -66,7 +82,7 @@ pub fn population(
         active.into_iter().map(|c| (c.id.clone(), c)).collect();
     for cluster in ended {
         let ours = match earlier.get(cluster.id.as_str()) {
-            Some(row) => row.is_active(),
+            Some(row) => is_open(row),
             None => known.is_none_or(|k| ended_since(&cluster, k.listed_at)),
         };
         // One that this run saw active has a row whatever the watermark says of it.
@@ -74,7 +90,7 @@ pub fn population(
             listed.insert(cluster.id.clone(), cluster);
         }
     }
-    let mut vanished: Vec<String> = alive(known)
+    let mut vanished: Vec<String> = open(known)
         .filter(|c| !listed.contains_key(&c.cluster_id))
         .map(|c| c.cluster_id.clone())
         .collect();
@@ -229,6 +245,75 @@ mod tests {
         ]);
         let p = population(Some(&k), vec![], vec![]);
         assert_eq!(p.vanished, ["j-1", "j-2"]);
+    }
+
+    fn owed(mut row: EmrCluster, seen: Seen) -> EmrCluster {
+        row.settings = Settings::Deferred;
+        row.seen = seen;
+        row
+    }
+
+    #[test]
+    fn an_ended_cluster_whose_settings_are_owed_is_looked_for_again() {
+        let k = known(vec![
+            owed(
+                cluster_row("j-owed", "TERMINATED", hours(-600), hours(-500)),
+                Seen::Listed,
+            ),
+            owed(
+                cluster_row("j-lost", "TERMINATED", hours(-90), hours(-80)),
+                Seen::NotSeen,
+            ),
+            cluster_row("j-known", "TERMINATED", hours(-800), hours(-20)),
+        ]);
+        assert_eq!(created_after(Some(&k)), hours(-601));
+        let p = population(
+            Some(&k),
+            vec![],
+            vec![
+                listed("j-owed", "TERMINATED", hours(-600), hours(-500)),
+                listed("j-known", "TERMINATED", hours(-800), hours(-20)),
+            ],
+        );
+        assert_eq!(ids(&p), ["j-owed"]);
+        assert_eq!(p.vanished, ["j-lost"]);
+    }
+
+    #[test]
+    fn what_aws_has_forgotten_is_owed_no_longer() {
+        let k = known(vec![
+            owed(
+                cluster_row("j-told", "TERMINATED", hours(-90), hours(-80)),
+                Seen::Vanished,
+            ),
+            owed(
+                cluster_row("j-aged", "TERMINATED", hours(-9_000), hours(-63 * 24)),
+                Seen::NotSeen,
+            ),
+        ]);
+        assert_eq!(created_after(Some(&k)), hours(-1));
+        assert_eq!(population(Some(&k), vec![], vec![]), Population::default());
+        // Should AWS still show the aged one, it is described after all.
+        let shown = listed("j-aged", "TERMINATED", hours(-9_000), hours(-63 * 24));
+        let p = population(Some(&k), vec![], vec![shown]);
+        assert_eq!(ids(&p), ["j-aged"]);
+    }
+
+    #[test]
+    fn how_the_watermark_run_saw_an_active_cluster_does_not_matter() {
+        for seen in [Seen::Listed, Seen::NotSeen, Seen::Vanished] {
+            for settings in [Settings::Described, Settings::Deferred] {
+                let mut row = cluster_row("j-1", "RUNNING", hours(-700), None);
+                (row.seen, row.settings) = (seen, settings);
+                let k = known(vec![row]);
+                assert_eq!(created_after(Some(&k)), hours(-701), "{seen} {settings}");
+                let vanished = population(Some(&k), vec![], vec![]).vanished;
+                assert_eq!(vanished, ["j-1"], "{seen} {settings}");
+                let end = listed("j-1", "TERMINATED", hours(-700), hours(3));
+                let p = population(Some(&k), vec![], vec![end]);
+                assert_eq!(ids(&p), ["j-1"], "{seen} {settings}");
+            }
+        }
     }
 
     #[test]

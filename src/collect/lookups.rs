@@ -7,19 +7,27 @@
 //! with the session of an account that named it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 
 use crate::collect::api::ErrorClass;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::bucket_lookup;
 use crate::collect::coverage::{CellEnd, Fault, ItemTally};
-use crate::collect::engine::{CollectError, Run};
+use crate::collect::engine::{CollectError, Run, Unlisted, finish, joined};
 use crate::collect::facts::Facts;
 use crate::collect::key_lookup;
 use crate::collect::session::Session;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
 use crate::model::words::{CellOutcome, Lookup, Source};
+
+/// Items of one account and Region that are looked up side by side. Requests in flight have their own
+/// bound, over all accounts; this one keeps an account with many keys from waiting for each in turn.
+const AT_ONCE: usize = 16;
 
 /// All look-ups of one account's coverage.
 #[derive(Debug)]
@@ -53,10 +61,20 @@ pub(super) enum Reach {
 #[derive(Debug)]
 pub(super) struct BucketItem {
     pub name: String,
-    /// Whether the unit's account owns it; nobody of the scope does otherwise.
-    pub owned: bool,
+    pub owner: Owner,
     /// From the owner's list, where it told.
     pub region: Option<Region>,
+}
+
+/// Who owns a bucket.
+#[derive(Debug)]
+pub(super) enum Owner {
+    /// The unit's account.
+    Account,
+    /// Every account of the scope was asked, and none lists it.
+    NotInScope,
+    /// No account lists it, and at least this one could not be asked.
+    Unknown(Unlisted),
 }
 
 /// How the look-up of one item counts in its cell.
@@ -86,16 +104,21 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
             .or_default()
             .push(KeyItem { arn, asker, reach });
     }
+    let unlisted = run.unlisted();
     for (name, named_by) in references.buckets {
         let found = owners.of(&name).and_then(|(position, region)| {
             let owner = run.scope.accounts.get(position as usize)?;
             Some((owner.account_id.clone(), region))
         });
-        let owned = found.is_some();
+        let owner = match (&found, &unlisted) {
+            (Some(_), _) => Owner::Account,
+            (None, None) => Owner::NotInScope,
+            (None, Some(unlisted)) => Owner::Unknown(unlisted.clone()),
+        };
         let (account, region) = found.unwrap_or((named_by, None));
         unit_of(&mut units, &account).buckets.push(BucketItem {
             name,
-            owned,
+            owner,
             region,
         });
     }
@@ -110,49 +133,105 @@ fn unit_of<'a>(units: &'a mut BTreeMap<AccountId, Unit>, account: &AccountId) ->
     })
 }
 
-/// Looks up everything of one unit; one append per Region, one for the buckets.
+/// Looks up everything of one unit: its Regions and its buckets side by side, each one append.
 pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
-    let Some(account) = run.scope.account(&unit.account) else {
+    if run.scope.account(&unit.account).is_none() {
         return Ok(());
-    };
-    let mut sessions = Sessions {
-        run: &run,
-        open: HashMap::new(),
-    };
+    }
+    let sessions = Arc::new(Sessions::default());
+    let mut open = JoinSet::new();
     for (region, items) in unit.keys {
-        let budget = run.budget();
-        let mut tally = ItemTally::default();
-        let mut facts = Facts::new(account.account_id.clone(), region.clone());
-        for item in items {
-            let session = sessions.of(&item.asker, &budget).await;
-            let (row, end) = key_lookup::look(&run, session, &item, &budget).await;
-            facts.keys.push(row);
-            tally.count(end);
-        }
-        let cell = run.cell(account, &region, Source::Keys, tally.end(), &budget);
-        facts.coverage.push(cell);
-        run.append(facts)?;
+        let (run, sessions) = (run.clone(), sessions.clone());
+        open.spawn(keys(run, sessions, unit.account.clone(), region, items));
     }
     if !unit.buckets.is_empty() {
-        let global = Region::global();
-        let budget = run.budget();
-        let mut tally = ItemTally::default();
-        let mut facts = Facts::new(account.account_id.clone(), global.clone());
-        for item in unit.buckets {
-            let (row, end) = if item.owned {
-                let session = sessions.of(&account.account_id, &budget).await;
-                bucket_lookup::look(&run, session, account, &item, &budget).await
-            } else {
-                bucket_lookup::unowned(&run, &item)
-            };
-            facts.buckets.push(row);
-            tally.count(end);
-        }
-        let cell = run.cell(account, &global, Source::Buckets, tally.end(), &budget);
-        facts.coverage.push(cell);
-        run.append(facts)?;
+        open.spawn(buckets(run, sessions, unit.account, unit.buckets));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
     }
     Ok(())
+}
+
+/// The keys of one account and Region.
+async fn keys(
+    run: Arc<Run>,
+    sessions: Arc<Sessions>,
+    account: AccountId,
+    region: Region,
+    items: Vec<KeyItem>,
+) -> Result<(), CollectError> {
+    let budget = Arc::new(run.budget());
+    let looked = each_item(items, |item| {
+        let (run, sessions, budget) = (run.clone(), sessions.clone(), budget.clone());
+        async move {
+            let session = sessions.of(&run, &item.asker, &budget).await;
+            key_lookup::look(&run, session, &item, &budget).await
+        }
+    })
+    .await;
+    let mut tally = ItemTally::default();
+    let mut facts = Facts::new(account.clone(), region.clone());
+    for (row, end) in looked {
+        facts.keys.push(row);
+        tally.count(end);
+    }
+    run.append_with(facts, Source::Keys, tally.end(), &budget)
+}
+
+/// The log buckets of one account.
+async fn buckets(
+    run: Arc<Run>,
+    sessions: Arc<Sessions>,
+    account: AccountId,
+    items: Vec<BucketItem>,
+) -> Result<(), CollectError> {
+    let budget = Arc::new(run.budget());
+    let looked = each_item(items, |item| {
+        let (run, sessions, budget) = (run.clone(), sessions.clone(), budget.clone());
+        let account = account.clone();
+        async move {
+            match &item.owner {
+                Owner::Account => {
+                    let session = sessions.of(&run, &account, &budget).await;
+                    bucket_lookup::look(&run, session, &account, &item, &budget).await
+                }
+                Owner::NotInScope => bucket_lookup::foreign(&run, &item),
+                Owner::Unknown(why) => bucket_lookup::of_unknown_owner(&run, &item, why),
+            }
+        }
+    })
+    .await;
+    let mut tally = ItemTally::default();
+    let mut facts = Facts::new(account, Region::global());
+    for (row, end) in looked {
+        facts.buckets.push(row);
+        tally.count(end);
+    }
+    run.append_with(facts, Source::Buckets, tally.end(), &budget)
+}
+
+/// Works on several items at once and gives the results in the order of the items, since the last
+/// failure speaks for the cell.
+async fn each_item<I, T, Fut>(items: Vec<I>, work: impl Fn(I) -> Fut) -> Vec<T>
+where
+    T: Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
+{
+    let mut open = JoinSet::new();
+    let mut done = Vec::with_capacity(items.len());
+    for (position, item) in items.into_iter().enumerate() {
+        if open.len() >= AT_ONCE {
+            done.extend(joined(open.join_next().await));
+        }
+        let work = work(item);
+        open.spawn(async move { (position, work.await) });
+    }
+    while let Some(ended) = open.join_next().await {
+        done.extend(joined(Some(ended)));
+    }
+    done.sort_unstable_by_key(|(position, _)| *position);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 impl ItemTally {
@@ -165,27 +244,21 @@ impl ItemTally {
     }
 }
 
-/// Sessions of one unit, opened when first needed; usually one.
-struct Sessions<'a> {
-    run: &'a Run,
-    open: HashMap<AccountId, Result<Arc<Session>, CallError>>,
-}
+/// Sessions of one unit, each opened once, when first needed; usually one.
+#[derive(Default)]
+struct Sessions(Mutex<HashMap<AccountId, Arc<OnceCell<Opened>>>>);
 
-impl Sessions<'_> {
-    async fn of(
-        &mut self,
-        account: &AccountId,
-        budget: &Budget,
-    ) -> Result<Arc<Session>, CallError> {
-        self.run.may_begin()?;
-        if let Some(session) = self.open.get(account) {
-            return session.clone();
-        }
-        let session = Session::open(&self.run.context, account, budget)
-            .await
-            .map(Arc::new);
-        self.open.insert(account.clone(), session.clone());
-        session
+type Opened = Result<Arc<Session>, CallError>;
+
+impl Sessions {
+    async fn of(&self, run: &Run, account: &AccountId, budget: &Budget) -> Opened {
+        run.may_begin()?;
+        let cell = lock(&self.0).entry(account.clone()).or_default().clone();
+        let opened = cell.get_or_init(|| async {
+            let session = Session::open(&run.context, account, budget).await;
+            session.map(Arc::new)
+        });
+        opened.await.clone()
     }
 }
 
@@ -193,9 +266,7 @@ impl Sessions<'_> {
 pub(super) fn lookup_of(error: &CallError) -> Lookup {
     match error {
         CallError::Api(api) => match api.class {
-            ErrorClass::DeniedIam | ErrorClass::DeniedScp | ErrorClass::DeniedTrust => {
-                Lookup::Denied
-            }
+            class if class.is_denied() => Lookup::Denied,
             ErrorClass::NotFound => Lookup::NotFound,
             _ => Lookup::Failed,
         },
@@ -204,20 +275,16 @@ pub(super) fn lookup_of(error: &CallError) -> Lookup {
     }
 }
 
-/// How an error counts. A refusal is the item's own when the item's policy speaks, or when AWS
-/// understood the question and says something about the item; a role that lacks a permission, which
-/// AWS's message then names
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>), or a service
-/// control policy, is a failure of the look.
+/// How an error counts. A refusal is the item's own when AWS says that the item's policy speaks, or
+/// when it understood the question and says something about the item. Every other refusal is a
+/// failure of the look: a role that lacks a permission, an organization's policy, or a cause that
+/// AWS does not name, since a run must not be COMPLETE on a guess.
 pub(super) fn end_of(error: &CallError) -> ItemEnd {
     let fault = Fault::of(error);
     if let CallError::Api(api) = error {
         match api.class {
             ErrorClass::NotFound => return ItemEnd::Collected,
-            ErrorClass::Refused => return ItemEnd::Locked(fault),
-            ErrorClass::DeniedIam if !api.message.contains("identity-based policy") => {
-                return ItemEnd::Locked(fault);
-            }
+            ErrorClass::Refused | ErrorClass::DeniedByResource => return ItemEnd::Locked(fault),
             _ => {}
         }
     }

@@ -6,8 +6,8 @@
 //! - [`engine`]: the two passes. First one unit per account (`account`, `account_region`): Regions,
 //!   clusters, their settings, security configurations, bucket names. Then one unit per account
 //!   that owns something which clusters referenced (`lookups`): keys and log buckets.
-//! - [`listing`], [`settings`], [`security_configuration`], [`coverage`]: the rules, as plain
-//!   functions of values.
+//! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
+//!   as plain functions of values.
 
 pub mod api;
 pub mod attempt;
@@ -16,6 +16,7 @@ pub mod coverage;
 pub mod engine;
 pub mod exceptions;
 pub mod facts;
+pub mod key_policy;
 pub mod listing;
 pub mod operation;
 pub mod random;

@@ -14,7 +14,8 @@ use crate::model::words::{Seen, Settings};
 use crate::time::{DAY_MS, UtcMillis};
 
 /// Ids to describe, most needed first: the vanished, whose end only DescribeCluster tells; those
-/// whose settings an earlier run owed; those never described; then those due for another look.
+/// whose settings an earlier run owed, listed or not; those never described; then those due for
+/// another look.
 pub fn to_describe(
     known: Option<&KnownAccountRegion>,
     population: &Population,
@@ -25,7 +26,10 @@ pub fn to_describe(
     let mut ranked: Vec<(u8, &str)> = population
         .vanished
         .iter()
-        .map(|id| (0, id.as_str()))
+        .map(|id| {
+            let ended = earlier.get(id.as_str()).is_some_and(|row| !row.is_active());
+            (u8::from(ended), id.as_str())
+        })
         .collect();
     for (id, cluster) in &population.listed {
         let rank = match earlier.get(id.as_str()) {
@@ -108,7 +112,7 @@ impl Rows<'_> {
         }
     }
 
-    /// The row of a cluster that could not be seen: as it was last known alive.
+    /// The row of a cluster that could not be seen: as it was last known.
     pub fn not_seen(&self, earlier: &EmrCluster) -> EmrCluster {
         EmrCluster {
             seen: Seen::NotSeen,
@@ -116,15 +120,16 @@ impl Rows<'_> {
         }
     }
 
-    /// The row of a vanished cluster whose id AWS no longer knows. It was alive at the watermark
-    /// and AWS forgets only what has ended, so it ended; when, nobody can say any more.
+    /// The row of a vanished cluster whose id AWS no longer knows. AWS forgets only what has ended,
+    /// so one that was alive at the watermark ended; when, nobody can say any more.
     pub fn forgotten(&self, earlier: &EmrCluster) -> EmrCluster {
-        EmrCluster {
-            state: "TERMINATED".to_owned(),
-            ended_at: None,
-            seen: Seen::Vanished,
-            ..self.carried(earlier)
+        let mut row = self.carried(earlier);
+        if earlier.is_active() {
+            row.state = "TERMINATED".to_owned();
+            row.ended_at = None;
         }
+        row.seen = Seen::Vanished;
+        row
     }
 
     fn carried(&self, earlier: &EmrCluster) -> EmrCluster {

@@ -1,11 +1,14 @@
 //! Reads `keyproof.toml`.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::{ConfigError, Layer, Origin};
+use crate::assess::RULES;
 use crate::collect::exceptions::ExceptionRule;
+use crate::collect::scope::left_out;
 use crate::model::words::{CellOutcome, ExceptionKind, Source};
 
 /// Longest file that is read.
@@ -18,15 +21,14 @@ pub fn read(path: &Path) -> Result<(Layer, Vec<ExceptionRule>), ConfigError> {
         path: shown.clone(),
         detail,
     };
-    let size = std::fs::metadata(path)
-        .map_err(|e| unreadable(e.to_string()))?
-        .len();
-    if size > LIMIT {
-        return Err(unreadable(format!(
-            "it has {size} bytes, more than {LIMIT}"
-        )));
+    let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| unreadable(e.to_string()))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(unreadable(format!("it has more than {LIMIT} bytes")));
     }
-    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))?;
     parse(&text, &shown)
 }
@@ -132,6 +134,7 @@ fn exceptions(value: Option<toml::Value>, path: &str) -> Result<Vec<ExceptionRul
             index,
             detail,
         };
+        refuse_empty_lists(&item).map_err(bad)?;
         let written: Written = item
             .try_into()
             .map_err(|e: toml::de::Error| bad(e.message().to_owned()))?;
@@ -142,6 +145,93 @@ fn exceptions(value: Option<toml::Value>, path: &str) -> Result<Vec<ExceptionRul
         all.push(rule);
     }
     Ok(all)
+}
+
+/// An empty list would limit nothing where its writer meant to limit to nothing.
+fn refuse_empty_lists(item: &toml::Value) -> Result<(), String> {
+    let fields = item.as_table().into_iter().flatten();
+    for (name, value) in fields {
+        if value.as_array().is_some_and(Vec::is_empty) {
+            return Err(format!(
+                "'{name}' is an empty list; leave it out or name something"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses limits that the kind does not look at, and an exception that nothing limits: either would
+/// reach further than what was approved.
+fn refuse_too_wide(kind: ExceptionKind, written: &Written) -> Result<(), String> {
+    let (fitting, needed): (&[&str], &str) = match kind {
+        ExceptionKind::Exclude => (
+            &["accounts", "ous"],
+            "an exclusion names the accounts or OUs it is about",
+        ),
+        ExceptionKind::Gap => (
+            &["accounts", "ous", "regions", "sources", "outcomes"],
+            "a gap names the accounts, OUs or Regions it is about, or both outcomes and sources",
+        ),
+        ExceptionKind::Waiver => (
+            &["accounts", "ous", "regions", "rules", "resources"],
+            "a waiver names the accounts, OUs, Regions, rules or resources it is about",
+        ),
+    };
+    let lists = [
+        ("accounts", &written.accounts),
+        ("ous", &written.ous),
+        ("regions", &written.regions),
+        ("sources", &written.sources),
+        ("outcomes", &written.outcomes),
+        ("rules", &written.rules),
+        ("resources", &written.resources),
+    ];
+    let given = |name: &str| lists.iter().any(|(n, l)| *n == name && !l.is_empty());
+    if let Some((name, _)) = lists
+        .iter()
+        .find(|(name, _)| given(name) && !fitting.contains(name))
+    {
+        return Err(format!(
+            "'{name}' is no limit of kind '{kind}', which may have {}",
+            fitting.join(", ")
+        ));
+    }
+    let limited = match kind {
+        ExceptionKind::Gap => {
+            ["accounts", "ous", "regions"].into_iter().any(given)
+                || given("outcomes") && given("sources")
+        }
+        ExceptionKind::Exclude | ExceptionKind::Waiver => fitting.iter().any(|name| given(name)),
+    };
+    if limited {
+        Ok(())
+    } else {
+        Err(needed.to_owned())
+    }
+}
+
+/// An id that can be told from the words of the `account` dataset and stands in lists.
+fn check_id(id: &str) -> Result<(), String> {
+    if id.is_empty() || id.contains(char::is_whitespace) {
+        return Err("an id has at least one letter and no white space".to_owned());
+    }
+    if [left_out::STATE, left_out::NOT_SELECTED].contains(&id) {
+        return Err(format!(
+            "the id '{id}' means something else in the 'account' dataset; take another one"
+        ));
+    }
+    Ok(())
+}
+
+fn check_rule(id: &str) -> Result<(), String> {
+    if RULES.iter().any(|rule| rule.id == id) {
+        return Ok(());
+    }
+    let known: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+    Err(format!(
+        "there is no rule '{id}'; the rules are {}",
+        known.join(", ")
+    ))
 }
 
 fn understand(written: Written, index: usize) -> Result<ExceptionRule, String> {
@@ -167,8 +257,14 @@ fn understand(written: Written, index: usize) -> Result<ExceptionRule, String> {
     {
         return Err("ids and ARNs hold no white space".to_owned());
     }
-    let rule = ExceptionRule {
-        id: written.id.unwrap_or_else(|| format!("{kind}-{index}")),
+    refuse_too_wide(kind, &written)?;
+    for rule in &written.rules {
+        check_rule(rule)?;
+    }
+    let id = written.id.unwrap_or_else(|| format!("{kind}-{index}"));
+    check_id(&id)?;
+    Ok(ExceptionRule {
+        id,
         kind,
         reason: written.reason,
         approver: written.approver,
@@ -183,11 +279,7 @@ fn understand(written: Written, index: usize) -> Result<ExceptionRule, String> {
         outcomes: all::<CellOutcome>(written.outcomes)?,
         rules: written.rules,
         resources: written.resources,
-    };
-    if kind == ExceptionKind::Exclude && rule.accounts.is_empty() && rule.ous.is_empty() {
-        return Err("an exclusion names the accounts or OUs it is about".to_owned());
-    }
-    Ok(rule)
+    })
 }
 
 #[cfg(test)]
@@ -229,9 +321,84 @@ mod tests {
         let gap = "[[exception]]\nkind='gap'\nreason='r'\napprover='a'\nexpires='2027-01-01'\n";
         assert!(error(&format!("{gap}accounts=['12']")).contains("12 digits"));
         assert!(error(&format!("{gap}colour='red'")).contains("colour"));
-        assert!(error(&format!("{gap}outcomes=['denied']")).contains("not one of"));
+        assert!(
+            error(&format!("{gap}regions=['eu-west-1']\noutcomes=['denied']"))
+                .contains("not one of")
+        );
         assert!(error(&gap.replace("'r'", "' '")).contains("reason"));
         assert!(error(&gap.replace("'gap'", "'exclude'")).contains("names the accounts"));
+    }
+
+    /// An exception of `kind` with `more` lines, as the file would have it.
+    fn one(kind: &str, more: &str) -> Result<ExceptionRule, String> {
+        let text = format!(
+            "[[exception]]\nkind='{kind}'\nreason='r'\napprover='a'\nexpires='2027-01-01'\n{more}"
+        );
+        parse(&text, "k.toml")
+            .map(|(_, mut all)| all.remove(0))
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn an_exception_is_never_wider_than_it_is_written() {
+        let account = "accounts=['111122223333']\n";
+        for (kind, more, why) in [
+            (
+                "exclude",
+                "regions=['eu-west-1']",
+                "'regions' is no limit of kind 'exclude'",
+            ),
+            ("exclude", "sources=['clusters']", "'sources'"),
+            ("exclude", "outcomes=['denied_scp']", "'outcomes'"),
+            ("exclude", "rules=['EL-01']", "'rules'"),
+            ("gap", "rules=['EL-01']", "'rules'"),
+            ("gap", "resources=['arn:x']", "'resources'"),
+            ("waiver", "sources=['clusters']", "'sources'"),
+            ("waiver", "outcomes=['denied_scp']", "'outcomes'"),
+            ("waiver", "regions=[]", "'regions' is an empty list"),
+        ] {
+            let error = one(kind, &format!("{account}{more}")).expect_err(more);
+            assert!(error.contains(why), "{kind} {more}: {error}");
+        }
+        for (kind, more) in [
+            ("exclude", ""),
+            ("gap", ""),
+            ("gap", "outcomes=['denied_scp']"),
+            ("gap", "sources=['clusters']"),
+            ("waiver", ""),
+        ] {
+            let error = one(kind, more).expect_err(more);
+            assert!(error.contains(" names the "), "{kind} {more}: {error}");
+        }
+        for (kind, more) in [
+            ("exclude", "ous=['ou-ab12-11111111']"),
+            ("gap", "regions=['ap-south-1']"),
+            ("gap", "ous=['r-ab12']"),
+            ("gap", "outcomes=['denied_scp']\nsources=['clusters']"),
+            ("waiver", "ous=['ou-ab12-11111111']"),
+            ("waiver", "regions=['eu-west-1']"),
+            ("waiver", "rules=['EL-01', 'EL-03']"),
+        ] {
+            one(kind, more).expect(more);
+        }
+    }
+
+    #[test]
+    fn rules_that_are_not_there_and_ids_that_mean_something_else_are_refused() {
+        for rule in ["el-01", "EL-99", "EL-01 ", ""] {
+            let error = one("waiver", &format!("rules=['EL-01', '{rule}']")).expect_err(rule);
+            assert!(
+                error.contains("rule") || error.contains("white space"),
+                "{error}"
+            );
+        }
+        for id in ["state", "not_selected", "", "a b"] {
+            let more = format!("id='{id}'\naccounts=['111122223333']");
+            for kind in ["exclude", "gap", "waiver"] {
+                let error = one(kind, &more).expect_err(id);
+                assert!(error.contains("id"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ConfigError, Layer, Settings, file};
+use super::{ConfigError, Layer, Origin, Settings, file};
 use crate::assess::RuleConfig;
 use crate::aws::LockMode;
 use crate::collect::Regions;
@@ -91,6 +91,8 @@ pub struct Config {
     pub role_name: String,
     pub external_id: Option<String>,
     pub regions: Regions,
+    /// Whether a flag or the environment named the Regions, for this run alone.
+    pub regions_by_hand: bool,
     pub accounts: Vec<AccountId>,
     pub exclude_accounts: Vec<AccountId>,
     pub ous: Vec<String>,
@@ -132,9 +134,30 @@ impl Config {
         resolve(&Settings::stack([layer]), Vec::new())
     }
 
-    /// Whether the run looks at the whole configured scope, so that it may become a run of record.
-    pub fn is_full_scope(&self) -> bool {
+    /// Whether nothing narrows the accounts.
+    pub fn is_whole(&self) -> bool {
         self.accounts.is_empty() && self.exclude_accounts.is_empty() && self.ous.is_empty()
+    }
+
+    /// Whose accounts a run is about, seen by `caller`: what entry 1 of an archive fixes for good.
+    pub fn scope_words(&self, caller: &AccountId) -> String {
+        match &self.scope {
+            ScopeMode::Organization => "organization".to_owned(),
+            ScopeMode::SingleAccount => format!("single_account {caller}"),
+            ScopeMode::AccountList(_) => "account_list".to_owned(),
+        }
+    }
+
+    /// Which Regions a run is about.
+    pub fn region_words(&self) -> String {
+        match &self.regions {
+            Regions::Auto => "auto".to_owned(),
+            Regions::List(regions) => {
+                let mut names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+                names.sort_unstable();
+                names.join(" ")
+            }
+        }
     }
 }
 
@@ -296,6 +319,10 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         role_name,
         external_id: r.text("external_id"),
         regions,
+        regions_by_hand: matches!(
+            settings.origin("regions"),
+            Origin::Flag(_) | Origin::Environment(_)
+        ),
         accounts: r.list("accounts")?,
         exclude_accounts: r.list("exclude_accounts")?,
         ous: r.list("ou")?,
@@ -346,7 +373,7 @@ mod tests {
             ArchiveUrl::Folder("./keyproof-archive".into())
         );
         assert_eq!(config.scope, ScopeMode::Organization);
-        assert!(config.is_full_scope());
+        assert!(config.is_whole());
     }
 
     #[test]

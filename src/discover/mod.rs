@@ -8,6 +8,7 @@ mod emr_regions;
 mod select;
 mod units;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
@@ -26,6 +27,9 @@ pub use emr_regions::{EmrRegionsError, emr_regions, parse_emr_regions};
 const FIRST_CALL: Duration = Duration::from_secs(10);
 /// How long any other call, or one list, may take.
 const CALL: Duration = Duration::from_secs(30 * 60);
+
+/// A line of the log for so many accounts whose tags were read: of 10,000 accounts it takes an hour.
+const TELL_TAGS_EVERY: usize = 250;
 
 /// Where the accounts come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +76,14 @@ impl ScopeRequest {
 /// Why there is no scope. A run cannot begin without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoverError {
-    #[error("tell who the caller is: {0}; check the credentials, the profile and the endpoint")]
+    #[error(
+        "cannot tell who the caller is: {0}; check the credentials, the profile and the endpoint"
+    )]
     Caller(CallError),
-    #[error("list the organization: {0}")]
+    #[error(
+        "cannot list the organization: {0}; only its management account and accounts that it \
+         delegated this to can, others take --account-list FILE"
+    )]
     Call(CallError),
     #[error("{operation:?}: a paginator that repeats or never ends")]
     Paginator { operation: Operation },
@@ -219,27 +228,63 @@ impl Ask<'_> {
         Ok(accounts)
     }
 
-    /// Owner columns of the accounts in scope, from their tags.
+    /// Owner columns of the accounts in scope, from their tags. AWS grants few of these calls a
+    /// second: several are asked at once so that none of those is lost to waiting for an answer.
     async fn tags(&self, scope: &mut Scope, names: &TagNames) -> Result<(), DiscoverError> {
-        for account in scope.accounts.iter_mut().filter(|a| a.in_scope) {
-            let id = account.account_id.clone();
-            let tags: Vec<Tag> = self
-                .attempts
-                .own_pages(&self.budget(), Operation::ListTagsForResource, |next| {
-                    self.cloud.account_tags(&id, next)
-                })
-                .await?;
-            let Account {
-                owner,
-                cost_center,
-                business_unit,
-                ..
-            } = account;
-            *owner = tag_value(&tags, names.owner.as_deref());
-            *cost_center = tag_value(&tags, names.cost_center.as_deref());
-            *business_unit = tag_value(&tags, names.business_unit.as_deref());
+        let mut wanted: Vec<&mut Account> =
+            scope.accounts.iter_mut().filter(|a| a.in_scope).collect();
+        let ids: Vec<AccountId> = wanted.iter().map(|a| a.account_id.clone()).collect();
+        if ids.len() > TELL_TAGS_EVERY {
+            tracing::info!(accounts = ids.len(), "reading the tags of accounts");
+        }
+        let next = AtomicUsize::new(0);
+        let lane = || self.tags_of(&ids, &next);
+        // As many as AWS lets through in one burst.
+        let (a, b, c, d, e, f, g, h) = tokio::try_join!(
+            lane(),
+            lane(),
+            lane(),
+            lane(),
+            lane(),
+            lane(),
+            lane(),
+            lane()
+        )?;
+        for (position, tags) in [a, b, c, d, e, f, g, h].into_iter().flatten() {
+            let Some(account) = wanted.get_mut(position) else {
+                continue;
+            };
+            account.owner = tag_value(&tags, names.owner.as_deref());
+            account.cost_center = tag_value(&tags, names.cost_center.as_deref());
+            account.business_unit = tag_value(&tags, names.business_unit.as_deref());
         }
         Ok(())
+    }
+
+    /// Takes accounts from `next` on and reads their tags, by position.
+    async fn tags_of(
+        &self,
+        ids: &[AccountId],
+        next: &AtomicUsize,
+    ) -> Result<Vec<(usize, Vec<Tag>)>, CallError> {
+        let mut read = Vec::new();
+        loop {
+            let position = next.fetch_add(1, Ordering::Relaxed);
+            let Some(id) = ids.get(position) else {
+                return Ok(read);
+            };
+            let tags = self
+                .attempts
+                .own_pages(&self.budget(), Operation::ListTagsForResource, |page| {
+                    self.cloud.account_tags(id, page)
+                })
+                .await?;
+            read.push((position, tags));
+            if (position + 1).is_multiple_of(TELL_TAGS_EVERY) {
+                let (asked, accounts) = (position + 1, ids.len());
+                tracing::info!(asked, accounts, "reading the tags of accounts");
+            }
+        }
     }
 }
 

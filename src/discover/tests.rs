@@ -127,6 +127,35 @@ async fn missing_paths_cost_one_walk_of_the_tree() {
     assert_eq!(cloud.count(Operation::ListAccountsForParent), 3);
 }
 
+/// With answers that take ten seconds, AWS's rate decides how long it takes, not the answers.
+#[tokio::test]
+async fn tags_of_many_accounts_are_read_side_by_side() {
+    let (cloud, attempts) = world();
+    let name = |i: usize| format!("{i:012}");
+    cloud.with(|s| {
+        for i in 1..=80 {
+            s.listed.push(listed(&name(i), Some("ACTIVE"), ROOT));
+            let tag = Tag {
+                name: "owner".to_owned(),
+                value: format!("team-{i}"),
+            };
+            s.account_tags.insert(name(i), vec![tag]);
+        }
+        s.latency = Duration::from_secs(10);
+    });
+    let mut request = organization();
+    request.tags.owner = Some("owner".to_owned());
+    let began = cloud.clock.now().0;
+    let scope = find(&cloud, &attempts, &request).await.expect("scope");
+    for (i, account) in (1..).zip(&scope.accounts) {
+        assert_eq!(account.account_id.as_str(), name(i));
+        assert_eq!(account.owner, Some(format!("team-{i}")));
+    }
+    assert_eq!(cloud.count(Operation::ListTagsForResource), 80);
+    let took = (cloud.clock.now().0 - began) / 1_000;
+    assert!(took < 200, "{took} s; one after the other, 80 take 800 s");
+}
+
 #[tokio::test]
 async fn tags_are_asked_for_where_a_name_is_configured_and_an_account_is_in_scope() {
     let (cloud, attempts) = world();

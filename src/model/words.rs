@@ -21,7 +21,8 @@ text_enum! {
         DeniedTrust = "denied_trust",
         /// The role lacks a permission.
         DeniedIam = "denied_iam",
-        /// A service control policy forbids the call.
+        /// A policy of the organization forbids the call: a service control policy, or a resource
+        /// control policy.
         DeniedScp = "denied_scp",
         /// AWS throttled until the cell's deadline.
         ThrottledOut = "throttled_out",
@@ -84,6 +85,8 @@ text_enum! {
         Denied = "denied",
         /// Its owner is not an account of the scope.
         OwnerNotInScope = "owner_not_in_scope",
+        /// No account of the scope that could be asked owns it, and some could not be asked.
+        OwnerUnknown = "owner_unknown",
         /// The reference has none of the documented forms.
         Unparseable = "unparseable",
         /// The call failed for another reason.
@@ -98,9 +101,10 @@ text_enum! {
     pub enum Seen {
         /// It stood in a list.
         Listed = "listed",
-        /// It was active at the watermark and in no list; one DescribeCluster told its end.
+        /// It was active at the watermark, or its settings were owed, and it stood in no list; one
+        /// DescribeCluster told the rest, or that AWS no longer knows it.
         Vanished = "vanished",
-        /// Its cell could not be collected; last known alive.
+        /// Its cell could not be collected; last known alive, or ended with its settings owed.
         NotSeen = "not_seen",
     }
 }
@@ -112,7 +116,8 @@ text_enum! {
         Described = "described",
         /// Copied from the newest sealed run that described it.
         Carried = "carried",
-        /// Not read before the deadline or refused; the cluster is UNKNOWN and first in the next run.
+        /// Not read before the deadline or refused; the cluster is UNKNOWN and first in the next run,
+        /// also when it has ended meanwhile, until it is described or AWS no longer knows it.
         Deferred = "deferred",
     }
 }

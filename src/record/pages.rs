@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use crate::for_each_dataset;
 use crate::model::table::{Dataset, Kind};
 
-/// Every generated file of `schemas/`: path relative to it, and content.
-pub fn schema_files() -> Vec<(String, String)> {
+/// Every generated file of `schemas/`: path relative to it, and content. `folder` tells where below an
+/// archive's root the files of a dataset's version are.
+pub fn schema_files(folder: fn(&str, u32) -> String) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut ddl = DDL_HEAD.to_owned();
     macro_rules! each {
         ($($dataset:ty),+) => { $(
             files.push((format!("datasets/{}.md", <$dataset>::NAME), dataset_page::<$dataset>()));
-            ddl.push_str(&table_ddl::<$dataset>());
+            ddl.push_str(&table_ddl::<$dataset>(folder));
         )+ };
     }
     for_each_dataset!(each);
@@ -105,7 +106,7 @@ CREATE DATABASE IF NOT EXISTS keyproof_raw;
 /// First date that partition projection offers; no archive is older.
 const FIRST_DATE: &str = "2026-01-01";
 
-fn table_ddl<D: Dataset>() -> String {
+fn table_ddl<D: Dataset>(folder: fn(&str, u32) -> String) -> String {
     let columns: Vec<String> = D::COLUMNS
         .iter()
         .map(|column| {
@@ -117,7 +118,7 @@ fn table_ddl<D: Dataset>() -> String {
             )
         })
         .collect();
-    let location = format!("s3://{{{{bucket}}}}/evidence/{}/v{}", D::NAME, D::VERSION);
+    let location = format!("s3://{{{{bucket}}}}/{}", folder(D::NAME, D::VERSION));
     format!(
         "\nCREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.{name}_v{version} (\n{columns}\n)\n\
          COMMENT '{about}'\n\
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn the_committed_schema_files_are_those_that_are_generated() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-        let files = schema_files();
+        let files = schema_files(|dataset, version| format!("evidence/{dataset}/v{version}"));
         for (name, content) in &files {
             let committed = std::fs::read_to_string(root.join(name)).unwrap_or_default();
             assert!(

@@ -42,6 +42,8 @@ pub struct Accounts {
     pub unavailable: i64,
     /// Left out by the selection of this run.
     pub not_selected: i64,
+    /// Accounts not fully seen, all of which exceptions accept.
+    pub accepted: i64,
     /// Cells that a gap exception accepts.
     pub accepted_cells: i64,
     /// Accounts with cells that ended in no answer: account, first such outcome.
@@ -52,11 +54,11 @@ pub struct Accounts {
 fn remedy(reason: &str) -> &'static str {
     match reason {
         "no_log_key" => "no log key: relaunch with one",
-        "no_log_key_bucket_default_cmk" => "no log key, bucket default only: relaunch with one",
+        "no_log_key_bucket_default_cmk" => "no log key, only a bucket default: relaunch",
         "aws_managed_key" => "AWS managed key: relaunch with a customer key",
         "foreign_owner" => "key owned outside the organization",
-        "key_state" => "key cannot be used: enable it or cancel its deletion",
-        "key_usage" => "key of the wrong kind: relaunch with a symmetric key",
+        "key_state" => "key unusable: enable it or cancel its deletion",
+        "key_usage" => "key of the wrong kind: relaunch with another",
         "key_material_expired" => "imported key material expired: import it again",
         "region_mismatch" => "key and bucket in different Regions",
         "key_not_found" => "key does not exist",
@@ -241,6 +243,7 @@ fn to_fix(out: &mut String, s: &RunSummary) {
 fn accounts(out: &mut String, a: &Accounts) {
     let mut parts = vec![format!("{} collected", number(a.collected))];
     for (n, word) in [
+        (a.accepted, "with accepted gaps"),
         (a.excluded, "excluded (approved)"),
         (a.unavailable, "closed or suspended"),
         (a.not_selected, "not selected"),

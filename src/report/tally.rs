@@ -92,10 +92,12 @@ impl Tally {
             .failing
             .iter()
             .map(|(account, active)| {
+                // Its own stretch of the sorted map, so that accounts are not compared with each other.
+                let from = (account.clone(), String::new(), String::new());
                 let commonest = self
                     .reasons
-                    .iter()
-                    .filter(|((a, _, _), _)| a == account)
+                    .range(from..)
+                    .take_while(|((a, _, _), _)| a == account)
                     .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)));
                 let (rule, reason) = commonest
                     .map(|((_, rule, reason), _)| (rule.clone(), reason.clone()))
@@ -121,7 +123,7 @@ impl Tally {
 /// What would turn an UNKNOWN into an answer: the refused action where the finding names one.
 fn want_of(finding: &Finding) -> String {
     let params: serde_json::Value = serde_json::from_str(&finding.params_json).unwrap_or_default();
-    match params.get("missing").and_then(|v| v.as_str()) {
+    match params.get("denied_action").and_then(|v| v.as_str()) {
         Some(action) => action.to_owned(),
         None => finding.reason.clone(),
     }
@@ -251,6 +253,58 @@ mod tests {
         assert_eq!((changes.new, changes.fixed, changes.ended), (2, 1, 2));
         assert_eq!(changes.delta[&NonCompliant], 0);
         assert_eq!(changes.delta[&Unknown], -1);
+    }
+
+    #[test]
+    fn what_is_unknown_is_counted_by_what_is_missing() {
+        let finding = |outcome, rule_kind, params_json: &str| Finding {
+            scheduled_for: "2026-11-24".parse().expect("date"),
+            account_id: "111122223333".parse().expect("account"),
+            region: "eu-west-1".parse().expect("region"),
+            cluster_id: "a".to_owned(),
+            rule: "EL-02".to_owned(),
+            rule_kind,
+            severity: Severity::High,
+            outcome,
+            subject_kind: "key".to_owned(),
+            subject: String::new(),
+            reason: "key_not_described".to_owned(),
+            params_json: params_json.to_owned(),
+            facts: String::new(),
+            advice: None,
+            waived_by: None,
+            owner: None,
+            owner_source: None,
+            cost_center: None,
+            cost_center_source: None,
+            business_unit: None,
+            business_unit_source: None,
+            data_classification: None,
+            data_classification_source: None,
+        };
+        let mut tally = Tally::default();
+        let unknown = verdict("a", Judgement::Unknown, true);
+        let denied = r#"{"denied_action":"kms:DescribeKey"}"#;
+        tally.cluster(
+            &unknown,
+            &[finding(Outcome::Unknown, RuleKind::Protects, denied)],
+        );
+        tally.cluster(
+            &unknown,
+            &[finding(Outcome::Unknown, RuleKind::Protects, "{}")],
+        );
+        let counted: Vec<_> = tally.unknown_for_want_of.into_iter().collect();
+        let expected = [
+            ("key_not_described".to_owned(), 1),
+            ("kms:DescribeKey".to_owned(), 1),
+        ];
+        assert_eq!(counted, expected);
+
+        let mut tally = Tally::default();
+        let bad = verdict("a", Judgement::NonCompliant, true);
+        tally.cluster(&bad, &[finding(Outcome::Fail, RuleKind::Protects, "{}")]);
+        assert_eq!(tally.to_fix(1)[0].rule, "EL-02");
+        assert_eq!(tally.worst_active, Some(Severity::High));
     }
 
     #[test]

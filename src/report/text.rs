@@ -29,6 +29,12 @@ pub fn name(raw: &str, width: usize) -> String {
     cut
 }
 
+/// Text from outside made safe for a terminal and not cut.
+pub fn harmless(raw: &str) -> String {
+    let safe = raw.chars().map(|c| if is_harmless(c) { c } else { '?' });
+    safe.collect()
+}
+
 fn is_harmless(c: char) -> bool {
     // Beside controls: marks that reverse the reading direction or are not visible at all.
     !c.is_control()

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::WIDTH;
-use super::text::{counted, name, number, wrap};
+use super::text::{counted, harmless, number, wrap};
 use crate::time::Date;
 
 /// Where the trust in the archive's key comes from.
@@ -46,31 +46,57 @@ pub struct VerifySummary {
     /// Whether an unpinned archive is accepted (`--self-consistent-only`).
     pub unpinned_accepted: bool,
     pub levels: Vec<(u8, &'static str, LevelState)>,
-    /// Class, object, detail.
-    pub failures: Vec<(String, String, String)>,
+    /// Class, sentence.
+    pub failures: Vec<(String, String)>,
     pub notices: Vec<String>,
 }
 
 impl VerifySummary {
     /// Whether verification passed, pinning included.
     pub fn passed(&self) -> bool {
-        self.failures.is_empty()
-            && self
-                .levels
-                .iter()
-                .all(|(_, _, state)| *state != LevelState::Fail)
-            && (self.key_source != KeySource::Unpinned || self.unpinned_accepted)
+        self.levels_passed() && (self.key_source != KeySource::Unpinned || self.unpinned_accepted)
     }
 
-    fn result(&self) -> &'static str {
-        match (self.failures.is_empty(), self.key_source) {
-            (false, _) => "FAILED (exit 5)",
-            (true, KeySource::Unpinned) if self.unpinned_accepted => "SELF-CONSISTENT, UNPINNED",
-            (true, KeySource::Unpinned) => "UNPINNED (exit 5)",
-            (true, _) => "VERIFIED",
+    /// Whether every level asked for passed. One that is not checkable was asked for, and did not.
+    fn levels_passed(&self) -> bool {
+        let mut levels = self.levels.iter();
+        self.failures.is_empty() && levels.all(|(_, _, state)| *state == LevelState::Pass)
+    }
+
+    /// Whether what is there is not what the pin, the key or this machine's memory names.
+    fn is_another(&self) -> bool {
+        let classes = ["genesis_not_pinned", "wrong_key"];
+        let mut failures = self.failures.iter();
+        failures.any(|(class, _)| classes.contains(&class.as_str()))
+    }
+
+    /// The highest level asked for.
+    fn asked(&self) -> u8 {
+        let levels = self.levels.iter().map(|(level, _, _)| *level);
+        levels.max().unwrap_or(0)
+    }
+
+    fn result(&self) -> String {
+        match (self.levels_passed(), self.key_source) {
+            (false, _) => "FAILED (exit 5)".to_owned(),
+            (true, KeySource::Unpinned) if self.unpinned_accepted => {
+                "SELF-CONSISTENT, UNPINNED".to_owned()
+            }
+            (true, KeySource::Unpinned) => "UNPINNED (exit 5)".to_owned(),
+            (true, _) if self.asked() < HIGHEST => format!("VERIFIED TO LEVEL {}", self.asked()),
+            (true, _) => "VERIFIED".to_owned(),
         }
     }
 }
+
+/// The highest level that there is.
+const HIGHEST: u8 = 3;
+/// What a level shows when it passed, lowest first.
+const SHOWS: [&str; HIGHEST as usize] = [
+    "every file that a sealed entry vouches for is the one that was sealed",
+    "every seal is signed by this key",
+    "no entry between the first and the head is missing",
+];
 
 const MOST_FAILURES: usize = 20;
 
@@ -95,6 +121,13 @@ pub fn render(s: &VerifySummary) -> String {
     }
     labelled(&mut out, "Signer", &format!("key {}", short(&s.keyid)));
     let trust = match s.key_source {
+        _ if s.is_another() => {
+            "NONE: it is not the archive that was asked for, see the failures; the rest is only what it says of itself"
+        }
+        // No entry, not even the first, could be judged by its key.
+        _ if s.head.is_none() => {
+            "NONE: entry 1 or its key is missing or broken, so nothing can be compared"
+        }
         KeySource::Pin => "entry 1 has the SHA-256 you gave",
         KeySource::KeyFile => "the key is the one you gave",
         KeySource::Remembered => "this machine remembers the archive",
@@ -110,41 +143,64 @@ pub fn render(s: &VerifySummary) -> String {
             LevelState::Fail => "FAIL",
             LevelState::NotCheckable => "not checkable",
         };
-        let _ = writeln!(out, "Level {level}    {what:<45}{state}");
+        let _ = writeln!(out, "Level {level}    {what:<53}{state}");
     }
     if !s.failures.is_empty() {
         let _ = writeln!(out, "\nFailures   {}", number(s.failures.len() as i64));
-        for (class, object, detail) in s.failures.iter().take(MOST_FAILURES) {
-            let _ = writeln!(out, "  {}", name(&format!("{class}: {object}"), WIDTH - 2));
-            if !detail.is_empty() {
-                let _ = writeln!(out, "    {}", wrap(&name(detail, 300), WIDTH, 4));
-            }
-        }
-        if s.failures.len() > MOST_FAILURES {
-            let _ = writeln!(out, "  +{} more", s.failures.len() - MOST_FAILURES);
-        }
+        let failures = s.failures.iter();
+        listed(&mut out, 4, failures.map(|(c, t)| format!("{c}: {t}")));
     }
     if !s.notices.is_empty() {
         out.push_str("\nNotices\n");
-        for notice in s.notices.iter().take(MOST_FAILURES) {
-            let _ = writeln!(out, "  {}", wrap(&name(notice, 300), WIDTH, 2));
-        }
-        if s.notices.len() > MOST_FAILURES {
-            let _ = writeln!(out, "  +{} more", s.notices.len() - MOST_FAILURES);
-        }
+        listed(&mut out, 2, s.notices.iter().cloned());
     }
     out.push('\n');
-    labelled(
-        &mut out,
-        "Shows",
-        "every file is the one that was sealed, every seal is signed by this key, no entry between the first and the head is missing",
-    );
-    labelled(
-        &mut out,
-        "Shows not",
-        "that AWS really said it: the holder of the key can seal a falsified run, never alter a sealed one",
-    );
+    shows(&mut out, s);
     out
+}
+
+/// Paragraphs of which none is cut: names of objects are of no use without their ends.
+fn listed(out: &mut String, indent: usize, texts: impl ExactSizeIterator<Item = String>) {
+    let more = texts.len().saturating_sub(MOST_FAILURES);
+    for text in texts.take(MOST_FAILURES) {
+        let _ = writeln!(out, "  {}", wrap(&harmless(&text), WIDTH, indent));
+    }
+    if more > 0 {
+        let _ = writeln!(out, "  +{more} more, all of them with --format json");
+    }
+}
+
+/// What follows from the levels that passed, and what does not.
+fn shows(out: &mut String, s: &VerifySummary) {
+    if !s.levels_passed() {
+        let of = |state: LevelState, word: &str| {
+            let levels = s.levels.iter().filter(|(_, _, found)| *found == state);
+            let levels: Vec<String> = levels.map(|(level, _, _)| level.to_string()).collect();
+            (!levels.is_empty()).then(|| format!("level {} {word}", levels.join(" and ")))
+        };
+        let what = [
+            of(LevelState::Fail, "failed"),
+            of(LevelState::NotCheckable, "could not be checked"),
+        ];
+        let what: Vec<String> = what.into_iter().flatten().collect();
+        let text = format!(
+            "{}: this is not, or no longer, what was sealed; read the first failure first, docs/verification.md explains each",
+            what.join(", ")
+        );
+        labelled(out, "Shows", &text);
+        return;
+    }
+    let asked = usize::from(s.asked()).min(SHOWS.len());
+    labelled(out, "Shows", &SHOWS[..asked].join(", "));
+    let unasked = match asked {
+        0 | 1 => "who signed, and whether the chain is whole: levels 2 and 3 were not asked for; ",
+        2 => "whether the chain is whole: level 3 was not asked for; ",
+        _ => "",
+    };
+    let text = format!(
+        "{unasked}that AWS really said it: the holder of the key can seal a falsified run, never alter a sealed one"
+    );
+    labelled(out, "Shows not", &text);
 }
 
 /// The same as JSON, one object and a line end.
@@ -177,8 +233,8 @@ pub fn json(s: &VerifySummary) -> String {
         "levels": s.levels.iter().map(|(level, what, result)| json!({
             "level": level, "checks": what, "result": state(*result),
         })).collect::<Vec<_>>(),
-        "failures": s.failures.iter().map(|(class, object, detail)| json!({
-            "class": class, "object": object, "detail": detail,
+        "failures": s.failures.iter().map(|(class, sentence)| json!({
+            "class": class, "detail": sentence,
         })).collect::<Vec<_>>(),
         "notices": s.notices,
     });
@@ -216,6 +272,7 @@ mod tests {
             levels: vec![
                 (1, "files", LevelState::Pass),
                 (2, "signatures", LevelState::Pass),
+                (3, "continuity", LevelState::Pass),
             ],
             failures: Vec::new(),
             notices: Vec::new(),
@@ -235,6 +292,54 @@ mod tests {
     }
 
     #[test]
+    fn what_it_shows_follows_from_the_levels_that_passed() {
+        let whole = "no entry between the first and the head is missing";
+        let flat = |s: &VerifySummary| {
+            let text = render(s);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(flat(&summary()).contains(whole));
+        let mut s = summary();
+        s.levels.truncate(1);
+        let text = flat(&s);
+        assert!(text.contains("VERIFIED TO LEVEL 1"), "{text}");
+        assert!(text.contains("levels 2 and 3 were not asked for"), "{text}");
+        assert!(!text.contains("signed by this key"), "{text}");
+        assert!(!text.contains(whole), "{text}");
+    }
+
+    #[test]
+    fn a_level_that_could_not_be_checked_fails() {
+        let mut s = summary();
+        s.levels = vec![(1, "files", LevelState::NotCheckable)];
+        s.head = None;
+        for source in [KeySource::Pin, KeySource::KeyFile, KeySource::Unpinned] {
+            s.key_source = source;
+            s.unpinned_accepted = true;
+            assert!(!s.passed());
+            let text = render(&s);
+            assert!(text.contains("FAILED (exit 5)"), "{text}");
+            assert!(text.contains("level 1 could not be checked"), "{text}");
+            assert!(!text.contains("VERIFIED"), "{text}");
+            assert!(!text.contains("you gave"), "{text}");
+            assert!(!text.contains("every file"), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_never_cut() {
+        let long = format!("evidence/{}.parquet", "x/".repeat(500));
+        let mut s = summary();
+        s.failures = vec![(
+            "missing_file".into(),
+            format!("{long} is missing; {long}.json"),
+        )];
+        s.notices = vec![format!("start {long}")];
+        let text = render(&s);
+        assert_eq!(text.matches(&long).count(), 3, "{text}");
+    }
+
+    #[test]
     fn an_unpinned_archive_does_not_pass_unless_that_is_accepted() {
         let mut s = summary();
         s.key_source = KeySource::Unpinned;
@@ -247,17 +352,20 @@ mod tests {
     #[test]
     fn failures_are_named_and_stay_within_the_terminal() {
         let mut s = summary();
-        let object = format!("evidence/\u{1b}[2J{}", "x".repeat(200));
-        s.failures = vec![("digest_mismatch".into(), object, "word ".repeat(90)); 30];
+        let sentence = format!(
+            "evidence/\u{1b}[2J{} {}",
+            "x".repeat(200),
+            "word ".repeat(90)
+        );
+        s.failures = vec![("digest_mismatch".into(), sentence); 30];
         s.notices = vec!["n".repeat(60); 30];
         assert!(!s.passed());
         let text = render(&s);
         assert!(text.contains("+10 more"), "{text}");
         for line in text.lines() {
-            assert!(
-                line.chars().count() <= WIDTH && !line.contains('\u{1b}'),
-                "{line}"
-            );
+            let several = line.trim_start().contains(' ');
+            assert!(line.chars().count() <= WIDTH || !several, "{line}");
+            assert!(!line.contains('\u{1b}'), "{line}");
         }
         let value: serde_json::Value = serde_json::from_str(&json(&s)).expect("json");
         assert_eq!(value["failures"].as_array().map(Vec::len), Some(30));

@@ -117,22 +117,20 @@ fn open(row: &CompliantShare) -> i64 {
     row.end_non_compliant + row.end_unknown
 }
 
-/// A name that fits its column. Of an OU path the end tells most, of other names the beginning.
+/// A name that fits its column. Of an OU path the last id tells all: it is unique in an organization.
 fn shortened(kind: &str, scope: &str) -> String {
     let width = SCOPE_WIDTH - 3;
-    let printable: Vec<char> = scope
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect();
-    if printable.len() <= width {
-        return printable.into_iter().collect();
-    }
-    if kind == "ou" {
-        let tail = &printable[printable.len() - (width - 1)..];
-        std::iter::once('…').chain(tail.iter().copied()).collect()
+    let scope = if kind == "ou" {
+        let mut ids = scope.rsplit('/');
+        ids.find(|id| !id.is_empty()).unwrap_or(scope)
     } else {
-        let head = &printable[..width - 1];
-        head.iter().copied().chain(std::iter::once('…')).collect()
+        scope
+    };
+    let printable = || scope.chars().map(|c| if c.is_control() { '?' } else { c });
+    if printable().count() <= width {
+        printable().collect()
+    } else {
+        printable().take(width - 1).chain(['…']).collect()
     }
 }
 

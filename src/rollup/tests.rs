@@ -308,6 +308,8 @@ fn cells_are_open_unless_answered_accepted_or_locked() {
             items_failed,
             error_code: None,
             denied_action: None,
+            watermark_run: None,
+            watermark_at: None,
             calls: 0,
             retries: 0,
             throttles: 0,

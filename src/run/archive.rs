@@ -140,14 +140,29 @@ fn refuse_inside(archive: &ArchiveUrl, key: &Path) -> Result<(), RunError> {
     let ArchiveUrl::Folder(root) = archive else {
         return Ok(());
     };
-    let (root, key_path) = (std::path::absolute(root), std::path::absolute(key));
-    match (root, key_path) {
-        (Ok(root), Ok(path)) if path.starts_with(&root) => Err(RunError::Usage(format!(
+    if resolved(key)?.starts_with(resolved(root)?) {
+        return Err(RunError::Usage(format!(
             "the signing key {} lies inside the archive; put it elsewhere",
             key.display()
-        ))),
-        _ => Ok(()),
+        )));
     }
+    Ok(())
+}
+
+/// Where a path leads, links and `..` followed; what does not exist yet is taken as written.
+fn resolved(path: &Path) -> Result<PathBuf, RunError> {
+    use std::path::Component;
+    let absolute = std::path::absolute(path).map_err(|e| RunError::local(path, e))?;
+    let mut at = PathBuf::new();
+    for component in absolute.components() {
+        if component == Component::ParentDir {
+            at.pop();
+        } else {
+            at.push(component);
+            at = at.canonicalize().unwrap_or(at);
+        }
+    }
+    Ok(at)
 }
 
 /// What stands at the archive's address.
@@ -171,14 +186,41 @@ pub async fn look(store: &dyn Store, signer: &dyn Signer) -> Result<Standing, Ru
 /// Whether an archive may begin here: nothing is there but, perhaps, the key of a beginning that
 /// was cut off.
 async fn is_new(fetch: &dyn Fetch, key: &PublicKey) -> Result<bool, RunError> {
-    let there = list(fetch).await?;
+    let there = list(fetch, "").await?;
     let ours = layout::key(&key.keyid());
     Ok(there.iter().all(|object| object.name == ours))
 }
 
-/// Everything at the archive's address; nothing where the place does not exist yet.
-pub async fn list(fetch: &dyn Fetch) -> Result<Vec<Listed>, RunError> {
-    match fetch.list("").await {
+/// What a look from outside tells, before any key is at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing at all.
+    Nothing,
+    /// A chain, whoever's it is; or keys alone: a beginning that was cut off.
+    Archive,
+    /// Files of something else.
+    Foreign,
+}
+
+/// Looks at the archive's address. An archive is recognised by its chain, so that its evidence,
+/// which grows for years, is not listed.
+pub async fn find(fetch: &dyn Fetch) -> Result<Found, RunError> {
+    if !list(fetch, layout::CHAIN).await?.is_empty() {
+        return Ok(Found::Archive);
+    }
+    let there = list(fetch, "").await?;
+    Ok(if there.is_empty() {
+        Found::Nothing
+    } else if there.iter().all(|o| o.name.starts_with(layout::KEYS)) {
+        Found::Archive
+    } else {
+        Found::Foreign
+    })
+}
+
+/// Every object below `prefix`; none where the place does not exist yet.
+async fn list(fetch: &dyn Fetch, prefix: &str) -> Result<Vec<Listed>, RunError> {
+    match fetch.list(prefix).await {
         Err(StoreError::Absent { .. }) => Ok(Vec::new()),
         other => other.map_err(|e| store_error(fetch.url(), e)),
     }
@@ -187,7 +229,7 @@ pub async fn list(fetch: &dyn Fetch) -> Result<Vec<Listed>, RunError> {
 /// The chain of an archive that is only read: signed by the key that entry 1 names, which stands in
 /// the archive itself. Whose key that is, only a pin or a remembered archive can say.
 pub async fn read_chain(fetch: &dyn Fetch) -> Result<Chain, RunError> {
-    let not_ours = || RunError::NotOurs { url: fetch.url() };
+    let not_ours = || RunError::NoChain { url: fetch.url() };
     let keys = fetch.list(layout::KEYS).await.map_err(|e| match e {
         StoreError::Absent { .. } => not_ours(),
         other => store_error(fetch.url(), other),

@@ -1,7 +1,7 @@
 //! `keyproof run`: the story, top to bottom.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitError, CommitRequest};
-use crate::archive::genesis::{self, GenesisRequest};
+use crate::archive::genesis;
+use crate::archive::records::LATEST_START_MS;
 use crate::archive::signer::Signer;
 use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
@@ -17,34 +18,37 @@ use crate::assess;
 use crate::aws::AwsShell;
 use crate::collect::api::Cloud;
 use crate::collect::attempt::Attempts;
+use crate::collect::exceptions::expired;
 use crate::collect::scope::Scope;
 use crate::collect::{self, Context};
 use crate::config::{ArchiveUrl, Config, ScopeMode};
-use crate::discover::{self, ScopeRequest};
+use crate::discover;
 use crate::model::datasets::{ArchiveCheck, Coverage, Run, Verdict};
-use crate::model::ids::{AccountId, RunId, Sha256Hex, hex};
-use crate::model::words::{CheckOutcome, RunOutcome, Severity};
+use crate::model::ids::{RunId, hex};
+use crate::model::words::{RunOutcome, Severity};
 use crate::record::Journal;
 use crate::report::run_summary::{self, RunSummary};
 use crate::report::tally::{self, Tally};
-use crate::seal::{ArchiveId, Content, Manifest, Period, Producer, RunSeal};
-use crate::time::{Date, HOUR_MS, UtcMillis};
+use crate::seal::{Content, Manifest, Period, Producer, RunSeal};
+use crate::time::{Date, UtcMillis};
 
-use super::archive::{self, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::archive::{self, Found, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::beginning::{
+    check_clock, find_scope, genesis_request, has_account_list, is_full_scope, producer,
+    protections, refuse_other_scope, rule_inputs,
+};
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::JournalSink;
 use super::judge::{Inputs, judge};
-use super::known::Watermarks;
+use super::known::{Wanted, Watermarks};
 use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
+use super::work::Work;
 use super::{RunError, RunOptions, Shell, exceptions, memory, progress, random};
 
-/// Time kept back from the deadline for judging, writing and sealing.
-const DEADLINE_RESERVE_MS: i64 = 10 * 60_000;
-const LATE_AFTER_MS: i64 = 36 * HOUR_MS;
-/// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
-const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
+/// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
+const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
 
 /// A sealed run.
 #[derive(Debug)]
@@ -72,9 +76,21 @@ pub async fn audit(
     if date > today {
         return Err(RunError::FutureDate { date, today });
     }
+    for rule in expired(&config.exceptions, date) {
+        tracing::warn!(
+            "exception {} (approved by {}) expired on {} and has no effect",
+            rule.id,
+            rule.approver,
+            rule.expires
+        );
+    }
     let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
     let store = open_store(shell, config, Some(&aws)).await?;
-    let new = archive::list(store.as_fetch()).await?.is_empty();
+    let found = archive::find(store.as_fetch()).await?;
+    if found == Found::Foreign {
+        return Err(RunError::NotOurs { url: store.url() });
+    }
+    let new = found == Found::Nothing;
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
         return Err(RunError::NoArchive { url: store.url() });
     }
@@ -85,9 +101,25 @@ pub async fn audit(
         config.quota_share,
         cancelled.clone(),
     ));
-    let scope = find_scope(config, &aws, &attempts, date).await?;
+    let scope = match find_scope(config, &aws, &attempts, date).await {
+        // Whatever was being asked, the signal is why there is no answer.
+        Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
+        found => found,
+    };
+    // Before the scope's own error: AWS refuses whoever signs at another time, in other words.
     check_clock(&aws)?;
+    let scope = scope?;
 
+    if new {
+        let able = store.try_out().await;
+        able.map_err(|e| archive::store_error(store.url(), e))?;
+    }
+    let run_id = match &options.run_id {
+        Some(id) => id.clone(),
+        None => RunId::new(shell.clock.now(), random()?),
+    };
+    memory::look(config, &store.url())?;
+    let mut work = Work::create(config, run_id.as_str())?;
     let missing = if new {
         KeyFile::CreateIfMissing
     } else {
@@ -104,18 +136,14 @@ pub async fn audit(
             (chain.await?, true)
         }
     };
-    refuse_other_organization(&chain, &scope, store.as_ref())?;
+    refuse_other_scope(config, &chain, &scope, store.as_ref())?;
     memory::check(config, &store.url(), &chain)?;
 
-    let run_id = match &options.run_id {
-        Some(id) => id.clone(),
-        None => RunId::new(shell.clock.now(), random()?),
-    };
     let request = StartRequest {
-        run_id: run_id.clone(),
+        run_id,
         scheduled_for: date,
         deadline: config.deadline,
-        config: rule_inputs(config, &scope),
+        config: rule_inputs(config),
         take_over: options.take_over.as_ref(),
     };
     let begun = starts::begin(store.as_ref(), &*shell.clock, &mut chain, &request).await?;
@@ -131,20 +159,21 @@ pub async fn audit(
         producer,
         begun,
         checks,
+        full_scope: is_full_scope(config, &chain),
         cancelled,
     };
-    let work = run.work_dir()?;
-    let sealed = run.body(&mut chain, &work, options, begun_now).await;
-    if config.work_dir.is_none() || sealed.is_ok() {
-        // Local progress is of no use once the run is over; what cannot be removed is left.
-        let _ = std::fs::remove_dir_all(&work);
-    }
+    let sealed = run.body(&mut chain, &work.path, options, begun_now).await;
     match sealed {
         Ok(audited) => {
-            memory::remember(config, &store.url(), &chain)?;
+            // It is sealed, whatever happens to this machine's own memory of it.
+            if let Err(error) = memory::remember(config, &store.url(), &chain) {
+                tracing::warn!("run {} is sealed, but: {error}", audited.run_id);
+            }
             Ok(audited)
         }
         Err(error) => {
+            // Where a person named the place, what was collected may tell why.
+            work.keep = config.work_dir.is_some();
             run.end(&error).await;
             Err(error)
         }
@@ -164,25 +193,13 @@ struct Running<'a> {
     producer: Producer,
     begun: Begun,
     checks: Vec<ArchiveCheck>,
+    full_scope: bool,
     cancelled: watch::Receiver<bool>,
 }
 
 impl Running<'_> {
     fn run_id(&self) -> &RunId {
         &self.begun.start.run_id
-    }
-
-    /// A folder for this run alone, below the configured one.
-    fn work_dir(&self) -> Result<PathBuf, RunError> {
-        let base = self
-            .config
-            .work_dir
-            .clone()
-            .unwrap_or_else(std::env::temp_dir);
-        let work = base.join(format!("keyproof-{}", self.run_id()));
-        std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
-        super::private_dir(&work)?;
-        Ok(work)
     }
 
     async fn body(
@@ -204,7 +221,13 @@ impl Running<'_> {
             .map(|(_, run)| run)
             .collect();
         let known = Journal::create(&work.join("known"))?;
-        let known = Watermarks::load(&evidence, &earlier, self.date, known).await?;
+        let wanted = Wanted {
+            date: self.date,
+            scope: &self.scope,
+            regions: &self.config.regions,
+        };
+        let known = Watermarks::load(&evidence, &earlier, &wanted, known).await?;
+        let known = Arc::new(known);
 
         self.collect(journal.clone(), known, options).await?;
         if *self.cancelled.borrow() {
@@ -216,6 +239,14 @@ impl Running<'_> {
         let run_row = self.run_row(&counts, &tally, ended_at);
         journal.append(&mut vec![run_row.clone()])?;
 
+        let previous = match earlier.first() {
+            Some(run) => {
+                let before = evidence.rows::<Verdict>(run).await?;
+                let changes = tally::changes(before, journal.rows::<Verdict>())?;
+                Some((run.seal.scheduled_for, changes))
+            }
+            None => None,
+        };
         let place = Place {
             store: self.store,
             clock: &*self.shell.clock,
@@ -244,17 +275,12 @@ impl Running<'_> {
             manifest: &manifest,
             producer: self.producer.clone(),
         };
+        if *self.cancelled.borrow() {
+            return Err(RunError::Cancelled);
+        }
         let clock = &*self.shell.clock;
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
 
-        let previous = match earlier.first() {
-            Some(run) => {
-                let before = evidence.rows::<Verdict>(run).await?;
-                let changes = tally::changes(before, journal.rows::<Verdict>())?;
-                Some((run.seal.scheduled_for, changes))
-            }
-            None => None,
-        };
         let names = self.scope.accounts.iter();
         let names = names.filter_map(|a| Some((a.account_id.clone(), a.name.clone()?)));
         let summary = RunSummary {
@@ -286,10 +312,12 @@ impl Running<'_> {
     async fn collect(
         &self,
         journal: Arc<Journal>,
-        known: Watermarks,
+        known: Arc<Watermarks>,
         options: &RunOptions,
     ) -> Result<(), RunError> {
         let config = self.config;
+        let start = &self.begun.start;
+        let reserve = ((start.deadline_at.0 - start.started_at.0) / 5).min(LONGEST_RESERVE_MS);
         let mut wanted =
             collect::Options::new(self.run_id().clone(), self.date, discover::emr_regions());
         wanted.role_name = config.role_name.clone();
@@ -298,15 +326,18 @@ impl Running<'_> {
         wanted.regions = config.regions.clone();
         wanted.concurrency = config.concurrency;
         wanted.cell_deadline = config.cell_deadline;
-        wanted.deadline = Some(self.begun.start.deadline_at.plus_ms(-DEADLINE_RESERVE_MS));
+        wanted.deadline = Some(start.deadline_at.plus_ms(-reserve));
         wanted.seed = u64::from_be_bytes(random()?);
         wanted.tags = config.tags.clone();
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
         let context = Context {
             cloud: self.aws.clone(),
             attempts: self.attempts.clone(),
-            sink: Arc::new(JournalSink(journal)),
-            known: Arc::new(known),
+            sink: Arc::new(JournalSink {
+                journal,
+                known: known.clone(),
+            }),
+            known,
             options: Arc::new(wanted),
             exceptions: config.exceptions.clone().into(),
         };
@@ -332,7 +363,7 @@ impl Running<'_> {
         let inputs = Inputs {
             scheduled_for: self.date,
             as_of: self.begun.start.started_at,
-            has_account_list: self.scope.organization_id.is_some(),
+            has_account_list: has_account_list(self.config),
             rules: &self.config.rules,
             waivers: &waivers,
         };
@@ -354,14 +385,14 @@ impl Running<'_> {
             } else {
                 RunOutcome::Partial
             },
-            late: started_at.0 - self.date.start().0 > LATE_AFTER_MS,
+            late: started_at.0 - self.date.start().0 > LATEST_START_MS,
             organization_id: self.scope.organization_id.clone(),
             caller_arn: Some(self.scope.caller.arn.clone()),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             rules_version: assess::RULES_VERSION.to_owned(),
             accounts_listed: self.scope.accounts.len() as i64,
             accounts_in_scope: counts.in_scope,
-            accounts_answered: counts.accounts.collected,
+            accounts_answered: counts.answered,
             cells: counts.cells,
             cells_open: counts.cells_open,
             clusters: tally.verdicts.values().map(|c| c.all).sum(),
@@ -381,7 +412,7 @@ impl Running<'_> {
             ended_at: run.ended_at,
             outcome: run.outcome,
             late: run.late,
-            full_scope: self.config.is_full_scope(),
+            full_scope: self.full_scope,
             organization_id: run.organization_id.clone(),
             accounts_listed: count(run.accounts_listed),
             accounts_in_scope: count(run.accounts_in_scope),
@@ -412,130 +443,5 @@ impl Running<'_> {
                 self.run_id()
             );
         }
-    }
-}
-
-async fn find_scope(
-    config: &Config,
-    aws: &Arc<AwsShell>,
-    attempts: &Attempts,
-    date: Date,
-) -> Result<Scope, RunError> {
-    let mode = match &config.scope {
-        ScopeMode::Organization => discover::Mode::Organization {
-            expected_id: config.organization_id.clone(),
-        },
-        ScopeMode::SingleAccount => discover::Mode::SingleAccount,
-        ScopeMode::AccountList(path) => discover::Mode::AccountList(account_list(path)?),
-    };
-    let request = ScopeRequest {
-        mode,
-        accounts: config.accounts.clone(),
-        exclude_accounts: config.exclude_accounts.clone(),
-        ous: config.ous.clone(),
-        tags: config.tags.clone(),
-        exceptions: config.exceptions.clone(),
-        scheduled_for: date,
-    };
-    Ok(discover::discover(aws.as_ref(), attempts, &request, attempts.clock().now()).await?)
-}
-
-/// One account id a line; empty lines and lines that begin with `#` are passed over.
-fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
-    let usage = |detail: String| RunError::Usage(format!("{}: {detail}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let accounts: Result<BTreeSet<AccountId>, _> = lines.map(str::parse).collect();
-    let accounts = accounts.map_err(|e: crate::model::ids::IdError| usage(e.to_string()))?;
-    if accounts.is_empty() {
-        return Err(usage("it names no account".to_owned()));
-    }
-    Ok(accounts.into_iter().collect())
-}
-
-fn check_clock(aws: &AwsShell) -> Result<(), RunError> {
-    match aws.clock_offset_ms() {
-        Some(offset) if offset.abs() > MOST_CLOCK_OFFSET_MS => Err(RunError::ClockOff {
-            offset_s: offset / 1000,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn refuse_other_organization(
-    chain: &Chain,
-    scope: &Scope,
-    store: &dyn Store,
-) -> Result<(), RunError> {
-    let begun_for = chain.genesis().and_then(|g| g.organization_id.clone());
-    match (begun_for, &scope.organization_id) {
-        (Some(archive), Some(found)) if archive != *found => Err(RunError::OtherOrganization {
-            url: store.url(),
-            archive,
-            found: found.clone(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
-    let checks = store.protections().await;
-    let row = |p: crate::archive::store::Protection| ArchiveCheck {
-        scheduled_for: date,
-        check_name: p.check.to_owned(),
-        outcome: p.outcome,
-        detail: p.detail,
-    };
-    checks.into_iter().map(row).collect()
-}
-
-fn genesis_request(
-    config: &Config,
-    checks: &[ArchiveCheck],
-    scope: &Scope,
-    producer: Producer,
-) -> Result<GenesisRequest, RunError> {
-    let failed: Vec<&str> = checks
-        .iter()
-        .filter(|c| !matches!(c.outcome, CheckOutcome::Pass | CheckOutcome::NotApplicable))
-        .map(|c| c.check_name.as_str())
-        .collect();
-    let protection = match (&config.archive, failed.is_empty()) {
-        (ArchiveUrl::Folder(_), _) => "none".to_owned(),
-        (ArchiveUrl::S3 { .. }, true) => "full".to_owned(),
-        (ArchiveUrl::S3 { .. }, false) => format!("without {}", failed.join(", ")),
-    };
-    Ok(GenesisRequest {
-        archive_id: ArchiveId::from_random(random()?),
-        organization_id: scope.organization_id.clone(),
-        schedule: config.schedule.clone(),
-        retention_days: Some(u64::from(config.retention_days)),
-        recovery: None,
-        protection,
-        producer,
-    })
-}
-
-/// The configuration that rules read, in full: with it and the facts, findings can be recomputed.
-fn rule_inputs(config: &Config, scope: &Scope) -> serde_json::Value {
-    serde_json::json!({
-        "rules": config.rules,
-        "has_account_list": scope.organization_id.is_some(),
-        "waivers": exceptions::sealed(&exceptions::waivers(&config.exceptions)),
-    })
-}
-
-fn producer(config: &Config, scope: &Scope) -> Producer {
-    let inputs = crate::model::canonical::to_string(&rule_inputs(config, scope));
-    Producer {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        binary_sha256: super::binary_sha256(),
-        config_sha256: Sha256Hex::of(inputs.as_bytes()),
-        rules_version: assess::RULES_VERSION.to_owned(),
-        rules_sha256: assess::rules_digest(),
-        caller_arn: Some(scope.caller.arn.clone()),
     }
 }

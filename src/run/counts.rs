@@ -13,6 +13,8 @@ use crate::report::run_summary::Accounts;
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
     pub in_scope: i64,
+    /// Accounts of the scope whose cells all ended in an answer or in an accepted gap.
+    pub answered: i64,
     pub cells: i64,
     /// Cells that ended neither in an answer nor in an accepted gap.
     pub cells_open: i64,
@@ -20,6 +22,8 @@ pub struct Counts {
     /// How many accounts or cells each exception covered.
     pub used: BTreeMap<String, i64>,
     open: BTreeMap<AccountId, CellOutcome>,
+    /// Accounts with cells that ended in no answer and are accepted.
+    accepted: BTreeSet<AccountId>,
 }
 
 impl Counts {
@@ -38,9 +42,14 @@ impl Counts {
             match account.left_out_because.as_deref() {
                 None => {
                     counts.in_scope += 1;
-                    if !counts.open.contains_key(&account.account_id) {
-                        answered.insert(&account.account_id);
+                    let id = &account.account_id;
+                    if counts.open.contains_key(id) {
+                        continue;
                     }
+                    if counts.accepted.contains(id) {
+                        counts.accounts.accepted += 1;
+                    }
+                    answered.insert(id);
                 }
                 Some(left_out::STATE) => counts.accounts.unavailable += 1,
                 Some(left_out::NOT_SELECTED) => counts.accounts.not_selected += 1,
@@ -50,7 +59,8 @@ impl Counts {
                 }
             }
         }
-        counts.accounts.collected = answered.len() as i64;
+        counts.answered = answered.len() as i64;
+        counts.accounts.collected = counts.answered - counts.accounts.accepted;
         counts.accounts.not_seen = counts
             .open
             .iter()
@@ -63,6 +73,7 @@ impl Counts {
         self.cells += 1;
         if let Some(exception) = &cell.accepted_by {
             self.accounts.accepted_cells += 1;
+            self.accepted.insert(cell.account_id.clone());
             *self.used.entry(exception.clone()).or_default() += 1;
         } else if !is_answered(cell) {
             self.cells_open += 1;

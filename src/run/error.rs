@@ -42,7 +42,16 @@ pub enum RunError {
     NoArchive { url: String },
     #[error("{url} holds files but no chain: it is not an archive of ours; name an empty place")]
     NotOurs { url: String },
-    #[error("the archive {url} does not verify ({detail}); run `keyproof verify {url}` to see why")]
+    #[error("there is no archive at {url}: no chain is there; check --archive")]
+    NoChain { url: String },
+    #[error(
+        "{endpoint} does not tell who the caller is: {source}; check the endpoint, the credentials and the profile"
+    )]
+    Caller {
+        endpoint: String,
+        source: crate::collect::attempt::CallError,
+    },
+    #[error("the archive {url} cannot be verified: {detail}")]
     Unverified { url: String, detail: String },
     #[error("the archive {url} is signed by key {archive_key}, and {signer} is another ({key})")]
     OtherKey {
@@ -51,7 +60,9 @@ pub enum RunError {
         signer: String,
         key: String,
     },
-    #[error("run {run_id} is not sealed in {url}; `keyproof verify` lists the runs")]
+    #[error(
+        "run {run_id} is not sealed in {url}; the names of the files below manifest/ tell the sealed runs"
+    )]
     NoSuchRun { run_id: RunId, url: String },
     #[error("{name} of the archive does not have the digest that was sealed")]
     Changed { name: String },
@@ -82,6 +93,14 @@ pub enum RunError {
     #[error(transparent)]
     Lookup(#[from] crate::assess::LookupError),
     #[error(
+        "the archive {url} was begun for scope '{archive}', and this run is about '{ours}'; name another archive"
+    )]
+    OtherScope {
+        url: String,
+        archive: String,
+        ours: String,
+    },
+    #[error(
         "the archive {url} was begun for organization {archive}, and the caller belongs to {found}"
     )]
     OtherOrganization {
@@ -101,7 +120,10 @@ impl RunError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::FutureDate { .. } | Self::NoArchive { .. } => Exit::Usage,
+            Self::Usage(_)
+            | Self::OtherScope { .. }
+            | Self::FutureDate { .. }
+            | Self::NoArchive { .. } => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }
             | Self::Sealed(_)

@@ -51,6 +51,8 @@ pub fn waivers(rules: &[ExceptionRule]) -> Vec<Waiver> {
             rules: r.rules.clone(),
             resources: r.resources.clone(),
             accounts: r.accounts.clone(),
+            ous: r.ous.clone(),
+            regions: r.regions.clone(),
             expires: r.expires,
         })
         .collect()
@@ -66,32 +68,75 @@ pub fn sealed(waivers: &[Waiver]) -> Value {
                 "rules": w.rules,
                 "resources": w.resources,
                 "accounts": w.accounts,
+                "ous": w.ous,
+                "regions": w.regions,
                 "expires": w.expires.to_string(),
             })
         })
         .collect()
 }
 
-/// Reads back what [`sealed`] wrote; `None` when it has another shape.
+/// Reads back what [`sealed`] wrote; `None` when it has another shape. The first starts have neither
+/// `ous` nor `regions`: their waivers were not limited by them.
 pub fn unsealed(value: &Value) -> Option<Vec<Waiver>> {
-    fn texts(value: &Value) -> Option<Vec<String>> {
-        value
-            .as_array()?
-            .iter()
-            .map(|v| Some(v.as_str()?.to_owned()))
-            .collect()
+    fn list<T: std::str::FromStr>(value: &Value) -> Option<Vec<T>> {
+        let items = value.as_array()?.iter();
+        items.map(|v| v.as_str()?.parse().ok()).collect()
+    }
+    fn later<T: std::str::FromStr>(value: Option<&Value>) -> Option<Vec<T>> {
+        value.map_or_else(|| Some(Vec::new()), list)
     }
     let read = |w: &Value| {
         Some(Waiver {
             id: w["id"].as_str()?.to_owned(),
-            rules: texts(&w["rules"])?,
-            resources: texts(&w["resources"])?,
-            accounts: texts(&w["accounts"])?
-                .iter()
-                .map(|a| a.parse().ok())
-                .collect::<Option<_>>()?,
+            rules: list(&w["rules"])?,
+            resources: list(&w["resources"])?,
+            accounts: list(&w["accounts"])?,
+            ous: later(w.get("ous"))?,
+            regions: later(w.get("regions"))?,
             expires: w["expires"].as_str()?.parse().ok()?,
         })
     };
     value.as_array()?.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiver() -> Waiver {
+        Waiver {
+            id: "w".to_owned(),
+            rules: vec!["EL-01".to_owned()],
+            resources: vec!["arn:x".to_owned()],
+            accounts: vec!["111122223333".parse().expect("account")],
+            ous: vec!["ou-ab12-11111111".to_owned()],
+            regions: vec!["eu-west-1".parse().expect("region")],
+            expires: "2026-12-31".parse().expect("date"),
+        }
+    }
+
+    #[test]
+    fn every_limit_of_a_waiver_is_sealed_and_read_back() {
+        let sealed = sealed(&[waiver()]);
+        assert_eq!(unsealed(&sealed), Some(vec![waiver()]));
+    }
+
+    #[test]
+    fn waivers_of_older_starts_are_read_and_garbage_is_not() {
+        let mut sealed = sealed(&[waiver()]);
+        let fields = sealed[0].as_object_mut().expect("object");
+        fields.remove("ous");
+        fields.remove("regions");
+        let old = Waiver {
+            ous: Vec::new(),
+            regions: Vec::new(),
+            ..waiver()
+        };
+        assert_eq!(unsealed(&sealed), Some(vec![old]));
+        sealed[0]["regions"] = json!("eu-west-1");
+        assert_eq!(unsealed(&sealed), None);
+        sealed[0]["regions"] = json!(["nowhere at all"]);
+        assert_eq!(unsealed(&sealed), None);
+    }
 }

@@ -9,20 +9,36 @@ use crate::model::datasets::{EmrSecurityConfiguration, KmsKey, LogBucket};
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
 use crate::model::table::Dataset;
+use crate::model::words::{CellOutcome, Source};
 use crate::record::Journal;
 
-/// Receives facts into the journal.
-pub struct JournalSink(pub Arc<Journal>);
+use super::known::Watermarks;
+
+/// Receives facts into the journal; a clusters cell without an answer gets its watermark's name.
+pub struct JournalSink {
+    pub journal: Arc<Journal>,
+    pub known: Arc<Watermarks>,
+}
 
 impl FactSink for JournalSink {
     fn append(&self, mut facts: Facts) -> Result<(), SinkError> {
+        for cell in &mut facts.coverage {
+            let open = !matches!(cell.outcome, CellOutcome::Collected | CellOutcome::Empty);
+            if open
+                && cell.source == Source::Clusters
+                && let Some(mark) = self.known.mark(&cell.account_id, &cell.region)
+            {
+                cell.watermark_run = Some(mark.run_id.clone());
+                cell.watermark_at = Some(mark.listed_at);
+            }
+        }
         let mut put = || {
-            self.0.append(&mut facts.clusters)?;
-            self.0.append(&mut facts.security_configurations)?;
-            self.0.append(&mut facts.keys)?;
-            self.0.append(&mut facts.buckets)?;
+            self.journal.append(&mut facts.clusters)?;
+            self.journal.append(&mut facts.security_configurations)?;
+            self.journal.append(&mut facts.keys)?;
+            self.journal.append(&mut facts.buckets)?;
             // Coverage last: a cell counts only when its facts are written.
-            self.0.append(&mut facts.coverage)
+            self.journal.append(&mut facts.coverage)
         };
         put().map_err(|e| SinkError(Box::new(e)))
     }

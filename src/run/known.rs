@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::archive::records::RecordError as SealedError;
+use crate::collect::Regions;
 use crate::collect::facts::{Known, KnownAccountRegion, KnownError};
+use crate::collect::scope::Scope;
 use crate::model::datasets::{Coverage, EmrCluster};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::words::{CellOutcome, Source};
@@ -21,58 +24,234 @@ use super::sealed::SealedRun;
 /// (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-manage-view-clusters.html>).
 pub const HORIZON_DAYS: i64 = 62;
 
+/// When and in which run an account-region was last collected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub listed_at: UtcMillis,
+    pub run_id: RunId,
+}
+
+type Marks = BTreeMap<AccountId, BTreeMap<Region, Mark>>;
+type Cell = (AccountId, Region);
+
 /// Watermarks by account-region, with the clusters of each on disk.
 pub struct Watermarks {
     journal: Journal,
-    marks: BTreeMap<AccountId, BTreeMap<Region, (UtcMillis, RunId)>>,
+    marks: Marks,
+}
+
+/// What this run is about to look at, so that watermarks are looked for where they are needed.
+pub struct Wanted<'a> {
+    pub date: Date,
+    pub scope: &'a Scope,
+    pub regions: &'a Regions,
 }
 
 impl Watermarks {
-    /// Reads back from the newest run until every cell that it left open has found its watermark.
-    /// `runs` are runs of record, newest first.
+    /// Finds the watermarks. `runs` are runs of record, newest first.
+    ///
+    /// The newest run knows nearly all of them: a cell that it collected is its own watermark, and
+    /// one that it could not collect names the run that last did. Only what it was not about, such
+    /// as an account whose exclusion ended, is looked for in older runs.
+    ///
+    /// A run whose evidence is no longer what was sealed is passed over with a warning: `verify`
+    /// reports it, and it is no reason to leave today without evidence.
     pub async fn load(
         evidence: &Evidence<'_>,
         runs: &[SealedRun],
-        date: Date,
+        wanted: &Wanted<'_>,
         journal: Journal,
     ) -> Result<Self, RunError> {
-        let mut marks: BTreeMap<AccountId, BTreeMap<Region, (UtcMillis, RunId)>> = BTreeMap::new();
-        let mut open: Option<BTreeSet<(AccountId, Region)>> = None;
-        let horizon = date.plus_days(-HORIZON_DAYS);
-        for run in runs
+        let horizon = wanted.date.plus_days(-HORIZON_DAYS);
+        let runs: Vec<&SealedRun> = runs
             .iter()
-            .filter(|r| r.seal.scheduled_for < date && r.seal.scheduled_for >= horizon)
-        {
-            if open.as_ref().is_some_and(BTreeSet::is_empty) {
+            .filter(|r| r.seal.scheduled_for < wanted.date && r.seal.scheduled_for >= horizon)
+            .collect();
+        let mut marks = Marks::new();
+        let mut missing: Option<BTreeSet<Cell>> = None;
+        for run in &runs {
+            if missing.as_ref().is_some_and(BTreeSet::is_empty) {
                 break;
             }
-            let mut taken: BTreeSet<(AccountId, Region)> = BTreeSet::new();
-            let mut left = open.clone().unwrap_or_default();
-            let first = open.is_none();
-            for row in evidence.rows::<Coverage>(run).await? {
-                let row = row?;
-                if row.source != Source::Clusters {
-                    continue;
-                }
-                let cell = (row.account_id, row.region);
-                let collected = matches!(row.outcome, CellOutcome::Collected | CellOutcome::Empty);
-                if collected && (first || left.contains(&cell)) {
-                    left.remove(&cell);
-                    marks
-                        .entry(cell.0.clone())
-                        .or_default()
-                        .insert(cell.1.clone(), (row.started_at, run.seal.run_id.clone()));
-                    taken.insert(cell);
-                } else if !collected && first {
-                    left.insert(cell);
+            let Some(cells) = readable(run, cells(evidence, run).await)? else {
+                continue;
+            };
+            match &mut missing {
+                None => missing = Some(newest(&mut marks, wanted, horizon, cells)),
+                Some(missing) => older(&mut marks, missing, cells),
+            }
+        }
+        for run in &runs {
+            let places = places_of(&marks, &run.seal.run_id);
+            if places.is_empty() {
+                continue;
+            }
+            let here = |c: &EmrCluster| places.contains(&(c.account_id.clone(), c.region.clone()));
+            if readable(run, evidence.copy(run, &journal, here).await)?.is_none() {
+                for (account, region) in &places {
+                    marks.get_mut(account).map(|regions| regions.remove(region));
                 }
             }
-            open = Some(left);
-            let wanted = |c: &EmrCluster| taken.contains(&(c.account_id.clone(), c.region.clone()));
-            evidence.copy(run, &journal, wanted).await?;
         }
         Ok(Self { journal, marks })
     }
+
+    /// The watermark of an account-region.
+    pub fn mark(&self, account: &AccountId, region: &Region) -> Option<&Mark> {
+        self.marks.get(account)?.get(region)
+    }
+}
+
+/// One clusters cell of an earlier run: its account-region, whether it may hold clusters that are
+/// not known yet, and the watermark that it is or names.
+struct Seen {
+    cell: Cell,
+    /// Left out then (state, exclusion), so that an older run may know more.
+    left_out: bool,
+    mark: Option<Mark>,
+}
+
+async fn cells(evidence: &Evidence<'_>, run: &SealedRun) -> Result<Vec<Seen>, RunError> {
+    let mut seen = Vec::new();
+    for row in evidence.rows::<Coverage>(run).await? {
+        let row = row?;
+        if row.source != Source::Clusters {
+            continue;
+        }
+        let mark = match row.outcome {
+            CellOutcome::Collected | CellOutcome::Empty => Some(Mark {
+                listed_at: row.started_at,
+                run_id: run.seal.run_id.clone(),
+            }),
+            _ => row
+                .watermark_run
+                .zip(row.watermark_at)
+                .map(|(run_id, listed_at)| Mark { listed_at, run_id }),
+        };
+        seen.push(Seen {
+            left_out: matches!(
+                row.outcome,
+                CellOutcome::Excluded | CellOutcome::AccountState
+            ),
+            cell: (row.account_id, row.region),
+            mark,
+        });
+    }
+    Ok(seen)
+}
+
+/// Takes the marks of the newest run and says which cells of the coming one it was not about.
+fn newest(
+    marks: &mut Marks,
+    wanted: &Wanted<'_>,
+    horizon: Date,
+    cells: Vec<Seen>,
+) -> BTreeSet<Cell> {
+    let mut about: BTreeSet<AccountId> = BTreeSet::new();
+    let mut known: BTreeSet<Cell> = BTreeSet::new();
+    for Seen {
+        cell,
+        left_out,
+        mark,
+    } in cells
+    {
+        if !left_out {
+            about.insert(cell.0.clone());
+            known.insert(cell.clone());
+        }
+        // A run names watermarks that were fresh on its own day.
+        let fresh = mark.filter(|m| m.listed_at >= horizon.start());
+        if let Some(mark) = fresh {
+            marks.entry(cell.0).or_default().insert(cell.1, mark);
+        }
+    }
+    let in_scope = wanted.scope.accounts.iter().filter(|a| a.in_scope);
+    let mut missing = BTreeSet::new();
+    for account in in_scope {
+        let id = &account.account_id;
+        match wanted.regions {
+            Regions::List(regions) => missing.extend(
+                regions
+                    .iter()
+                    .map(|r| (id.clone(), r.clone()))
+                    .filter(|cell| !known.contains(cell)),
+            ),
+            // Which Regions it had is not known: `global` stands for all of them.
+            Regions::Auto if !about.contains(id) => {
+                missing.insert((id.clone(), Region::global()));
+            }
+            Regions::Auto => {}
+        }
+    }
+    missing
+}
+
+/// Takes from an older run what is still missing.
+fn older(marks: &mut Marks, missing: &mut BTreeSet<Cell>, cells: Vec<Seen>) {
+    let mut answered = BTreeSet::new();
+    for Seen {
+        cell,
+        left_out,
+        mark,
+    } in cells
+    {
+        let whole = (cell.0.clone(), Region::global());
+        let asked = if missing.contains(&cell) {
+            cell.clone()
+        } else {
+            whole
+        };
+        if left_out || !missing.contains(&asked) {
+            continue;
+        }
+        answered.insert(asked);
+        if let Some(mark) = mark {
+            marks.entry(cell.0).or_default().insert(cell.1, mark);
+        }
+    }
+    missing.retain(|cell| !answered.contains(cell));
+}
+
+fn places_of(marks: &Marks, run_id: &RunId) -> BTreeSet<Cell> {
+    let all = marks.iter().flat_map(|(account, regions)| {
+        regions
+            .iter()
+            .map(move |(region, mark)| (account, region, mark))
+    });
+    all.filter(|(_, _, mark)| mark.run_id == *run_id)
+        .map(|(account, region, _)| (account.clone(), region.clone()))
+        .collect()
+}
+
+/// `None`, with a warning, where the evidence of a run is missing or changed.
+fn readable<T>(run: &SealedRun, read: Result<T, RunError>) -> Result<Option<T>, RunError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (RunError::Changed { .. } | RunError::Record(_))) => {
+            warn(run, &error);
+            Ok(None)
+        }
+        Err(RunError::Sealed(error)) if !is_outage(&error) => {
+            warn(run, &error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether storage failed, rather than that it holds something else than was sealed.
+fn is_outage(error: &SealedError) -> bool {
+    use crate::archive::store::StoreError;
+    matches!(error, SealedError::Store(e) if !matches!(e, StoreError::Absent { .. }))
+}
+
+fn warn(run: &SealedRun, error: &dyn std::fmt::Display) {
+    tracing::warn!(
+        "the evidence of run {} for {} cannot be used ({error}); going on without what it knows: \
+         run keyproof verify",
+        run.seal.run_id,
+        run.seal.scheduled_for
+    );
 }
 
 impl Known for Watermarks {
@@ -81,7 +260,7 @@ impl Known for Watermarks {
         account: &AccountId,
         region: &Region,
     ) -> Result<Option<KnownAccountRegion>, KnownError> {
-        let Some((listed_at, run_id)) = self.marks.get(account).and_then(|m| m.get(region)) else {
+        let Some(mark) = self.mark(account, region) else {
             return Ok(None);
         };
         let clusters = self
@@ -89,8 +268,8 @@ impl Known for Watermarks {
             .read_group::<EmrCluster>(account.as_str(), region.as_str())
             .map_err(|e| KnownError(Box::new(e)))?;
         Ok(Some(KnownAccountRegion {
-            listed_at: *listed_at,
-            run_id: run_id.clone(),
+            listed_at: mark.listed_at,
+            run_id: mark.run_id.clone(),
             clusters,
         }))
     }
@@ -100,5 +279,144 @@ impl Known for Watermarks {
             .get(account)
             .map(|m| m.keys().cloned().collect())
             .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::api::CallerIdentity;
+    use crate::model::datasets::Account;
+
+    fn id(n: u64) -> AccountId {
+        format!("{n:012}").parse().expect("account")
+    }
+
+    fn region(name: &str) -> Region {
+        name.parse().expect("region")
+    }
+
+    fn scope(accounts: &[u64]) -> Scope {
+        let date = "2026-11-24".parse().expect("date");
+        let account = |n: &u64| Account {
+            scheduled_for: date,
+            account_id: id(*n),
+            name: None,
+            state: None,
+            ou_path: None,
+            management: false,
+            in_scope: true,
+            left_out_because: None,
+            joined_at: None,
+            owner: None,
+            cost_center: None,
+            business_unit: None,
+        };
+        Scope {
+            organization_id: None,
+            caller: CallerIdentity {
+                account_id: id(1),
+                arn: String::new(),
+            },
+            management_account: None,
+            accounts: accounts.iter().map(account).collect(),
+        }
+    }
+
+    fn mark(ms: i64) -> Option<Mark> {
+        let run_id = "20261123T020003Z-7f3a0000".parse().expect("run id");
+        Some(Mark {
+            listed_at: UtcMillis(ms),
+            run_id,
+        })
+    }
+
+    fn seen(n: u64, place: &str, mark: Option<Mark>) -> Seen {
+        Seen {
+            cell: (id(n), region(place)),
+            left_out: false,
+            mark,
+        }
+    }
+
+    const RECENT: i64 = 1_795_400_000_000;
+
+    #[test]
+    fn what_the_newest_run_was_not_about_is_looked_for_in_older_ones() {
+        let scope = scope(&[1, 2, 3]);
+        let date: Date = "2026-11-24".parse().expect("date");
+        let wanted = Wanted {
+            date,
+            scope: &scope,
+            regions: &Regions::Auto,
+        };
+        let mut marks = Marks::new();
+        let excluded = Seen {
+            left_out: true,
+            ..seen(2, "global", None)
+        };
+        let cells = vec![seen(1, "eu-west-1", mark(RECENT)), excluded];
+        let mut missing = newest(&mut marks, &wanted, date.plus_days(-62), cells);
+        assert_eq!(missing.len(), 2, "{missing:?}");
+
+        // The account was excluded then, too; the next older run knows two of its Regions.
+        older(
+            &mut marks,
+            &mut missing,
+            vec![Seen {
+                left_out: true,
+                ..seen(2, "global", None)
+            }],
+        );
+        assert_eq!(missing.len(), 2);
+        let known = vec![
+            seen(2, "eu-west-1", mark(RECENT)),
+            seen(2, "us-east-1", mark(RECENT)),
+        ];
+        older(&mut marks, &mut missing, known);
+        assert_eq!(missing, BTreeSet::from([(id(3), Region::global())]));
+        assert_eq!(marks[&id(2)].len(), 2);
+    }
+
+    #[test]
+    fn a_widened_list_of_regions_finds_what_was_known_there() {
+        let scope = scope(&[1]);
+        let date: Date = "2026-11-24".parse().expect("date");
+        let regions = Regions::List(vec![region("eu-west-1"), region("us-east-1")]);
+        let wanted = Wanted {
+            date,
+            scope: &scope,
+            regions: &regions,
+        };
+        let mut marks = Marks::new();
+        let cells = vec![seen(1, "eu-west-1", mark(RECENT))];
+        let mut missing = newest(&mut marks, &wanted, date.plus_days(-62), cells);
+        assert_eq!(missing, BTreeSet::from([(id(1), region("us-east-1"))]));
+        let older_cells = vec![
+            seen(1, "us-east-1", mark(RECENT)),
+            seen(1, "eu-west-1", mark(1)),
+        ];
+        older(&mut marks, &mut missing, older_cells);
+        assert!(missing.is_empty());
+        assert_eq!(
+            marks[&id(1)][&region("eu-west-1")].listed_at.0,
+            RECENT,
+            "the newer one stays"
+        );
+    }
+
+    #[test]
+    fn a_watermark_that_aws_no_longer_reaches_is_forgotten() {
+        let scope = scope(&[1]);
+        let date: Date = "2026-11-24".parse().expect("date");
+        let wanted = Wanted {
+            date,
+            scope: &scope,
+            regions: &Regions::Auto,
+        };
+        let mut marks = Marks::new();
+        let cells = vec![seen(1, "eu-west-1", mark(0))];
+        let missing = newest(&mut marks, &wanted, date.plus_days(-62), cells);
+        assert!(marks.is_empty() && missing.is_empty());
     }
 }

@@ -7,6 +7,12 @@ use crate::config::Config;
 
 use super::RunError;
 
+/// Fails where memory cannot be read: before an archive is begun that it could not remember.
+pub fn look(config: &Config, url: &str) -> Result<(), RunError> {
+    remembered::lookup(&config.state_dir, url)?;
+    Ok(())
+}
+
 /// Refuses a chain that is not, or no longer, the remembered one.
 pub fn check(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
     let Some(known) = remembered::lookup(&config.state_dir, url)? else {

@@ -1,10 +1,13 @@
 //! The story of a run, and of everything else that crosses stages.
 //!
 //! - [`audit`]: discover, begin, collect, assess, record, seal, commit; readable top to bottom.
+//! - [`beginning`], [`counts`], [`progress`], [`work`]: its parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain.
 //! - [`evidence`]: rows of sealed runs, read back only after their digests were checked.
-//! - [`facts`]: the journal as a sink for collecting and as look-ups for assessing.
-//! - [`known`]: watermarks from earlier sealed runs.
+//! - [`facts`]: the journal as a sink for collecting and as look-ups for assessing; [`judge`]:
+//!   assessing it.
+//! - [`known`]: watermarks from earlier sealed runs; [`sealed`]: those runs; [`memory`]: what this
+//!   machine remembers.
 //! - [`record`]: journal to Parquet to archive.
 //! - [`reassess`], [`verify`], [`rollup`], [`keys`]: the other commands.
 //!
@@ -12,6 +15,7 @@
 
 mod archive;
 mod audit;
+mod beginning;
 mod counts;
 mod error;
 mod evidence;
@@ -27,9 +31,9 @@ mod record;
 mod rollup;
 mod sealed;
 mod verify;
+mod work;
 
 use std::io::Read as _;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -82,13 +86,16 @@ fn jitter() -> Result<Random, RunError> {
     Ok(seeded(u64::from_be_bytes(random()?)))
 }
 
-/// A new folder that only its owner may enter.
-fn private_dir(path: &Path) -> Result<(), RunError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder
-        .mode(0o700)
-        .create(path)
-        .map_err(|e| RunError::local(path, e))
+/// A small text file that a person named; a device or a huge file is refused, not swallowed.
+fn small_text(path: &Path) -> std::io::Result<String> {
+    const LIMIT: u64 = 1024 * 1024;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    if file.take(LIMIT + 1).read_to_string(&mut text)? as u64 > LIMIT {
+        let detail = format!("larger than {LIMIT} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
+    }
+    Ok(text)
 }
 
 /// Digest of the running program file, where it can be read.

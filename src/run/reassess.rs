@@ -20,7 +20,8 @@ use super::archive::{open_store, read_chain};
 use super::evidence::Evidence;
 use super::judge::{Inputs, judge};
 use super::sealed::{self, SealedRun};
-use super::{RunError, Shell, exceptions, private_dir, random};
+use super::work::Work;
+use super::{RunError, Shell, exceptions, random};
 
 /// What recomputing showed.
 #[derive(Debug)]
@@ -56,17 +57,9 @@ pub async fn reassess(
         run_id: run_id.clone(),
         url: fetch.url(),
     })?;
-    let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
-    let work = base.join(format!(
-        "keyproof-assess-{:08x}",
-        u32::from_be_bytes(random()?)
-    ));
-    private_dir(&work)?;
-    let done = recompute(fetch, &run, &work).await;
-    // What cannot be removed is left; it holds nothing that the archive does not.
-    let _ = std::fs::remove_dir_all(&work);
-    done
+    let name = format!("assess-{:08x}", u32::from_be_bytes(random()?));
+    let work = Work::create(config, &name)?;
+    recompute(fetch, &run, &work.path).await
 }
 
 async fn recompute(

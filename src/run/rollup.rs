@@ -15,10 +15,11 @@ use crate::rollup::{self as measures, CompliantShare, RollupInputs};
 use crate::seal::{Content, Manifest, Period, Producer, RollupSeal};
 use crate::time::Quarter;
 
-use super::archive::{KeyFile, open_signer, open_store, read_chain};
+use super::archive::{Found, KeyFile, find, open_signer, open_store, read_chain};
 use super::evidence::Evidence;
 use super::record::{entry, put};
-use super::{RunError, Shell, binary_sha256, memory, private_dir, random, sealed};
+use super::work::Work;
+use super::{RunError, Shell, binary_sha256, memory, random, sealed};
 
 /// Tasks that the SQL engine may split into; the result does not depend on it.
 const PARTITIONS: usize = 2;
@@ -39,57 +40,41 @@ pub async fn rollup(
     seal: bool,
 ) -> Result<RolledUp, RunError> {
     let store = open_store(shell, config, None).await?;
-    let signer = if seal {
-        Some(open_signer(shell, config, None, KeyFile::Load).await?)
-    } else {
-        None
-    };
-    let mut chain = match &signer {
-        Some(signer) => Chain::read(store.as_fetch(), signer.public_key())
-            .await?
-            .ok_or_else(|| RunError::NotOurs { url: store.url() })?,
-        None => read_chain(store.as_fetch()).await?,
-    };
-    memory::check(config, &store.url(), &chain)?;
-    let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
+    if find(store.as_fetch()).await? != Found::Archive {
+        return Err(RunError::NoChain { url: store.url() });
+    }
     let run_id = RunId::new(shell.clock.now(), random()?);
-    let work = base.join(format!("keyproof-rollup-{run_id}"));
-    private_dir(&work)?;
+    let work = Work::create(config, &format!("rollup-{run_id}"))?;
     let evidence = Evidence {
         fetch: store.as_fetch(),
-        work: &work,
+        work: &work.path,
     };
-    let computed = compute(&evidence, &chain, quarter).await;
-    let sealed = match (computed, &signer) {
-        (Ok(rows), Some(signer)) => {
-            let file = work.join("compliant_share.parquet");
-            let encoded = record::write_rows(&file, rows.iter().cloned().map(Ok));
-            match encoded {
-                Ok(encoded) => {
-                    let place = Sealing {
-                        shell,
-                        store: store.as_ref(),
-                        signer: signer.as_ref(),
-                        run_id,
-                        quarter,
-                    };
-                    place.seal(&mut chain, &file, encoded, &rows).await
-                }
-                Err(e) => Err(e.into()),
-            }
-        }
-        (Ok(rows), None) => {
-            let text = format!("{}\nNot sealed.\n", measures::table(&rows));
-            Ok(RolledUp { rows, text })
-        }
-        (Err(e), _) => Err(e),
+    if !seal {
+        let chain = read_chain(store.as_fetch()).await?;
+        memory::check(config, &store.url(), &chain)?;
+        let rows = compute(&evidence, &chain, quarter).await?;
+        let text = format!("{}\nNot sealed.\n", measures::table(&rows));
+        return Ok(RolledUp { rows, text });
+    }
+    let signer = open_signer(shell, config, None, KeyFile::Load).await?;
+    let mut chain = Chain::read(store.as_fetch(), signer.public_key())
+        .await?
+        .ok_or_else(|| RunError::NoChain { url: store.url() })?;
+    memory::check(config, &store.url(), &chain)?;
+    let rows = compute(&evidence, &chain, quarter).await?;
+    let file = work.path.join("compliant_share.parquet");
+    let encoded = record::write_rows(&file, rows.iter().cloned().map(Ok))?;
+    let sealing = Sealing {
+        shell,
+        store: store.as_ref(),
+        signer: signer.as_ref(),
+        run_id,
+        quarter,
     };
-    // Local progress only; what cannot be removed is left.
-    let _ = std::fs::remove_dir_all(&work);
-    let done = sealed?;
-    if seal {
-        memory::remember(config, &store.url(), &chain)?;
+    let done = sealing.seal(&mut chain, &file, encoded, &rows).await?;
+    // It is sealed, whatever happens to this machine's own memory of it.
+    if let Err(error) = memory::remember(config, &store.url(), &chain) {
+        tracing::warn!("the rollup is sealed, but: {error}");
     }
     Ok(done)
 }

@@ -10,7 +10,7 @@ use crate::model::ids::Sha256Hex;
 use crate::report::verify_summary::{self, KeySource, LevelState, VerifySummary};
 use crate::seal::PublicKey;
 
-use super::archive::{list, open_store};
+use super::archive::{Found, find, open_store};
 use super::{RunError, Shell, memory};
 
 /// What each level checks, in words.
@@ -66,13 +66,21 @@ pub async fn verify(
     let key = request.key.as_deref().map(read_key).transpose()?;
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
-    if list(fetch).await?.is_empty() {
+    if find(fetch).await? == Found::Nothing {
         return Err(RunError::Unverified {
             url: fetch.url(),
-            detail: "nothing is there".to_owned(),
+            detail: "nothing is there; check the address".to_owned(),
         });
     }
-    let known = remembered::lookup(&config.state_dir, &fetch.url())?;
+    let known = match remembered::lookup(&config.state_dir, &fetch.url()) {
+        Ok(known) => known,
+        // Something else vouches; without it, a garbled memory must not pass for none.
+        Err(error) if request.pin.is_some() || key.is_some() => {
+            tracing::warn!(%error, "not compared with what this machine remembers of the archive");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let options = VerifyOptions {
         level: request.level,
         pin: request
@@ -97,7 +105,10 @@ pub async fn verify(
     let summary = summary(&report, source, request.self_consistent_only);
     let passed = summary.passed();
     if passed && source != KeySource::Unpinned && request.level == 3 {
-        memory::remember_report(config, &report)?;
+        // What was found does not depend on whether it can be kept.
+        if let Err(error) = memory::remember_report(config, &report) {
+            tracing::warn!(%error, "this machine will not remember the archive");
+        }
     }
     let evidence = report
         .runs
@@ -114,8 +125,9 @@ pub async fn verify(
 }
 
 fn read_key(path: &std::path::Path) -> Result<PublicKey, RunError> {
-    let usage = |detail: String| RunError::Usage(format!("{}: {detail}", path.display()));
-    let pem = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
+    let usage =
+        |detail: String| RunError::Usage(format!("public key file {}: {detail}", path.display()));
+    let pem = super::small_text(path).map_err(|e| usage(e.to_string()))?;
     PublicKey::from_pem(&pem).map_err(|e| usage(e.to_string()))
 }
 
@@ -152,7 +164,7 @@ fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> V
         failures: report
             .failures
             .iter()
-            .map(|f| (f.class().to_owned(), f.to_string(), String::new()))
+            .map(|f| (f.class().to_owned(), f.to_string()))
             .collect(),
         notices: report.notices.iter().map(ToString::to_string).collect(),
     }

@@ -124,6 +124,8 @@ pub struct Genesis {
     pub recovery_keyid: Option<Sha256Hex>,
     /// How storage protects the archive; `none` for a local folder.
     pub protection: String,
+    /// What runs are expected to see, e.g. `organization, regions auto`.
+    pub scope: String,
 }
 
 /// A start whose run was never sealed, as a later run found it.

@@ -101,6 +101,10 @@ impl Fetch for FaultStore {
         self.inner.list(prefix).await
     }
 
+    async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.hidden(prefix).await
+    }
+
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
         self.before_reading(name)?;
         self.inner.digest(name).await

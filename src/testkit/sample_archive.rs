@@ -81,6 +81,7 @@ impl SampleArchive {
                     retention_days: None,
                     recovery: None,
                     protection: "none".to_owned(),
+                    scope: "organization, regions auto".to_owned(),
                     producer: producer(),
                 },
             )

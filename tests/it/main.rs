@@ -1,5 +1,15 @@
 //! One target for all integration tests: each linked binary carries the SQL engine.
 
+mod cli;
+mod cli_support;
 mod edges;
+mod faults;
+mod flips;
+mod one_at_a_time;
 mod policy;
 mod reader_role;
+mod recompute;
+mod s3_archive;
+mod secrets;
+mod support;
+mod truth;

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Reads a Keyproof archive with DuckDB, sharing no code with the program that wrote it.
 
-usage: duckdb_read.py DIR        DIR is the root of a local archive (with evidence/ in it)
+For every data file that a sealed manifest names: columns and types as schemas/ describes them, row
+count, SHA-256 of the rows as canonical JSON lines, primary keys in order and unique, UTC instants,
+`*_ms` equal to `*_at`, nulls only where they may be. Every dataset has a file in every run and, over
+all runs, rows (`exception` need not). For every rollup: the SQL of schemas/kpi/ on the same runs of
+record gives the same rows. Prints `N passed, N failed`; exit 1 when anything failed.
 
-For every data file that a sealed manifest names: row count, SHA-256 of the rows as canonical JSON
-lines, UTC instants, `*_ms` equal to `*_at`, keys sorted and unique. For every rollup: the SQL of
-schemas/kpi/ on the same runs of record gives the same rows. Prints `N passed, N failed`; exit 1 when
-anything failed or nothing was found.
+DuckDB filters; only `keyproof verify` proves.
 
-Needs the package `duckdb`. DuckDB filters; only `keyproof verify` proves.
+Usage: duckdb_read.py --archive DIR        DIR is the root of a local archive (with evidence/ in it)
 """
 
+import argparse
 import base64
 import datetime
 import hashlib
@@ -24,7 +26,14 @@ import duckdb
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 EPOCH = datetime.date(1970, 1, 1)
-KPI_DIR = pathlib.Path(__file__).resolve().parents[2] / "schemas" / "kpi"
+SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / "schemas"
+TYPES = {
+    "BOOLEAN": "BOOLEAN",
+    "DATE": "DATE",
+    "INT64": "BIGINT",
+    "TIMESTAMP(MILLIS, UTC)": "TIMESTAMP WITH TIME ZONE",
+    "UTF8": "VARCHAR",
+}
 DATASET = re.compile(r"^(evidence|rollup)/([a-z0-9_]+)/v\d+/")
 
 
@@ -76,6 +85,17 @@ def manifests(root, entries):
     return found
 
 
+def described(dataset):
+    """What schemas/ says of a dataset: columns with DuckDB's types, primary key, columns never null."""
+    path = next(SCHEMAS.glob(f"*/{dataset}.md"))
+    text = path.read_text()
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| `")]
+    columns = [(row[1].strip("`"), TYPES[row[2]]) for row in rows]
+    key = re.search(r"^Primary key: (.*?)\. ", text, re.MULTILINE).group(1)
+    required = [row[1].strip("`") for row in rows if not row[4]]
+    return columns, re.findall(r"`(\w+)`", key), required
+
+
 def columns_of(db, path):
     rows = db.execute(f"DESCRIBE SELECT * FROM {files([path])}").fetchall()
     return [(row[0], row[1]) for row in rows]
@@ -103,7 +123,7 @@ def canonical_lines(db, path, columns):
             )
 
 
-def check_file(checks, db, root, entry):
+def check_file(checks, db, root, dataset, entry):
     name = entry["name"]
     path = root / name
     try:
@@ -111,8 +131,19 @@ def check_file(checks, db, root, entry):
     except duckdb.Error as error:
         checks.expect(f"{name}: readable", str(error), "")
         return
+    expected, key, required = described(dataset)
+    checks.expect(f"{name}: columns", columns, expected)
     (rows,) = db.execute(f"SELECT count(*) FROM {files([path])}").fetchone()
     checks.expect(f"{name}: rows", rows, int(entry["rows"]))
+    if columns != expected:
+        return
+    keys = db.execute(f"SELECT {', '.join(key)} FROM {files([path])}").fetchall()
+    ordered = sorted(keys, key=lambda row: [(value is not None, value or "") for value in row])
+    checks.expect(f"{name}: keys in order", keys == ordered, True)
+    checks.expect(f"{name}: keys are unique", len(set(keys)), rows)
+    nulls = " OR ".join(f'"{column}" IS NULL' for column in required)
+    empty = db.execute(f"SELECT count(*) FROM {files([path])} WHERE {nulls}").fetchone()[0]
+    checks.expect(f"{name}: rows with a null where none may be", empty, 0)
 
     digest = hashlib.sha256()
     for line in canonical_lines(db, path, columns):
@@ -170,7 +201,7 @@ def quarter_bounds(text):
 def check_rollup(checks, root, entry, measure, sealed):
     """Runs the measure's SQL on the runs of record and compares row by row."""
     name = entry["name"]
-    sql = (KPI_DIR / f"{measure}.sql").read_text()
+    sql = (SCHEMAS / "kpi" / f"{measure}.sql").read_text()
     first, end = quarter_bounds(re.search(r"/quarter=(\d{4}Q[1-4])/", name).group(1))
     db = connect()
     records = runs_of_record(db, root, sealed)
@@ -204,26 +235,48 @@ def check_rollup(checks, root, entry, measure, sealed):
         checks.expect(f"{name}: {kept[1:3]}", dict(zip(names, computed)), dict(zip(names, kept)))
 
 
+def check_datasets(checks, sealed):
+    """Every run has a file of every dataset; over all runs every dataset has rows."""
+    expected = {path.stem for path in (SCHEMAS / "datasets").glob("*.md")}
+    total = {}
+    for _, name, manifest_files in sealed:
+        if "/dt=" not in name:
+            continue
+        tables = list(data_files(manifest_files, "evidence"))
+        checks.expect(f"{name}: datasets", {dataset for dataset, _ in tables}, expected)
+        for dataset, entry in tables:
+            total[dataset] = total.get(dataset, 0) + int(entry["rows"])
+    empty = {dataset for dataset in expected if not total.get(dataset)}
+    checks.expect("datasets without a row", empty - {"exception"}, set())
+
+
 def main():
-    if len(sys.argv) != 2 or not (pathlib.Path(sys.argv[1]) / "evidence").is_dir():
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
-    root = pathlib.Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--archive", required=True, type=pathlib.Path, help="root of a local archive")
+    arguments, _ = parser.parse_known_args()
+    root = arguments.archive
+    if not (root / "evidence").is_dir():
+        parser.error(f"{root} has no evidence/ in it")
     checks = Checks()
     db = connect()
     entries = sealed_entries(root)
     sealed = manifests(root, entries)
+    check_datasets(checks, sealed)
     listed = set()
     for _, _, manifest_files in sealed:
-        for _, entry in [*data_files(manifest_files, "evidence"), *data_files(manifest_files, "rollup")]:
-            listed.add(entry["name"])
-            check_file(checks, db, root, entry)
+        for kind in ("evidence", "rollup"):
+            for dataset, entry in data_files(manifest_files, kind):
+                listed.add(entry["name"])
+                check_file(checks, db, root, dataset, entry)
+    rollups = 0
     for seq, _, manifest_files in sealed:
         for measure, entry in data_files(manifest_files, "rollup"):
+            rollups += 1
             check_rollup(checks, root, entry, measure, [m for m in sealed if m[0] < seq])
-    print(f"{len(entries)} chain entries, {len(sealed)} manifests, {len(listed)} files")
+    checks.expect("a rollup is there", rollups > 0, True)
+    print(f"{len(entries)} chain entries, {len(sealed)} manifests, {len(listed)} files, {rollups} rollups")
     print(f"{checks.passed} passed, {checks.failed} failed")
-    return 0 if checks.failed == 0 and checks.passed > 0 else 1
+    return 0 if checks.failed == 0 else 1
 
 
 if __name__ == "__main__":

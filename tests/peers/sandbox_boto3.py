@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Reads a running sandbox with boto3, so that it is not only understood by its own client.
+"""Reads the sandbox with boto3, so that it is not only understood by its own client.
 
-    keyproof sandbox --listen 127.0.0.1:4566 &
-    python tests/peers/sandbox_boto3.py http://127.0.0.1:4566 s3 \\
-        --account 999900001111 --bucket keyproof-evidence-a --region eu-west-1
-    python tests/peers/sandbox_boto3.py http://127.0.0.1:4566 reads --account 999900001111
+Starts `keyproof sandbox` on a free loopback port and checks, as an AWS client that knows nothing of
+this project:
 
-Mode `s3` writes into the evidence bucket (which needs versioning and Object Lock) and checks every
-S3 operation of the sandbox; mode `reads` walks Organizations, STS, account, EMR and KMS; `wire`
-checks the failures of the front end; `all` does everything. Prints `N passed, N failed` and exits
-with 1 if any check failed.
+- S3, on the evidence bucket: every operation of one object and of many, Object Lock, checksums;
+- the front end's refusals: credentials, clocks, broken requests;
+- Organizations, STS, account, EMR and KMS in every account: who can be assumed, which clusters there
+  are, as the sandbox's own statement of the truth has it;
+- KMS signatures of a digest, which OpenSSL verifies with the public key that KMS gives.
+
+Prints `N passed, N failed` and ends with 1 if any check failed.
+
+Usage: sandbox_boto3.py --binary target/debug/keyproof
 """
 
 import argparse
@@ -18,14 +21,21 @@ import datetime as dt
 import hashlib
 import http.client
 import importlib.util
+import json
+import os
+import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import urllib.parse
-import uuid
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 PASSED, FAILED = [], []
 
@@ -62,19 +72,29 @@ def attempt(name, call):
 
 
 class Sandbox:
+    """The sandbox as one account sees it from one Region. Any key id with an account's digits in it
+    belongs to that account."""
+
     def __init__(self, url, account, region):
         self.url, self.account, self.region = url, account, region
 
-    def client(self, service, account=None, region=None, token=None, key_id=None, **config):
+    def client(self, service, account=None, region=None, token=None, key_id=None, secret="any", **config):
         return boto3.client(
             service,
             endpoint_url=self.url,
             region_name=region or self.region,
             aws_access_key_id=key_id or f"AKIA{account or self.account}TEST",
-            aws_secret_access_key="any",
+            aws_secret_access_key=secret,
             aws_session_token=token,
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, **config),
         )
+
+    def assume(self, account, **more):
+        """A function that makes clients with the reader role of an account."""
+        got = self.client("sts").assume_role(
+            RoleArn=f"arn:aws:iam::{account}:role/keyproof-reader", RoleSessionName="boto3", **more)["Credentials"]
+        return lambda service, region=None: self.client(
+            service, region=region, key_id=got["AccessKeyId"], secret=got["SecretAccessKey"], token=got["SessionToken"])
 
 
 def sha256_of(body):
@@ -324,14 +344,15 @@ def wire(sandbox):
         check(name, 400 <= status < 500, (status, text))
 
 
-def reads(sandbox):
-    """Organizations, STS, account, EMR and KMS, from the management or a delegated account."""
+def organization(sandbox, truth):
+    """Organizations and STS from the management account; gives a maker of clients per account."""
     organizations = sandbox.client("organizations")
     described = attempt("DescribeOrganization", lambda: organizations.describe_organization())
     check("an organization id", described and described["Organization"]["Id"].startswith("o-"), described)
     accounts = attempt("ListAccounts", lambda: [
         a for page in organizations.get_paginator("list_accounts").paginate() for a in page["Accounts"]]) or []
-    check("accounts, each once", accounts and len({a["Id"] for a in accounts}) == len(accounts), len(accounts))
+    states = sorted((a["Id"], a["State"]) for a in accounts)
+    check("accounts and states", states == sorted((a["account_id"], a["state"]) for a in truth["accounts"]), states)
     check("account fields", all(a.get("Arn") and a.get("Name") and a.get("JoinedTimestamp") for a in accounts))
     roots = attempt("ListRoots", lambda: organizations.list_roots()["Roots"]) or []
     for root in roots[:1]:
@@ -339,80 +360,161 @@ def reads(sandbox):
     identity = attempt("GetCallerIdentity", lambda: sandbox.client("sts").get_caller_identity())
     check("the caller's account", identity and identity["Account"] == sandbox.account, identity)
 
-    assumed = []
-    for account in accounts:
-        if account.get("State", account.get("Status")) != "ACTIVE" or account["Id"] == sandbox.account:
+    clients = {sandbox.account: lambda service, region=None: sandbox.client(service, region=region)}
+    for account in truth["accounts"]:
+        number = account["account_id"]
+        if number == sandbox.account:
             continue
-        try:
-            answer = sandbox.client("sts").assume_role(
-                RoleArn=f"arn:aws:iam::{account['Id']}:role/keyproof-reader", RoleSessionName="boto3")
-            assumed.append((account["Id"], answer["Credentials"]))
-        except ClientError as error:
-            check(f"AssumeRole in {account['Id']}", error.response["Error"]["Code"] in ("AccessDenied", "RegionDisabledException"), error)
-    check("AssumeRole somewhere", bool(assumed), accounts[:3])
-    clusters = keys = 0
-    for account, credentials in assumed[:10]:
-        def client(service, region=None):
-            return boto3.client(
-                service, endpoint_url=sandbox.url, region_name=region or sandbox.region,
-                aws_access_key_id=credentials["AccessKeyId"], aws_secret_access_key=credentials["SecretAccessKey"],
-                aws_session_token=credentials["SessionToken"], config=Config(retries={"total_max_attempts": 1}))
-        identity = attempt(f"GetCallerIdentity in {account}", lambda: client("sts").get_caller_identity())
-        check(f"assumed in {account}", identity and identity["Account"] == account and ":assumed-role/" in identity["Arn"], identity)
-        try:
-            regions = client("account").list_regions(RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"])["Regions"]
-            check(f"ListRegions in {account}", bool(regions), regions)
-            emr = client("emr")
-            found = [c for page in emr.get_paginator("list_clusters").paginate() for c in page["Clusters"]]
-            clusters += len(found)
-            for cluster in found[:3]:
-                described = emr.describe_cluster(ClusterId=cluster["Id"])["Cluster"]
-                check(f"DescribeCluster {cluster['Id']}", described["Id"] == cluster["Id"] and described["Status"]["State"], described)
-            refused(f"DescribeCluster of nothing in {account}", "InvalidRequestException",
-                    lambda: emr.describe_cluster(ClusterId="j-NONE"), 400)
-            for page in emr.get_paginator("list_security_configurations").paginate():
-                for configuration in page["SecurityConfigurations"][:3]:
-                    emr.describe_security_configuration(Name=configuration["Name"])
-            kms = client("kms")
-            for page in kms.get_paginator("list_keys").paginate():
-                for key in page["Keys"][:3]:
-                    keys += 1
-                    metadata = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
-                    check(f"DescribeKey {key['KeyId']}", metadata["Arn"] == key["KeyArn"], metadata)
-                    kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default")
-                    kms.list_resource_tags(KeyId=key["KeyId"])
-                    kms.list_grants(KeyId=key["KeyId"])
-            kms.list_aliases()
-        except ClientError as error:
-            # Denials are part of the generated organization; anything else is not.
-            check(f"reads in {account}", error.response["Error"]["Code"] == "AccessDeniedException", error)
-        except Exception as error:
-            check(f"reads in {account}", False, repr(error))
-    check("clusters somewhere", clusters > 0, clusters)
+        if not account["reachable"]:
+            refused(f"AssumeRole in {number}", "AccessDenied", lambda: sandbox.assume(number), 403)
+            continue
+        client = attempt(f"AssumeRole in {number}", lambda: sandbox.assume(number))
+        if client is not None:
+            clients[number] = client
+            identity = client("sts").get_caller_identity()
+            check(f"assumed in {number}", identity["Account"] == number and ":assumed-role/" in identity["Arn"], identity)
+    check("AssumeRole somewhere", len(clients) > 1, accounts[:3])
+    return clients
+
+
+def may_deny(name, call):
+    """The call must succeed or be denied; gives its answer, or None. Denials are part of the
+    generated organization."""
+    try:
+        return call()
+    except ClientError as error:
+        check(name, error.response["Error"]["Code"] == "AccessDeniedException", error)
+    except Exception as error:
+        check(name, False, repr(error))
+    return None
+
+
+def reads(clients, truth):
+    """EMR and KMS in every account that can be assumed: the clusters are those of the truth."""
+    expected = {(c["account_id"], c["region"], c["cluster_id"]): c for c in truth["clusters"]}
+    found, keys, configurations = {}, 0, 0
+    for account, client in clients.items():
+        usable = ["ENABLED", "ENABLED_BY_DEFAULT", "DISABLING"]
+        regions = may_deny(f"ListRegions in {account}", lambda: client("account").list_regions(
+            RegionOptStatusContains=usable)["Regions"]) or []
+        check(f"Regions of {account}", all(r["RegionOptStatus"] in usable for r in regions), regions)
+        for region in [r["RegionName"] for r in regions]:
+            here = f"in {account} {region}"
+            emr, kms = client("emr", region), client("kms", region)
+            listed = may_deny(f"ListClusters {here}", lambda: [
+                c for page in emr.get_paginator("list_clusters").paginate() for c in page["Clusters"]])
+            for cluster in listed or []:
+                found[account, region, cluster["Id"]] = cluster
+            for cluster in (listed or [])[:3]:
+                described = may_deny(f"DescribeCluster {here}", lambda: emr.describe_cluster(ClusterId=cluster["Id"])["Cluster"])
+                check(f"DescribeCluster {cluster['Id']}", described is None or (
+                    described["Id"], described["Status"]["State"]) == (cluster["Id"], cluster["Status"]["State"]), described)
+            if listed:
+                refused(f"DescribeCluster of nothing {here}", "InvalidRequestException",
+                        lambda: emr.describe_cluster(ClusterId="j-NONE"), 400)
+            names = may_deny(f"ListSecurityConfigurations {here}", lambda: [
+                c["Name"] for page in emr.get_paginator("list_security_configurations").paginate()
+                for c in page["SecurityConfigurations"]])
+            for name in (names or [])[:3]:
+                text = may_deny(f"DescribeSecurityConfiguration {here}", lambda: emr.describe_security_configuration(
+                    Name=name)["SecurityConfiguration"])
+                configurations += 1
+                check(f"{name} {here} is JSON", text is None or isinstance(json.loads(text), dict), text)
+            for key in (may_deny(f"ListKeys {here}", lambda: kms.list_keys()["Keys"]) or [])[:3]:
+                keys += 1
+                metadata = may_deny(f"DescribeKey {here}", lambda: kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"])
+                check(f"DescribeKey {key['KeyId']}", metadata is None or metadata["Arn"] == key["KeyArn"], metadata)
+                may_deny(f"GetKeyPolicy {here}", lambda: kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default"))
+                may_deny(f"ListResourceTags {here}", lambda: kms.list_resource_tags(KeyId=key["KeyId"]))
+                may_deny(f"ListGrants {here}", lambda: kms.list_grants(KeyId=key["KeyId"]))
+            may_deny(f"ListAliases {here}", lambda: kms.list_aliases())
+    check("clusters are those of the truth", set(found) == set(expected),
+          f"missing {sorted(set(expected) - set(found))[:5]}, too many {sorted(set(found) - set(expected))[:5]}")
+    for key in sorted(set(found) & set(expected)):
+        ended = found[key]["Status"]["Timeline"].get("EndDateTime")
+        ended_ms = ended and round(ended.timestamp() * 1000)
+        check(f"state and end of {key[2]}", (found[key]["Status"]["State"], ended_ms) == (
+            expected[key]["state"], expected[key]["ended_ms"]), found[key]["Status"])
     check("keys somewhere", keys > 0, keys)
+    check("security configurations somewhere", configurations > 0, configurations)
+
+
+def signatures(sandbox):
+    """KMS signs a digest and a message alike, and OpenSSL verifies both with the public key."""
+    kms = sandbox.client("kms")
+    keys = kms.list_keys()["Keys"]
+    described = [may_deny("DescribeKey", lambda: kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]) for key in keys]
+    signers = [key["Arn"] for key in described if key and key["KeyUsage"] == "SIGN_VERIFY"]
+    check("a signing key beside the evidence bucket", len(signers) == 1, described)
+    message = b"what is sealed"
+    for arn in signers:
+        public = serialization.load_der_public_key(kms.get_public_key(KeyId=arn)["PublicKey"])
+        for kind, data in (("DIGEST", hashlib.sha256(message).digest()), ("RAW", message)):
+            signed = attempt(f"Sign {kind}", lambda: kms.sign(
+                KeyId=arn, Message=data, MessageType=kind, SigningAlgorithm="ECDSA_SHA_256"))
+            if signed is None:
+                continue
+            try:
+                public.verify(signed["Signature"], message, ec.ECDSA(hashes.SHA256()))
+                check(f"signature of {kind}", signed["KeyId"] == arn, signed["KeyId"])
+            except InvalidSignature:
+                check(f"signature of {kind}", False, "does not verify")
+        refused("a digest that is none", "ValidationException", lambda: kms.sign(
+            KeyId=arn, Message=b"short", MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256"), 400)
+
+
+def evidence_bucket(sandbox, truth):
+    """The bucket's name and the sandbox as its owner sees it."""
+    for account in truth["accounts"]:
+        if account["state"] != "ACTIVE":
+            continue
+        s3 = sandbox.client("s3", account=account["account_id"])
+        for bucket in s3.list_buckets()["Buckets"]:
+            if bucket["Name"].startswith("keyproof-evidence-"):
+                region = s3.get_bucket_location(Bucket=bucket["Name"])["LocationConstraint"] or "us-east-1"
+                return bucket["Name"], Sandbox(sandbox.url, account["account_id"], region)
+    raise SystemExit("FAILED: no account has an evidence bucket")
+
+
+def start(binary, truth):
+    """The process of a sandbox, its address and the key id it tells to use."""
+    process = subprocess.Popen(
+        [binary, "sandbox", "--listen", "127.0.0.1:0", "--truth", truth],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    address = key_id = None
+    for line in process.stdout:
+        for word in line.split():
+            if word.startswith("http://"):
+                address = address or word
+            if word.startswith("AWS_ACCESS_KEY_ID="):
+                key_id = word.split("=")[1]
+        if address and key_id:
+            return process, address, key_id
+    raise SystemExit(f"FAILED: the sandbox ended with {process.wait()} before it said where it is")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("url")
-    parser.add_argument("mode", choices=["s3", "wire", "reads", "all"])
-    parser.add_argument("--account", required=True, help="12 digits: the bucket's owner, or the organization's administrator")
-    parser.add_argument("--region", default="eu-west-1")
-    parser.add_argument("--bucket", help="evidence bucket with versioning and Object Lock")
-    arguments = parser.parse_args()
-    sandbox = Sandbox(arguments.url, arguments.account, arguments.region)
-    if arguments.mode in ("s3", "all"):
-        if not arguments.bucket:
-            parser.error("mode s3 needs --bucket")
-        # A prefix of its own, so that the script can run again on the same sandbox.
-        prefix = f"boto3/{uuid.uuid4().hex[:8]}/"
-        s3_buckets(sandbox, arguments.bucket)
-        s3_objects(sandbox, arguments.bucket, prefix)
-        s3_lists(sandbox, arguments.bucket, prefix)
-    if arguments.mode in ("wire", "all"):
-        wire(sandbox)
-    if arguments.mode in ("reads", "all"):
-        reads(sandbox)
+    parser.add_argument("--binary", required=True, help="path of the keyproof binary")
+    arguments, _ = parser.parse_known_args()
+    with tempfile.TemporaryDirectory(prefix="keyproof-boto3-") as work:
+        path = os.path.join(work, "truth.json")
+        process, address, key_id = start(os.path.abspath(arguments.binary), path)
+        try:
+            with open(path, encoding="utf-8") as file:
+                truth = json.load(file)
+            caller = Sandbox(address, None, "us-east-1").client("sts", key_id=key_id).get_caller_identity()
+            management = Sandbox(address, caller["Account"], "us-east-1")
+            bucket, owner = evidence_bucket(management, truth)
+            s3_buckets(owner, bucket)
+            s3_objects(owner, bucket, "boto3/")
+            s3_lists(owner, bucket, "boto3/")
+            wire(management)
+            reads(organization(management, truth), truth)
+            signatures(owner)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=20)
     print(f"{len(PASSED)} passed, {len(FAILED)} failed")
     sys.exit(1 if FAILED else 0)
 

@@ -10,6 +10,11 @@ use crate::seal::ArchiveId;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     // Level 1: files.
+    #[error("entry 1 is not the pinned one: expected SHA-256 {expected}, found {found}")]
+    GenesisNotPinned {
+        expected: Sha256Hex,
+        found: Sha256Hex,
+    },
     #[error("there is no entry 1: nothing was ever sealed here, or everything was removed")]
     EmptyArchive,
     #[error("{name} is missing; {needed_by} vouches for it")]
@@ -36,11 +41,6 @@ pub enum Failure {
     Unreadable { name: String, detail: String },
 
     // Level 2: signature.
-    #[error("entry 1 is not the pinned one: expected SHA-256 {expected}, found {found}")]
-    GenesisNotPinned {
-        expected: Sha256Hex,
-        found: Sha256Hex,
-    },
     #[error("the archive is sealed with key {found}, trusted is {trusted}")]
     WrongKey {
         trusted: Sha256Hex,
@@ -151,7 +151,8 @@ impl Failure {
     /// The level that this failure fails.
     pub fn level(&self) -> u8 {
         match self {
-            Self::EmptyArchive
+            Self::GenesisNotPinned { .. }
+            | Self::EmptyArchive
             | Self::MissingFile { .. }
             | Self::DigestMismatch { .. }
             | Self::Truncated { .. }
@@ -159,8 +160,7 @@ impl Failure {
             | Self::MalformedManifest { .. }
             | Self::SumsDisagree { .. }
             | Self::Unreadable { .. } => 1,
-            Self::GenesisNotPinned { .. }
-            | Self::WrongKey { .. }
+            Self::WrongKey { .. }
             | Self::PemNotCanonical { .. }
             | Self::EnvelopeNotCanonical { .. }
             | Self::WrongPayloadType { .. }
@@ -179,6 +179,28 @@ impl Failure {
             | Self::RemovedTail { .. }
             | Self::HeadChanged { .. } => 3,
         }
+    }
+
+    /// Whether the level fails. A slot or manifest that vouches for nothing any more fails level 1
+    /// beside its own: the files that it was there for are nobody's.
+    pub fn fails(&self, level: u8) -> bool {
+        self.level() == level || (level == 1 && self.leaves_files_unvouched())
+    }
+
+    fn leaves_files_unvouched(&self) -> bool {
+        matches!(
+            self,
+            Self::EnvelopeNotCanonical { .. }
+                | Self::WrongPayloadType { .. }
+                | Self::UnknownSigner { .. }
+                | Self::BadSignature { .. }
+                | Self::StatementMalformed { .. }
+                | Self::NewerVersion { .. }
+                | Self::ForeignArchive { .. }
+                | Self::ReplayedEntry { .. }
+                | Self::Intruder { .. }
+                | Self::Gap { .. }
+        )
     }
 
     /// What a fault in `slot` is when no later entry names the slot as burnt.

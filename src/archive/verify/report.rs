@@ -83,7 +83,7 @@ pub struct Report {
     pub trust: Trust,
     /// One per level asked for, lowest first.
     pub levels: Vec<LevelResult>,
-    /// Of the levels asked for.
+    /// Of the levels asked for, and what made one of them not checkable.
     pub failures: Vec<Failure>,
     pub notices: Vec<Notice>,
     /// Signed entries, oldest first.
@@ -102,11 +102,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every level asked for passed. That nothing was pinned is for the caller to judge.
+    /// Whether every level asked for passed; one that is not checkable did not. That nothing was pinned is for the caller to judge.
     pub fn passed(&self) -> bool {
-        self.levels
-            .iter()
-            .all(|level| level.outcome == LevelOutcome::Pass)
+        let mut levels = self.levels.iter();
+        self.failures.is_empty() && levels.all(|level| level.outcome == LevelOutcome::Pass)
     }
 
     /// The last signed entry.

@@ -657,6 +657,74 @@ async fn a_lower_level_reports_less() {
     }
 }
 
+/// Levels below the highest must not call good what a higher one would have told.
+#[tokio::test]
+async fn no_level_passes_where_nobody_vouches_for_files() {
+    let sample = sample().await;
+    let first = "chain/0000000001.dsse.json";
+    let middle = "chain/0000000004.dsse.json";
+    let wide = |name: &str| {
+        let mut objects = sample.objects.clone();
+        objects.insert(name.to_owned(), flip(&sample.objects[name], 801));
+        objects
+    };
+    let mut gap = sample.objects.clone();
+    gap.remove(middle);
+    let mut keyless = sample.objects.clone();
+    let pem = layout::key(&sample.signer.public_key().keyid());
+    keyless.insert(pem, b"x".to_vec());
+    let mut newer = sample.objects.clone();
+    let text = Envelope::parse(&newer[LAST]).expect("envelope").payload;
+    let text = String::from_utf8(text).expect("text");
+    let text = text.replace("urn:keyproof:seal:v1", "urn:keyproof:seal:v2");
+    newer.insert(
+        LAST.to_owned(),
+        signed(&sample.signer, text.into_bytes()).await,
+    );
+    let all = [wide(first), wide(middle), wide(LAST), gap, keyless, newer];
+    for (at, objects) in all.into_iter().enumerate() {
+        for pin in [Some(sample.pin.clone()), None] {
+            for level in 1..=3 {
+                let options = VerifyOptions {
+                    level,
+                    pin: pin.clone(),
+                    ..VerifyOptions::default()
+                };
+                let memory = MemoryStore::holding(objects.clone());
+                let report = verify(&memory, &options).await.expect("listed");
+                assert!(!report.passed(), "damage {at}, level {level}");
+                assert!(!report.failures.is_empty(), "damage {at}, level {level}");
+                assert_ne!(report.levels[0].outcome, LevelOutcome::Pass, "{report:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_pin_or_key_fails_at_any_level() {
+    let sample = sample().await;
+    let memory = MemoryStore::holding(sample.objects.clone());
+    for level in 1..=3 {
+        let pinned = VerifyOptions {
+            level,
+            pin: Some(Sha256Hex::of(b"another")),
+            ..VerifyOptions::default()
+        };
+        let report = verify(&memory, &pinned).await.expect("listed");
+        assert_eq!(report.failures[0].class(), "genesis_not_pinned");
+        assert_eq!(report.levels[0].outcome, LevelOutcome::Fail);
+        assert!(!report.passed());
+        let keyed = VerifyOptions {
+            level,
+            key: Some(TestSigner::generate().public_key().clone()),
+            ..VerifyOptions::default()
+        };
+        let report = verify(&memory, &keyed).await.expect("listed");
+        assert_eq!(report.failures[0].class(), "wrong_key");
+        assert!(!report.passed());
+    }
+}
+
 /// Kill a run at every call it makes, then let the next one run: what is stored verifies always.
 #[tokio::test]
 async fn an_archive_verifies_wherever_a_run_dies() {

@@ -155,6 +155,10 @@ fn find_bucket(case: &Case<'_>) -> String {
             "take the account that owns bucket {name} into scope, or archive logs to a bucket of the \
              organization"
         ),
+        Lookup::OwnerUnknown => format!(
+            "find out who owns bucket {name}: not every account in scope could be asked for its \
+             buckets; mend the accounts whose coverage of bucket_owners has no answer, then run again"
+        ),
         Lookup::Denied => format!(
             "allow {} on bucket {name} to the reader role of its owner",
             row.denied_action

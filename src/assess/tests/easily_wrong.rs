@@ -162,6 +162,8 @@ fn waiver(id: &str) -> Waiver {
         rules: Vec::new(),
         resources: Vec::new(),
         accounts: Vec::new(),
+        ous: Vec::new(),
+        regions: Vec::new(),
         expires: date(),
     }
 }
@@ -189,7 +191,7 @@ fn a_waiver_marks_a_finding_and_changes_nothing_else() {
 #[test]
 fn a_waiver_covers_only_what_it_names_and_only_until_it_expires() {
     type Narrow = fn(&mut Waiver);
-    let cases: [(bool, Narrow); 8] = [
+    let cases: [(bool, Narrow); 16] = [
         (true, |_| {}),
         (true, |w| w.resources = vec![CLUSTER.to_owned()]),
         (true, |w| w.resources = vec![KEY.to_owned()]),
@@ -199,11 +201,28 @@ fn a_waiver_covers_only_what_it_names_and_only_until_it_expires() {
         (false, |w| w.rules = vec!["EL-02".to_owned()]),
         (false, |w| w.resources = vec!["arn:other".to_owned()]),
         (false, |w| w.accounts = vec![account_id(SISTER)]),
+        (true, |w| w.regions = vec![region("eu-west-1")]),
+        (false, |w| w.regions = vec![region("us-east-1")]),
+        (true, |w| w.ous = vec!["ou-ab12-22222222".to_owned()]),
+        (true, |w| {
+            w.ous = vec!["ou-other".to_owned(), "r-ab12".to_owned()]
+        }),
+        (false, |w| w.ous = vec!["ou-ab12-2222".to_owned()]),
+        (false, |w| w.ous = vec![String::new()]),
+        (false, |w| {
+            w.ous = vec!["r-ab12".to_owned()];
+            w.regions = vec![region("us-east-1")];
+        }),
+        (false, |w| {
+            w.ous = vec!["ou-other".to_owned()];
+            w.accounts = vec![account_id(OWN)];
+        }),
         (false, |w| w.expires = date().plus_days(-1)),
     ];
     for (index, (covers, narrow)) in cases.into_iter().enumerate() {
         let mut w = World::compliant();
         w.key().state = some("Disabled");
+        w.own_account().ou_path = some("o-1/r-ab12/ou-ab12-22222222/");
         let mut one = waiver("w-1");
         narrow(&mut one);
         w.waivers = vec![one];
@@ -213,4 +232,19 @@ fn a_waiver_covers_only_what_it_names_and_only_until_it_expires() {
             "case {index}"
         );
     }
+}
+
+/// A bucket whose owner could not be asked may be the organization's own: nobody is told to widen
+/// the scope for it.
+#[test]
+fn an_unknown_owner_of_a_bucket_is_not_an_owner_outside_the_scope() {
+    let mut w = World::compliant();
+    w.bucket().region = None;
+    w.bucket().lookup = Lookup::OwnerNotInScope;
+    let advice = w.finding("EL-03").advice.expect("advice");
+    assert!(advice.contains("into scope"), "{advice}");
+    w.bucket().lookup = Lookup::OwnerUnknown;
+    let advice = w.finding("EL-03").advice.expect("advice");
+    assert!(!advice.contains("into scope"), "{advice}");
+    assert!(advice.contains("bucket_owners"), "{advice}");
 }

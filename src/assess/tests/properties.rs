@@ -110,6 +110,8 @@ proptest! {
             rules: Vec::new(),
             resources: Vec::new(),
             accounts: Vec::new(),
+            ous: Vec::new(),
+            regions: Vec::new(),
             expires: date(),
         }).into();
         let before = w.assess();

@@ -202,6 +202,10 @@ fn el_03_key_usable() {
             }),
             ("UNKNOWN bucket_region_unknown", |w| w.buckets.clear()),
             ("UNKNOWN bucket_region_unknown", |w| {
+                w.bucket().region = None;
+                w.bucket().lookup = Lookup::OwnerUnknown;
+            }),
+            ("UNKNOWN bucket_region_unknown", |w| {
                 w.cluster.log_uri = some("file:///logs");
             }),
             ("UNKNOWN backing_key_unknown", |w| {

@@ -30,12 +30,13 @@ pub(super) async fn create(
     body: Body<'_>,
     sha256: &Sha256Hex,
 ) -> Result<Created, StoreError> {
+    let key = store.key(name)?;
     let (body, bytes) = open(name, body).await?;
     let checksum = base64_digest(name, sha256)?;
     let request = writer(store, bytes)
         .put_object()
         .bucket(store.url.bucket())
-        .key(store.url.key(name))
+        .key(key)
         .if_none_match("*")
         .body(body)
         .content_length(i64::try_from(bytes).unwrap_or(i64::MAX))

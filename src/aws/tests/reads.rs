@@ -167,7 +167,14 @@ async fn errors_of_each_protocol_have_their_class() {
             json_error("AWSOrganizationsNotInUseException", "no organization")
         }
         Some(t) if t.ends_with("DescribeKey") => json_error("ThrottlingException", "slow"),
-        Some(t) if t.ends_with("GetKeyPolicy") => json_error("AccessDeniedException", "no"),
+        // What forbids it is said after more characters than a message keeps.
+        Some(t) if t.ends_with("GetKeyPolicy") => json_error(
+            "AccessDeniedException",
+            &format!(
+                "{} because no resource-based policy allows the kms:GetKeyPolicy action",
+                "long-role-path/".repeat(40)
+            ),
+        ),
         Some(_) => json_error("UnrecognizedClientException", "token"),
         None if seen.path == "/listRegions" => Reply::new(403, r#"{"message":"no"}"#)
             .with("x-amzn-errortype", "AccessDeniedException:http://internal")
@@ -210,7 +217,7 @@ async fn errors_of_each_protocol_have_their_class() {
         ),
         (
             m.key_policy(&r, key).await.err(),
-            ErrorClass::DeniedIam,
+            ErrorClass::DeniedByResource,
             "AccessDeniedException",
         ),
         (

@@ -89,7 +89,7 @@ impl FakeMember {
                 Err(Box::new(self.error(
                     operation,
                     region,
-                    ErrorClass::DeniedIam,
+                    ErrorClass::DeniedByResource,
                     code,
                     denied,
                 )))

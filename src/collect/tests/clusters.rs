@@ -174,6 +174,71 @@ async fn a_describe_that_fails_leaves_a_deferred_row_and_the_next_run_begins_wit
     assert_eq!(seen.collected.cells_open, 1);
 }
 
+/// Day 1 may not describe, day 2 may: what ended before day 1 is judged on day 2, what AWS has
+/// forgotten meanwhile is told once more, and day 3 holds neither.
+#[tokio::test]
+async fn ended_clusters_whose_settings_were_denied_are_described_by_the_next_run() {
+    async fn day(
+        known: Vec<EmrCluster>,
+        denied: bool,
+        forgotten: bool,
+    ) -> (Vec<EmrCluster>, Vec<String>) {
+        let mut world = World::new();
+        let ended = |id: &str| listed(id, "TERMINATED", hours(-700), hours(-600));
+        for i in 0..30 {
+            let cluster = described(ended(&format!("j-{i:02}")), "s3://logs-a/", "");
+            world.cluster(A, cluster);
+        }
+        if !forgotten {
+            world.cluster(A, described(ended("j-short"), "", ""));
+        }
+        if !known.is_empty() {
+            world.knew(known);
+        }
+        if denied {
+            let what = What::Error(ErrorClass::DeniedIam, "AccessDeniedException", "");
+            world.cloud.fault(Operation::DescribeCluster, what).add();
+        }
+        let cloud = world.cloud.clone();
+        let seen = world.run().await;
+        let rows = seen.clusters().into_iter().cloned().collect();
+        (rows, cloud.subjects(Operation::DescribeCluster))
+    }
+    let with = |rows: &[EmrCluster], settings| {
+        let rows = rows.iter().filter(|r| r.settings == settings);
+        rows.count()
+    };
+    let (first, _) = day(vec![], true, false).await;
+    assert_eq!(with(&first, Settings::Deferred), 31);
+
+    let (second, asked) = day(first, false, true).await;
+    assert_eq!(asked.len(), 31);
+    assert_eq!(with(&second, Settings::Described), 30);
+    let short = second.iter().find(|r| r.cluster_id == "j-short");
+    let short = short.expect("a last row");
+    assert_eq!(
+        (short.seen, short.settings),
+        (How::Vanished, Settings::Deferred)
+    );
+    assert_eq!(short.ended_at, hours(-600), "it was told before");
+
+    let (third, asked) = day(second, false, true).await;
+    assert_eq!((third.len(), asked.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_owed_cluster_stays_owed_while_its_cell_is_dark() {
+    let mut world = World::new();
+    let mut owed = row("j-owed", "TERMINATED", -90);
+    owed.settings = Settings::Deferred;
+    world.knew(vec![owed]);
+    let scp = What::Error(ErrorClass::DeniedScp, "AccessDeniedException", "");
+    world.cloud.fault(Operation::ListClusters, scp).add();
+    let seen = world.run().await;
+    let row = seen.row("j-owed");
+    assert_eq!((row.seen, row.settings), (How::NotSeen, Settings::Deferred));
+}
+
 #[tokio::test]
 async fn a_missing_permission_does_not_cost_a_call_per_cluster() {
     let world = World::new();

@@ -1,5 +1,8 @@
 //! Keys and log buckets: each once, in its owner's account where that can be entered.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::*;
 use crate::collect::api::{ErrorClass, Tag};
 use crate::collect::exceptions::tests::rule;
@@ -14,7 +17,7 @@ fn key() -> FakeKey {
     FakeKey {
         state: "Enabled",
         manager: "CUSTOMER",
-        policy: r#"{"Version":"2012-10-17", "Statement":[]}"#.to_owned(),
+        policy: r#"{"Version":"2012-10-17", "Comment":"SECRET", "Statement":[]}"#.to_owned(),
         rotates: true,
         tags: vec![
             Tag {
@@ -79,7 +82,7 @@ async fn a_key_is_looked_up_once_in_its_owners_account() {
         (Lookup::Found, Some("CUSTOMER"))
     );
     let policy = r#"{"Statement":[],"Version":"2012-10-17"}"#;
-    assert_eq!(row.policy_json.as_deref(), Some(policy), "canonical");
+    assert_eq!(row.policy_json.as_deref(), Some(policy), "projected");
     assert_eq!(row.rotation_enabled, Some(true));
     assert_eq!(row.owner.as_deref(), Some("team-k"));
     assert!(!seen.stable().concat().contains("SECRET"));
@@ -159,8 +162,8 @@ async fn a_locked_key_is_an_answer_and_a_missing_permission_is_not() {
     let world = World::new();
     world.logs(B, "j-1", "", KEY);
     world.key(KEY, key());
-    let message = "because no identity-based policy allows the kms:GetKeyPolicy action";
-    let denied = What::Error(ErrorClass::DeniedIam, "AccessDeniedException", message);
+    // Also where AWS does not say what is missing.
+    let denied = What::Error(ErrorClass::DeniedIam, "AccessDeniedException", "");
     world.cloud.fault(Operation::GetKeyPolicy, denied).add();
     let seen = world.run().await;
     let row = seen.keys()[0];
@@ -186,6 +189,28 @@ async fn a_key_that_is_gone_is_an_answer() {
         seen.outcome(B, IRELAND, Source::Keys),
         CellOutcome::Collected
     );
+}
+
+#[tokio::test]
+async fn many_keys_of_one_owner_are_not_looked_up_one_after_the_other() {
+    let world = World::new();
+    for i in 0..40 {
+        let arn = format!("arn:aws:kms:eu-west-1:{B}:key/k{i:02}");
+        world.logs(A, &format!("j-{i}"), "", &arn);
+        world.key(&arn, key());
+    }
+    world
+        .cloud
+        .with(|s| s.latency = std::time::Duration::from_millis(100));
+    let seen = world.run().await;
+    let keys = seen.keys();
+    assert_eq!(keys.len(), 40);
+    assert!(keys.is_sorted_by_key(|k| &k.key_reference));
+    let at = || keys.iter().map(|k| k.looked_up_at.0);
+    let took_ms = at().max().unwrap_or_default() - at().min().unwrap_or_default();
+    // Four calls of 100 ms each for a key.
+    let one_by_one_ms = 39 * 400;
+    assert!(took_ms < one_by_one_ms / 4, "{took_ms} ms");
 }
 
 #[tokio::test]
@@ -318,6 +343,163 @@ async fn log_buckets_are_read_with_their_owners_session() {
         (CellOutcome::Partial, Some(1))
     );
     assert_eq!(seen.collected.cells_open, 0);
+}
+
+/// B cannot be asked for its buckets, so that nobody knows whether the bucket is B's.
+/// One after the other, half a minute each and more, would leave many to the cells' deadline.
+#[tokio::test]
+async fn many_items_of_one_owner_are_looked_up_side_by_side() {
+    let ohio = "arn:aws:kms:us-east-2:222233334444:key/k";
+    let world = World::new();
+    for i in 0..40 {
+        let arn = format!("arn:aws:kms:eu-west-1:222233334444:key/k{i}");
+        world.logs(A, &format!("j-{i}"), &format!("s3://logs-{i}/"), &arn);
+        world.key(&arn, key());
+        let arn = format!("{ohio}{i}");
+        world.logs(A, &format!("j-o{i}"), "", &arn);
+        world.key(&arn, key());
+    }
+    world.edit(B, |b| {
+        let bucket = |i| (format!("logs-{i}"), String::new());
+        b.buckets = (0..40).map(bucket).collect();
+    });
+    world.cloud.with(|s| s.latency = Duration::from_secs(10));
+    let mut opened = BTreeSet::new();
+    let cloud = world.cloud.clone();
+    let seen = world.run().await;
+    for (region, source) in [
+        (IRELAND, Source::Keys),
+        (OHIO, Source::Keys),
+        ("global", Source::Buckets),
+    ] {
+        let cell = seen.cell(B, region, source);
+        assert_eq!(
+            (cell.outcome, cell.items_collected),
+            (CellOutcome::Collected, Some(40)),
+            "{region}"
+        );
+        opened.insert(cell.started_at);
+    }
+    assert_eq!(opened.len(), 1, "all began together");
+    assert!(cloud.with(|s| s.most_in_flight) <= 3 * 16);
+    let sessions = cloud.with(|s| s.sessions.iter().filter(|r| r.account_id == id(B)).count());
+    assert_eq!(sessions, 2, "one for each pass");
+}
+
+/// The cell tells the last failure in the order of its items, whichever of them ended last.
+#[tokio::test]
+async fn the_order_of_answers_does_not_change_a_look_ups_cell() {
+    let world = World::new();
+    for i in 0..9 {
+        let arn = format!("arn:aws:kms:eu-west-1:222233334444:key/k{i}");
+        world.logs(A, &format!("j-{i}"), "", &arn);
+        world.key(&arn, key());
+    }
+    for (i, code) in [(3, "Late"), (8, "Last")] {
+        let what = What::Error(ErrorClass::DeniedIam, code, "");
+        let arn = format!("arn:aws:kms:eu-west-1:222233334444:key/k{i}");
+        // The early item ends last.
+        let operation = if i == 3 {
+            Operation::ListResourceTags
+        } else {
+            Operation::DescribeKey
+        };
+        world.cloud.fault(operation, what).subject(&arn).add();
+    }
+    world.cloud.with(|s| s.latency = Duration::from_secs(1));
+    let seen = world.run().await;
+    let cell = seen.cell(B, IRELAND, Source::Keys);
+    assert_eq!(cell.error_code.as_deref(), Some("Last"));
+    let names: Vec<_> = seen
+        .keys()
+        .iter()
+        .map(|k| k.key_reference.clone())
+        .collect();
+    assert!(names.is_sorted() && names.len() == 9);
+}
+
+#[tokio::test]
+async fn the_owner_of_a_bucket_is_unknown_while_an_account_cannot_be_asked() {
+    for (operation, class, code) in [
+        (
+            Operation::ListBuckets,
+            ErrorClass::DeniedIam,
+            CellOutcome::DeniedIam,
+        ),
+        (
+            Operation::AssumeRole,
+            ErrorClass::DeniedTrust,
+            CellOutcome::DeniedTrust,
+        ),
+    ] {
+        for accepted in [false, true] {
+            let mut world = World::new();
+            if accepted {
+                let mut gap = rule("gap-b", ExceptionKind::Gap);
+                gap.accounts = vec![id(B)];
+                world.exceptions = vec![gap];
+            }
+            world.logs(A, "j-1", "s3://logs-x/", "");
+            world.logs(A, "j-2", "s3://logs-a/", "");
+            world.edit(A, |a| {
+                a.buckets = vec![("logs-a".to_owned(), IRELAND.to_owned())]
+            });
+            let denied = What::Error(class, "AccessDenied", "");
+            world.cloud.fault(operation, denied).account(B).add();
+            let seen = world.run().await;
+            let rows = buckets(&seen);
+            let row = |name: &str| *rows.iter().find(|r| r.bucket == name).expect("row");
+            assert_eq!(row("logs-a").lookup, Lookup::Found);
+            let lost = row("logs-x");
+            assert_eq!(
+                (lost.account_id.as_ref(), lost.lookup),
+                (None, Lookup::OwnerUnknown)
+            );
+            assert_eq!(lost.error_code.as_deref(), Some("AccessDenied"));
+            let cell = seen.cell(A, "global", Source::Buckets);
+            assert_eq!(cell.outcome, CellOutcome::Partial);
+            let (locked, failed) = if accepted { (1, 0) } else { (0, 1) };
+            assert_eq!(
+                (cell.items_locked, cell.items_failed),
+                (Some(locked), Some(failed))
+            );
+            assert_eq!(seen.outcome(B, "global", Source::BucketOwners), code);
+            assert_eq!(seen.collected.cells_open == 0, accepted, "{operation:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_locked_by_its_policy_is_an_answer_and_a_bare_refusal_is_not() {
+    for (class, locked, open) in [
+        (ErrorClass::DeniedByResource, 1, 0),
+        (ErrorClass::DeniedIam, 0, 1),
+        (ErrorClass::DeniedScp, 0, 1),
+    ] {
+        let world = World::new();
+        world.logs(A, "j-1", "s3://logs-a/x", "");
+        world.edit(A, |a| {
+            a.buckets = vec![("logs-a".to_owned(), IRELAND.to_owned())]
+        });
+        let denied = What::Error(class, "AccessDenied", "Access Denied");
+        world
+            .cloud
+            .fault(Operation::GetBucketEncryption, denied)
+            .add();
+        let seen = world.run().await;
+        assert_eq!(buckets(&seen)[0].lookup, Lookup::Denied, "{class:?}");
+        let cell = seen.cell(A, "global", Source::Buckets);
+        assert_eq!(
+            (cell.items_locked, cell.items_failed),
+            (Some(locked), Some(1 - locked)),
+            "{class:?}"
+        );
+        assert_eq!(
+            cell.denied_action.as_deref(),
+            Some("s3:GetEncryptionConfiguration")
+        );
+        assert_eq!(seen.collected.cells_open, open, "{class:?}");
+    }
 }
 
 #[tokio::test]

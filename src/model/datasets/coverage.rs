@@ -1,5 +1,5 @@
 use crate::dataset;
-use crate::model::ids::{AccountId, Region};
+use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::words::{CellOutcome, Source};
 use crate::time::{Date, UtcMillis};
 
@@ -30,6 +30,10 @@ dataset! {
     error_code: Option<String> = "AWS error code";
     /// IAM action that was refused.
     denied_action: Option<String> = "service:Action";
+    /// For a clusters cell without an answer: the run that last collected it, at most 62 days ago.
+    watermark_run: Option<RunId> = "run id";
+    /// When that run listed the clusters.
+    watermark_at: Option<UtcMillis> = "UTC";
     /// Calls made, retries included.
     calls: i64 = "calls", volatile;
     /// Attempts after the first.

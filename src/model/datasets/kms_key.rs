@@ -45,7 +45,7 @@ dataset! {
     policy_lookup: Lookup = "word";
     /// Error code where the policy could not be read.
     policy_error_code: Option<String> = "AWS error code";
-    /// The key policy as canonical JSON.
+    /// The key policy, its documented elements only, as canonical JSON.
     policy_json: Option<String> = "canonical JSON";
     /// SHA-256 of `policy_json`.
     policy_sha256: Option<Sha256Hex> = "hex";

@@ -16,7 +16,8 @@ dataset! {
     bucket: String = "bucket name";
     /// How the look-up ended.
     lookup: Lookup = "word";
-    /// Error code of the refusal or failure.
+    /// Error code of the refusal or failure; under `owner_unknown`, of an account that could not be
+    /// asked for its buckets.
     error_code: Option<String> = "AWS error code";
     /// IAM action that was refused.
     denied_action: Option<String> = "s3:Action";

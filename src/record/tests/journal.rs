@@ -24,6 +24,8 @@ fn cell(account_number: u8, region: Region, source: Source) -> Coverage {
         items_failed: None,
         error_code: None,
         denied_action: None,
+        watermark_run: None,
+        watermark_at: None,
         calls: 1,
         retries: 0,
         throttles: 0,

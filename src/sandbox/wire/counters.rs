@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::token_bucket::rate_of;
+
 /// Calls of one operation by one account in one Region since the start.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallCount {
@@ -17,6 +19,14 @@ pub struct CallCount {
     pub calls: u64,
     /// Calls answered with a throttle, by a fault or by a token bucket.
     pub throttled: u64,
+}
+
+impl CallCount {
+    /// What AWS grants for these calls as (burst, refill per second); `None` where AWS publishes no
+    /// rate. STS calls of an account share one grant.
+    pub fn granted_rate(&self) -> Option<(f64, f64)> {
+        rate_of(&self.service, &self.operation).map(|rate| (rate.burst, rate.refill_per_s))
+    }
 }
 
 /// Counts calls and requests in flight.

@@ -11,6 +11,7 @@ use super::faults::{ActiveFaults, Faults};
 use super::server::Shared;
 use crate::sandbox::World;
 use crate::sandbox::services::kms::KmsState;
+use crate::sandbox::services::s3::Kept;
 
 /// A sandbox that is being served. Dropping it stops it, like [`Running::stop`].
 pub struct Running {
@@ -80,6 +81,11 @@ impl Running {
         self.shared.s3.object(bucket, key)
     }
 
+    /// Encryption and lock of an object's current version, past all permissions.
+    pub fn object_kept(&self, bucket: &str, key: &str) -> Option<Kept> {
+        self.shared.s3.kept(bucket, key)
+    }
+
     /// Keys that have a current object, in order.
     pub fn object_keys(&self, bucket: &str) -> Vec<String> {
         self.shared.s3.keys(bucket)
@@ -90,6 +96,17 @@ impl Running {
     pub fn put_object_raw(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
         let now_ms = self.shared.now_ms();
         self.shared.s3.put_raw(bucket, key, bytes, now_ms);
+    }
+
+    /// Deletes an object past all permissions, by a delete marker; its versions stay.
+    pub fn delete_object(&self, bucket: &str, key: &str) {
+        let now_ms = self.shared.now_ms();
+        self.shared.s3.mark_deleted(bucket, key, now_ms);
+    }
+
+    /// Takes back [`Running::delete_object`].
+    pub fn undelete_object(&self, bucket: &str, key: &str) {
+        self.shared.s3.unmark(bucket, key);
     }
 
     /// Tampers beneath the API: forgets all versions of a key. Says whether there were any.

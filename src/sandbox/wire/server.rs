@@ -244,9 +244,6 @@ async fn respond(
 ) -> Result<(Response, bool), CutOff> {
     let faults = Arc::clone(&shared.faults.read().unwrap_or_else(PoisonError::into_inner));
     let verdict = faults.decide(request);
-    if verdict.slow_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(verdict.slow_ms)).await;
-    }
     let kind = verdict.rule.map(|rule| rule.kind);
     let refusal = match kind {
         Some(FaultKind::Throttle) => Some(Refusal::Throttled),
@@ -267,6 +264,10 @@ async fn respond(
     shared
         .counters
         .record(&key, refusal == Some(Refusal::Throttled));
+    // Counted when it arrives, so that a test sees a slow call while it is under way.
+    if verdict.slow_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(verdict.slow_ms)).await;
+    }
     if kind == Some(FaultKind::Hang) {
         // Ends when the client closes the connection or the sandbox stops.
         std::future::pending::<Infallible>().await;

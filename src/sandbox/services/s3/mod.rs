@@ -20,7 +20,7 @@ mod xml;
 
 use sha2::{Digest, Sha256};
 
-pub use store::S3State;
+pub use store::{Kept, S3State};
 
 use crate::sandbox::World;
 use crate::sandbox::wire::encoding::{hex, xml_escape};

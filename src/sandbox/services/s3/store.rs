@@ -66,6 +66,20 @@ pub(super) struct Retention {
     pub until_ms: i64,
 }
 
+/// How the current version of an object is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// `AES256` or `aws:kms`.
+    pub algorithm: String,
+    /// Key ARN under `aws:kms`.
+    pub key: Option<String>,
+    pub bucket_key: bool,
+    /// Object Lock mode and its end, milliseconds since the epoch.
+    pub lock: Option<(String, i64)>,
+    /// Versions of the key, delete markers included.
+    pub versions: usize,
+}
+
 impl S3State {
     pub(super) fn lock(&self) -> MutexGuard<'_, Objects> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,6 +90,21 @@ impl S3State {
         let objects = self.lock();
         let content = objects.keys(bucket)?.get(key)?.last()?.content.as_ref()?;
         Some(content.body.to_vec())
+    }
+
+    /// How the current version of an object is kept.
+    pub fn kept(&self, bucket: &str, key: &str) -> Option<Kept> {
+        let objects = self.lock();
+        let versions = objects.keys(bucket)?.get(key)?;
+        let content = versions.last()?.content.as_ref()?;
+        let lock = content.retention.as_ref();
+        Some(Kept {
+            algorithm: content.encryption.algorithm.clone(),
+            key: content.encryption.key.clone(),
+            bucket_key: content.encryption.bucket_key,
+            lock: lock.map(|lock| (lock.mode.clone(), lock.until_ms)),
+            versions: versions.len(),
+        })
     }
 
     /// Keys whose current version is not a delete marker, in order.
@@ -116,6 +145,18 @@ impl S3State {
             headers: vec![("content-type".into(), "binary/octet-stream".into())],
         };
         objects.add(bucket, key, true, Some(content), now_ms);
+    }
+
+    /// Puts a delete marker on top of a key, as a DELETE without a version id does.
+    pub fn mark_deleted(&self, bucket: &str, key: &str, now_ms: i64) {
+        self.lock().add(bucket, key, true, None, now_ms);
+    }
+
+    /// Takes the newest version of a key away.
+    pub fn unmark(&self, bucket: &str, key: &str) {
+        if let Some(versions) = self.lock().keys_mut(bucket).get_mut(key) {
+            versions.pop();
+        }
     }
 
     /// Forgets all versions of a key; says whether there were any.

@@ -1,0 +1,331 @@
+"""Measures runs of keyproof against its sandbox, each in a process of its own.
+
+Called by scripts/bench, which builds first. Uses Python's standard library only.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+SCENARIOS = ["run-200x4", "run-200x4-second", "verify"]
+RUN = re.compile(r"run-(\d+)x(\d+)(-second)?")
+CLUSTERS = 3  # alive on an average day, per account and Region
+CONCURRENCY = 64
+SHARE = 1.0  # of AWS's rates
+MEMORY_TARGET = 256 << 20
+MIB = 1 << 20
+REPEATS = 5  # of what takes under a second; the best counts
+EXTERNAL_ID = "keyproof-external"
+
+
+class BenchError(Exception):
+    """What stops a benchmark, as one sentence."""
+
+
+def options():
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measures keyproof on a simulated organization; docs/benchmarks.md explains the figures.",
+        epilog="run-AxR is a first run over A accounts and R Regions with clusters; run-AxR-second is the "
+        "next day's run on the same archive; verify checks the archive that the runs before it left.",
+    )
+    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(SCENARIOS)}")
+    parser.add_argument("--json", action="store_true", help="JSON instead of text")
+    parser.add_argument("--profile", choices=["release", "dev"], default="release",
+                        help="how keyproof is built (default: %(default)s)")
+    parser.add_argument("--latency", type=int, default=20, metavar="MS",
+                        help="milliseconds that every answer is late (default: %(default)s)")
+    # The rest is for scripts/bench itself.
+    parser.add_argument("--print-profile", action="store_true", help=argparse.SUPPRESS)
+    for name in ["--binary", "--clock", "--work", "--repo"]:
+        parser.add_argument(name, type=pathlib.Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    given.scenario = given.scenario or SCENARIOS
+    if given.latency < 1:
+        parser.error("--latency takes whole milliseconds, at least 1")
+    for name in given.scenario:
+        if name != "verify" and not RUN.fullmatch(name):
+            parser.error(f"no scenario {name}: there are {', '.join(SCENARIOS)}, and run-AxR of other sizes")
+    return given
+
+
+def cpu_pressure():
+    """Seconds since boot in which some process of the machine waited for a core, where the kernel tells."""
+    try:
+        line = pathlib.Path("/proc/pressure/cpu").read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return None
+    return int(line.rpartition("total=")[2]) / 1e6
+
+
+class Process:
+    """A child process, measured from its start to its end."""
+
+    def __init__(self, command, log, env):
+        self.log = log
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "KEYPROOF_"))}
+        with open(log, "w", encoding="utf-8") as sink:
+            self.pressure = cpu_pressure()
+            self.begun = time.monotonic()
+            self.child = subprocess.Popen([str(c) for c in command], env=inherited | env,
+                                          stdout=sink, stderr=subprocess.STDOUT)
+
+    def text(self):
+        return self.log.read_text(encoding="utf-8")
+
+    def finish(self, *accepted):
+        """Waits; wall and CPU in seconds, peak resident memory in bytes."""
+        _, status, usage = os.wait4(self.child.pid, 0)
+        wall = time.monotonic() - self.begun
+        pressure = cpu_pressure()
+        self.child.returncode = code = os.waitstatus_to_exitcode(status)
+        if code not in accepted:
+            raise BenchError(f"{' '.join(map(str, self.child.args))} ended with {code}:\n{self.text()}")
+        return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime,
+                "peak_bytes": usage.ru_maxrss * 1024,
+                "contended_s": None if pressure is None else pressure - self.pressure}
+
+
+class Organization:
+    """A generated organization of one size, its archive, and a clock that can be moved."""
+
+    def __init__(self, given, accounts, regions):
+        self.given, self.accounts, self.regions = given, accounts, regions
+        self.folder = given.work / f"{accounts}x{regions}"
+        self.folder.mkdir()
+        self.archive = self.folder / "archive"
+        self.offset = self.folder / "clock"
+        self.results = []  # of the runs so far, in order
+
+    def shift(self, days_ago):
+        """Moves the clock to 02:00 UTC of a day, or back to the machine's time (None)."""
+        ms = 0
+        if days_ago is not None:
+            now = datetime.datetime.now(datetime.timezone.utc)
+            day = now.replace(hour=2, minute=0, second=0, microsecond=0) - datetime.timedelta(days=days_ago)
+            ms = round((day - now).total_seconds() * 1000)
+        # In place: processes have the file mapped.
+        with open(self.offset, "r+b" if self.offset.exists() else "wb") as file:
+            file.write(struct.pack("=q", ms))
+
+    def start(self, name, *command, env=()):
+        env = dict(env) | {"LD_PRELOAD": str(self.given.clock), "BENCH_CLOCK_FILE": str(self.offset)}
+        return Process([self.given.binary, *command], self.folder / f"{name}.log", env)
+
+    def run(self, number):
+        """Gives the measurements of a run, making the ones before it first."""
+        while len(self.results) < number:
+            self.results.append(self.make_run(len(self.results) + 1))
+        return self.results[number - 1]
+
+    def make_run(self, number):
+        # A sandbox of its own for each run, begun at the same time of day: the same organization.
+        self.shift(None)
+        counts = self.folder / f"calls-{number}.json"
+        sandbox = self.start(f"sandbox-{number}", "sandbox", "--accounts", self.accounts, "--regions",
+                             self.regions, "--clusters", CLUSTERS, "--buckets", "off", "--latency",
+                             self.given.latency, "--calls", counts)
+        try:
+            env = served(sandbox)
+            generated = time.monotonic() - sandbox.begun
+            self.shift(2 - number)
+            measured = self.start(
+                f"run-{number}", "run", "--quiet", "--endpoint-url", env.pop("url"), "--archive", self.archive,
+                "--signing-key", self.folder / "signing-key.pem", "--state-dir", self.folder / "state",
+                "--work-dir", self.folder / "work", "--external-id", EXTERNAL_ID,
+                "--concurrency", CONCURRENCY, "--quota-share", SHARE, env=env).finish(0, 4)
+        finally:
+            sandbox.child.send_signal(signal.SIGTERM)
+        sandbox_used = sandbox.finish(0)
+        called = json.loads(counts.read_text(encoding="utf-8"))
+        return measured | figures(called, self.given.latency / 1000) | {
+            "sandbox_cpu_s": sandbox_used["cpu_s"],
+            "sandbox_generated_s": generated,
+            "evidence": self.evidence(number),
+        }
+
+    def evidence(self, number):
+        """Rows and bytes by dataset, as the manifest of the newest run lists them."""
+        manifests = sorted(self.archive.glob("manifest/v1/dt=*/*.json"))
+        if len(manifests) != number:
+            raise BenchError(f"{number} runs left {len(manifests)} manifests below {self.archive}")
+        datasets = {}
+        for file in json.loads(manifests[-1].read_text(encoding="utf-8"))["files"]:
+            if file.get("rows") is not None:
+                entry = datasets.setdefault(file["name"].split("/")[1], {"rows": 0, "bytes": 0})
+                entry["rows"] += file["rows"]
+                entry["bytes"] += file["bytes"]
+        return datasets
+
+    def verify(self):
+        """Verification, and sha256sum over the same bytes."""
+        if not self.results:
+            self.run(2)
+        files = [p for p in self.archive.rglob("*") if p.is_file()]
+        ours = [self.start("verify", "verify", self.archive, "--self-consistent-only").finish(0)
+                for _ in range(REPEATS)]
+        theirs = [Process(["sha256sum", *files], self.folder / "sha256sum.log", {}).finish(0)
+                  for _ in range(REPEATS)]
+        best = min(ours, key=lambda m: m["wall_s"])
+        hashing = min(m["wall_s"] for m in theirs)
+        return best | {"files": len(files), "bytes": sum(p.stat().st_size for p in files),
+                       "sha256sum_wall_s": hashing, "wall_to_sha256sum": best["wall_s"] / hashing}
+
+
+def served(sandbox):
+    """Waits until the sandbox serves; its address and credentials."""
+    while sandbox.child.poll() is None and time.monotonic() - sandbox.begun < 120:
+        text = sandbox.text()
+        if "Ctrl-C ends it" in text:
+            env = dict(re.findall(r"(AWS_[A-Z_]+)=(\S+)", text))
+            # Without a Region the SDK would ask the machine's metadata service, at its own pace.
+            return env | {"AWS_REGION": "us-east-1", "url": re.search(r"http://[0-9.:]+", text)[0]}
+        time.sleep(0.01)
+    raise BenchError(f"the sandbox does not serve:\n{sandbox.text()}")
+
+
+def figures(called, latency_s):
+    """What the sandbox counted, and the time that these calls need at best."""
+    calls = called["calls"]
+    total = sum(c["calls"] for c in calls)
+    buckets = {}
+    for c in calls:
+        if c["burst"] is None:
+            continue
+        # STS calls of an account share one grant.
+        operation = "*" if c["service"] == "sts" else c["operation"]
+        bucket = buckets.setdefault((c["account"], c["region"], c["service"], operation), [0, c])
+        bucket[0] += c["calls"]
+    busiest_s, busiest = max(
+        (max(0.0, (n - c["burst"]) / (c["refill_per_s"] * SHARE)), f"{n} {key[2]} {key[3]} calls in one account-region")
+        for key, (n, c) in buckets.items())
+    flight_s = latency_s * total / CONCURRENCY
+    operations = {}
+    for c in calls:
+        operations[c["operation"]] = operations.get(c["operation"], 0) + c["calls"]
+    return {
+        "calls": total,
+        "throttled": sum(c["throttled"] for c in calls),
+        "operations": operations,
+        "in_flight_max": called["in_flight_max"],
+        "connections": called["connections"],
+        "latency_s": flight_s,
+        "busiest_bucket_s": busiest_s,
+        "busiest_bucket": busiest,
+        "ideal_s": max(flight_s, busiest_s),
+    }
+
+
+def measure(given):
+    organizations, results, last = {}, {}, None
+    for name in given.scenario:
+        run = RUN.fullmatch(name)
+        size = (int(run[1]), int(run[2])) if run else last or (200, 4)
+        if size not in organizations:
+            organizations[size] = Organization(given, *size)
+        last = size
+        organization = organizations[size]
+        if run is None:
+            results[name] = organization.verify()
+            continue
+        result = dict(organization.run(2 if run[3] else 1))
+        result["wall_to_ideal"] = result["wall_s"] / result["ideal_s"]
+        result["peak_to_target"] = result["peak_bytes"] / MEMORY_TARGET
+        result["cpu_ms_per_call"] = result["cpu_s"] * 1000 / result["calls"]
+        if run[3]:
+            first = organization.run(1)["operations"]
+            result["first_run_describe_cluster"] = first.get("DescribeCluster", 0)
+        results[name] = result
+    return results
+
+
+def circumstances(given):
+    def git(*arguments):
+        return subprocess.run(["git", "-C", given.repo, *arguments], capture_output=True, text=True).stdout.strip()
+
+    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
+    if git("status", "--porcelain", "--untracked-files=no"):
+        commit += " with changes"
+    cpu = re.search(r"^model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "commit": commit,
+        "profile": given.profile,
+        "cores": os.cpu_count(),
+        "cpu": cpu[1] if cpu else "unknown",
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30), 1),
+        "load_before": round(os.getloadavg()[0], 1),
+        "latency_ms": given.latency,
+        "concurrency": CONCURRENCY,
+        "quota_share": SHARE,
+        "clusters": CLUSTERS,
+    }
+
+
+def text(about, results):
+    yield (f"keyproof {about['commit']}, {about['profile']} build, {about['date']}; {about['cores']} cores "
+           f"({about['cpu']}), {about['memory_gib']} GiB; load before: {about['load_before']}")
+    yield (f"{about['latency_ms']} ms latency, concurrency {about['concurrency']}, quota share "
+           f"{about['quota_share']:g}, {about['clusters']} clusters alive per account and Region")
+    for name, r in results.items():
+        yield ""
+        yield name
+        if name == "verify":
+            yield row("wall, best of 5", f"{r['wall_s']:.3f} s", f"{r['wall_to_sha256sum']:.2f} x sha256sum's "
+                      f"{r['sha256sum_wall_s']:.3f} s over {r['files']} files, {r['bytes'] / MIB:.2f} MiB")
+            yield row("peak memory", f"{r['peak_bytes'] / MIB:.0f} MiB")
+            continue
+        by_bucket = r["busiest_bucket_s"] >= r["latency_s"]
+        bound = r["busiest_bucket"] if by_bucket else "latency x calls / concurrency"
+        yield row("wall", f"{r['wall_s']:.1f} s", f"{r['wall_to_ideal']:.2f} x ideal {r['ideal_s']:.1f} s ({bound})")
+        if by_bucket:
+            yield row("", "", f"{r['wall_s'] / r['latency_s']:.2f} x latency x calls / concurrency, {r['latency_s']:.1f} s")
+        yield row("CPU, user + system", f"{r['cpu_s']:.1f} s", f"{r['cpu_ms_per_call']:.2f} ms a call")
+        if r["contended_s"] is not None:
+            yield row("cores contended for", f"{r['contended_s']:.1f} s", f"{r['contended_s'] / r['wall_s']:.2f} x wall")
+        yield row("peak memory", f"{r['peak_bytes'] / MIB:.0f} MiB", f"{r['peak_to_target']:.2f} x 256 MiB")
+        yield row("calls", f"{r['calls']:,}", f"{r['throttled'] / r['calls']:.2%} throttled; at most "
+                  f"{r['in_flight_max']} in flight, {r['connections']} connections")
+        described = r["operations"].get("DescribeCluster", 0)
+        clusters = r["evidence"].get("emr_cluster", {"rows": 0})["rows"]
+        yield row("DescribeCluster", f"{described:,}", f"{described / max(clusters, 1):.2f} a cluster of {clusters:,}" + (
+            f"; {described / max(r['first_run_describe_cluster'], 1):.3f} x the first run's"
+            if "first_run_describe_cluster" in r else ""))
+        yield row("sandbox", f"{r['sandbox_cpu_s']:.1f} s", f"CPU on the same cores; serving after "
+                  f"{r['sandbox_generated_s']:.2f} s")
+        total = sum(e["bytes"] for e in r["evidence"].values())
+        yield row("evidence", f"{total / 1024:,.0f} KiB")
+        for dataset, e in r["evidence"].items():
+            each = f"{e['bytes'] / e['rows']:.1f} bytes a row" if e["rows"] else ""
+            yield row(f"  {dataset}", f"{e['bytes']:,}", f"{e['rows']:,} rows" + (f", {each}" if each else ""))
+
+
+def row(label, value, note=""):
+    return f"  {label:<28}{value:>12}   {note}".rstrip()
+
+
+def main():
+    given = options()
+    if given.print_profile:
+        print(given.profile)
+        return
+    about = circumstances(given)
+    try:
+        results = measure(given)
+    except BenchError as error:
+        sys.exit(f"scripts/bench: {error}")
+    if given.json:
+        print(json.dumps({"about": about, "results": results}, indent=2))
+    else:
+        print("\n".join(text(about, results)))
+
+
+main()

@@ -1,0 +1,272 @@
+//! What was sealed can be computed again: findings from sealed facts, measures from sealed runs.
+
+use std::path::PathBuf;
+
+use keyproof::archive::{layout, records};
+use keyproof::error::Exit;
+use keyproof::model::datasets::{Account, Coverage, EmrCluster, Finding, Run, Verdict};
+use keyproof::model::ids::Sha256Hex;
+use keyproof::model::table::Dataset;
+use keyproof::model::words::RunOutcome;
+use keyproof::record;
+use keyproof::rollup::{self, CompliantShare, RollupInputs};
+use keyproof::run;
+use keyproof::sandbox::Options;
+
+use crate::support::{Place, TAGS, files_below};
+
+fn options(accounts: usize) -> Options {
+    Options {
+        accounts,
+        regions: 2,
+        clusters: 3,
+        days: 4,
+        seed: 21,
+        ..Options::default()
+    }
+}
+
+/// A waiver for a rule everywhere, one for an account, and one that ends after the second day.
+fn waivers(account: &str) -> String {
+    format!(
+        "[[exception]]\nid = \"old-keys\"\nkind = \"waiver\"\nrules = [\"EL-02\"]\n\
+         reason = \"r\"\napprover = \"a\"\nexpires = \"2026-12-31\"\n\
+         [[exception]]\nid = \"one-team\"\nkind = \"waiver\"\nrules = [\"EL-01\", \"EL-17\"]\n\
+         accounts = [\"{account}\"]\nreason = \"r\"\napprover = \"a\"\nexpires = \"2026-12-31\"\n\
+         [[exception]]\nid = \"short\"\nkind = \"waiver\"\nrules = [\"EL-03\"]\n\
+         reason = \"r\"\napprover = \"a\"\nexpires = \"2026-10-06\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn findings_follow_from_sealed_facts_on_every_day() {
+    let place = Place::new(&options(13)).await;
+    let file = waivers(place.world.log_archive_account());
+    let config = place.config_with(&TAGS, &file);
+    let mut runs = Vec::new();
+    for day in 0..3 {
+        place.at_day(day);
+        let audited = place.audit_with(&config).await.expect("sealed");
+        assert_eq!(audited.outcome, RunOutcome::Partial);
+        runs.push(audited.run_id);
+    }
+    // Later, with another configuration at hand: what was sealed decides, not what is configured.
+    place.at_day(3);
+    let other = place.config_with(&[("rules.allowed_key_owners", "999999999999")], "");
+    let mut waived = Vec::new();
+    for run_id in &runs {
+        let again = run::reassess(&place.shell(), &other, run_id)
+            .await
+            .expect("recomputed");
+        assert!(again.equal, "{}", again.text);
+        let sealed = place.sealed(run_id).await;
+        let findings: Vec<Finding> = sealed.rows().await;
+        let mut by: Vec<_> = findings
+            .iter()
+            .filter_map(|f| f.waived_by.clone())
+            .collect();
+        by.sort();
+        by.dedup();
+        waived.push(by.join(" "));
+    }
+    assert_eq!(
+        waived,
+        [
+            "old-keys one-team short",
+            "old-keys one-team short",
+            "old-keys one-team"
+        ],
+        "waivers mark findings until they expire"
+    );
+    assert!(!place.path("work").join("journal").exists());
+    let left = files_below(&place.path("work"));
+    assert!(left.is_empty(), "nothing local is left: {left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changed_facts_are_refused_and_changed_conclusions_are_told() {
+    let place = Place::new(&options(6)).await;
+    let audited = place.audit().await;
+    let sealed = place.sealed(&audited.run_id).await;
+    let facts = [
+        "account",
+        "emr_cluster",
+        "emr_security_configuration",
+        "kms_key",
+        "log_bucket",
+    ];
+    let mut tried = 0;
+    for file in &sealed.run.files {
+        let read = match layout::Name::parse(&file.name) {
+            Some(layout::Name::Evidence { dataset, .. }) => facts.contains(&dataset.as_str()),
+            Some(layout::Name::Start { .. }) => true,
+            _ => false,
+        };
+        if !read {
+            continue;
+        }
+        tried += 1;
+        let path = place.archive().join(&file.name);
+        let whole = std::fs::read(&path).expect("a sealed file");
+        let mut changed = whole.clone();
+        let middle = changed.len() / 2;
+        changed[middle] ^= 1;
+        overwrite(&path, &changed);
+        let refused = run::reassess(&place.shell(), &place.config(), &audited.run_id)
+            .await
+            .expect_err(&file.name);
+        assert_eq!(refused.exit(), Exit::Unverified, "{refused}");
+        assert!(refused.to_string().contains(&file.name), "{refused}");
+        overwrite(&path, &whole);
+    }
+    assert_eq!(tried, 6);
+    // The manifest itself is compared with what the entry signed.
+    let manifest = files_below(&place.archive().join("manifest"));
+    let whole = std::fs::read(&manifest[0]).expect("a manifest");
+    overwrite(&manifest[0], &[&whole[..], b" "].concat());
+    let refused = run::reassess(&place.shell(), &place.config(), &audited.run_id)
+        .await
+        .expect_err("refused");
+    assert_eq!(refused.exit(), Exit::Unverified, "{refused}");
+    overwrite(&manifest[0], &whole);
+
+    let again = run::reassess(&place.shell(), &place.config(), &audited.run_id).await;
+    assert!(again.expect("recomputed").equal);
+    let unknown = "20261005T020000Z-00000000".parse().expect("a run id");
+    let refused = run::reassess(&place.shell(), &place.config(), &unknown)
+        .await
+        .expect_err("no such run");
+    assert!(refused.to_string().contains("not sealed"), "{refused}");
+}
+
+/// Sealed files are read-only.
+fn overwrite(path: &std::path::Path, bytes: &[u8]) {
+    std::fs::remove_file(path).expect("remove");
+    std::fs::write(path, bytes).expect("write");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollup_is_the_same_whatever_computes_it() {
+    let place = Place::new(&options(8)).await;
+    let config = place.config_with(&TAGS, "");
+    for day in 0..4 {
+        place.at_day(day);
+        place.audit_with(&config).await.expect("sealed");
+    }
+    // A second run for the last date: it speaks for nothing.
+    place.audit_with(&config).await.expect("sealed");
+    let quarter = place.at_day(3).quarter();
+    let rolled = run::rollup(&place.shell(), &config, quarter, true)
+        .await
+        .expect("rolled up");
+    assert!(rolled.rows.len() > 10, "{}", rolled.text);
+
+    let report = place.report().await;
+    let [sealed] = report.rollups.as_slice() else {
+        panic!("{} rollups", report.rollups.len());
+    };
+    assert_eq!(sealed.seal.chain_to, 6, "entry 1 and five runs");
+    let files = |dataset: &'static str| -> Vec<PathBuf> {
+        let (first, end) = rollup::dates_needed(quarter);
+        records::runs_of_record(&report.runs, first, end)
+            .filter_map(|(_, run)| run)
+            .flat_map(|run| records::dataset_files(&run.files, dataset))
+            .map(|file| place.archive().join(&file.name))
+            .collect()
+    };
+    let inputs = RollupInputs {
+        account: files(Account::NAME),
+        coverage: files(Coverage::NAME),
+        run: files(Run::NAME),
+        verdict: files(Verdict::NAME),
+        quarter,
+    };
+    assert_eq!(inputs.verdict.len(), 4, "one run of record a date");
+    let mut backwards = inputs.clone();
+    for files in [
+        &mut backwards.account,
+        &mut backwards.coverage,
+        &mut backwards.run,
+        &mut backwards.verdict,
+    ] {
+        files.reverse();
+    }
+    for (inputs, partitions) in [(&inputs, 1), (&inputs, 2), (&backwards, 2), (&inputs, 7)] {
+        let rows = rollup::compliant_share(inputs, partitions)
+            .await
+            .expect("computed");
+        let path = place.path("again.parquet");
+        let again =
+            record::write_rows::<CompliantShare>(&path, rows.into_iter().map(Ok)).expect("written");
+        assert_eq!(
+            again.sha256, sealed.files[0].sha256,
+            "{partitions} partitions"
+        );
+        let bytes = std::fs::read(&path).expect("the file");
+        assert_eq!(Sha256Hex::of(&bytes), sealed.files[0].sha256);
+        std::fs::remove_file(&path).expect("removed");
+    }
+    counts_by_hand(&place, &rolled.rows).await;
+    // Late data makes another edition; nothing new makes the same bytes.
+    run::rollup(&place.shell(), &config, quarter, true)
+        .await
+        .expect("rolled up");
+    let report = place.report().await;
+    let both: Vec<_> = report
+        .rollups
+        .iter()
+        .map(|r| (r.seal.edition, &r.files[0].sha256))
+        .collect();
+    assert_eq!(both[0].0, 1);
+    assert_eq!(both[1].0, 2);
+    assert_eq!(both[0].1, both[1].1);
+}
+
+/// The organization's row, counted without SQL.
+async fn counts_by_hand(place: &Place, rows: &[CompliantShare]) {
+    let report = place.report().await;
+    let (mut days, mut end) = ([0_i64; 4], [0_i64; 4]);
+    let mut seen = std::collections::BTreeSet::new();
+    for run in &report.runs {
+        if !seen.insert(run.seal.scheduled_for) {
+            continue;
+        }
+        end = [0; 4];
+        let sealed = place.sealed(&run.seal.run_id).await;
+        let clusters: Vec<EmrCluster> = sealed.rows().await;
+        let verdicts: Vec<Verdict> = sealed.rows().await;
+        assert_eq!(clusters.len(), verdicts.len());
+        for verdict in verdicts.iter().filter(|v| v.active) {
+            let at = ["COMPLIANT", "NON_COMPLIANT", "UNKNOWN", "NO_LOGS"]
+                .iter()
+                .position(|w| *w == verdict.verdict.as_str())
+                .expect("a verdict");
+            days[at] += 1;
+            end[at] += 1;
+        }
+    }
+    let whole = rows
+        .iter()
+        .find(|r| r.scope_kind == "organization")
+        .expect("the organization's row");
+    assert_eq!(
+        [
+            whole.days_compliant,
+            whole.days_non_compliant,
+            whole.days_unknown,
+            whole.days_no_logs
+        ],
+        days
+    );
+    assert_eq!(
+        [
+            whole.end_compliant,
+            whole.end_non_compliant,
+            whole.end_unknown,
+            whole.end_no_logs
+        ],
+        end
+    );
+    assert!(days.iter().all(|n| *n > 0), "each verdict occurs: {days:?}");
+    assert_eq!(whole.runs_of_record, 4);
+}

@@ -1,0 +1,280 @@
+//! A sandbox organization, a clock that tests move, a folder of its own, and configuration made
+//! through the same layers as on the command line.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keyproof::archive::file_store::FileStore;
+use keyproof::archive::store::{Fetch, Store};
+use keyproof::archive::verify::{self, Report, VerifiedRun, VerifyOptions};
+use keyproof::archive::{layout, records};
+use keyproof::config::{Config, Layer};
+use keyproof::model::ids::RunId;
+use keyproof::model::table::Dataset;
+use keyproof::record;
+use keyproof::run::{self, Audited, RunError, RunOptions, Shell};
+use keyproof::sandbox::wire::{Running, ServeOptions};
+use keyproof::sandbox::{self, Options, World};
+use keyproof::testkit::TempDir;
+use keyproof::time::{Clock, Date, ShiftedClock, SystemClock, UtcMillis};
+use tokio::sync::watch;
+
+/// The names of the tags that the generated organization has.
+pub const TAGS: [(&str, &str); 4] = [
+    ("tags.owner", "owner"),
+    ("tags.cost_center", "cost-center"),
+    ("tags.business_unit", "business-unit"),
+    ("tags.data_classification", "data-classification"),
+];
+
+/// An organization that is being served, and everything that an audit of it needs.
+pub struct Place {
+    pub world: Arc<World>,
+    pub sandbox: Running,
+    pub clock: Arc<ShiftedClock>,
+    pub dir: TempDir,
+}
+
+impl Place {
+    /// Serves the organization; its clock stands at the first day's audit.
+    pub async fn new(options: &Options) -> Self {
+        Self::served(options, ServeOptions::default()).await
+    }
+
+    /// The same with latency, faults or token buckets.
+    pub async fn served(options: &Options, serve: ServeOptions) -> Self {
+        let world = Arc::new(World::generate(options));
+        let clock = Arc::new(ShiftedClock::at(UtcMillis(world.audit_ms(0))));
+        let told = clock.clone();
+        let now = Arc::new(move || told.now().0);
+        let sandbox = sandbox::start(world.clone(), now, serve)
+            .await
+            .expect("the sandbox listens on loopback");
+        Self {
+            world,
+            sandbox,
+            clock,
+            dir: TempDir::new(),
+        }
+    }
+
+    /// A small organization in the present, for the real program: it has the machine's clock.
+    pub async fn present(accounts: usize, serve: ServeOptions) -> Self {
+        let now = SystemClock.now();
+        let options = Options {
+            accounts,
+            regions: 2,
+            clusters: 2,
+            days: 3,
+            seed: 11,
+            start_ms: now.date().plus_days(-1).start().0,
+        };
+        let place = Self::served(&options, serve).await;
+        place.clock.set(SystemClock.now());
+        place
+    }
+
+    /// A path below this place's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The archive's folder.
+    pub fn archive(&self) -> PathBuf {
+        self.path("archive")
+    }
+
+    /// A shell with this place's clock.
+    pub fn shell(&self) -> Shell {
+        Shell {
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Puts the clock at the audit of a simulated day and gives its date.
+    pub fn at_day(&self, day: u32) -> Date {
+        let now = UtcMillis(self.world.audit_ms(day));
+        self.clock.set(now);
+        now.date()
+    }
+
+    /// The configuration that the demo has, without tags: reading those of 50 accounts takes as long
+    /// as auditing them.
+    pub fn config(&self) -> Config {
+        self.config_with(&[], "")
+    }
+
+    /// The same with some settings changed and `file` as the configuration file.
+    pub fn config_with(&self, changed: &[(&'static str, &str)], file: &str) -> Config {
+        let path = |name: &str| self.path(name).display().to_string();
+        let url = self.sandbox.url();
+        let mut layer = Layer::default();
+        for (name, value) in [
+            ("archive", path("archive")),
+            ("signing_key", path("signing-key.pem")),
+            ("state_dir", path("state")),
+            ("work_dir", path("work")),
+            ("endpoint_url", url),
+            ("external_id", sandbox::EXTERNAL_ID.to_owned()),
+            ("quota_share", "1".to_owned()),
+        ] {
+            layer.flag(name, Some(value));
+        }
+        for (name, value) in changed {
+            layer.flag(name, Some((*value).to_owned()));
+        }
+        let toml = self.path("keyproof.toml");
+        std::fs::write(&toml, file).expect("write the configuration file");
+        let (config, _) = Config::load(Some(&toml), std::iter::empty(), layer)
+            .expect("the configuration resolves");
+        config
+    }
+
+    /// What is asked of a run: the management account's credentials, nothing else.
+    pub fn options(&self) -> RunOptions {
+        RunOptions {
+            credentials: Some(sandbox::credentials(self.world.management_account())),
+            ..RunOptions::default()
+        }
+    }
+
+    /// Audits with the default configuration.
+    pub async fn audit(&self) -> Audited {
+        self.audit_with(&self.config())
+            .await
+            .expect("the run seals")
+    }
+
+    /// Audits with a configuration.
+    pub async fn audit_with(&self, config: &Config) -> Result<Audited, RunError> {
+        run::audit(&self.shell(), config, &self.options(), never()).await
+    }
+
+    /// Calls of one operation so far, of all accounts.
+    pub fn calls(&self, operation: &str) -> u64 {
+        let calls = self.sandbox.calls();
+        calls
+            .iter()
+            .filter(|c| c.operation == operation)
+            .map(|c| c.calls)
+            .sum()
+    }
+
+    /// The verified local archive.
+    pub async fn report(&self) -> Report {
+        let report = report(&self.store()).await;
+        assert!(report.passed(), "{:?}", report.failures);
+        report
+    }
+
+    /// The local archive.
+    pub fn store(&self) -> FileStore {
+        FileStore::at(&self.archive().display().to_string()).expect("a local archive")
+    }
+
+    /// A sealed run of the local archive, which is verified first.
+    pub async fn sealed(&self, run_id: &RunId) -> Sealed {
+        Sealed::of(Box::new(self.store()), run_id).await
+    }
+
+    /// The real program, pointed at this place with the management account's credentials and an
+    /// environment of its own.
+    pub fn program(&self, arguments: &[&str]) -> tokio::process::Command {
+        let (key_id, secret) = sandbox::credentials(self.world.management_account());
+        let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyproof"));
+        program
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("AWS_ACCESS_KEY_ID", key_id)
+            .env("AWS_SECRET_ACCESS_KEY", secret)
+            .env("AWS_ENDPOINT_URL", self.sandbox.url())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .kill_on_drop(true);
+        program
+    }
+}
+
+/// A cancellation that never comes.
+pub fn never() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
+
+/// Verifies an archive by itself, levels 1 to 3.
+pub async fn report(fetch: &dyn Fetch) -> Report {
+    let options = VerifyOptions {
+        level: 3,
+        ..VerifyOptions::default()
+    };
+    verify::verify(fetch, &options)
+        .await
+        .expect("the archive can be read")
+}
+
+/// A sealed run, all of whose files are as they were sealed.
+pub struct Sealed {
+    pub store: Box<dyn Store>,
+    pub run: VerifiedRun,
+}
+
+impl Sealed {
+    /// Verifies the archive and finds the run in it.
+    pub async fn of(store: Box<dyn Store>, run_id: &RunId) -> Self {
+        let report = report(store.as_fetch()).await;
+        assert!(report.passed(), "{:?}", report.failures);
+        let run = records::by_id(&report.runs, run_id);
+        Self {
+            run: run.expect("the run is sealed").clone(),
+            store,
+        }
+    }
+
+    /// All rows of a dataset, from the one file that the manifest lists.
+    pub async fn rows<D: Dataset>(&self) -> Vec<D> {
+        let of_dataset = |name: &str| match layout::Name::parse(name) {
+            Some(layout::Name::Evidence { dataset, .. }) => dataset == D::NAME,
+            _ => false,
+        };
+        let files: Vec<_> = self
+            .run
+            .files
+            .iter()
+            .filter(|f| of_dataset(&f.name))
+            .collect();
+        let [file] = files.as_slice() else {
+            panic!("{} files of {}", files.len(), D::NAME);
+        };
+        let bytes = records::read_file(self.store.as_fetch(), file).await;
+        let rows = record::read_bytes::<D>(&file.name, bytes.expect("a sealed file"));
+        rows.expect("Parquet")
+            .map(|row| row.expect("a row"))
+            .collect()
+    }
+}
+
+/// Every regular file below a folder, sorted.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What a program wrote to standard error, for messages of failed tests.
+pub fn told(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

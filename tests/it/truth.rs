@@ -1,0 +1,392 @@
+//! What runs conclude about generated organizations is what the organizations state of themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyproof::collect::random::stable_hash;
+use keyproof::model::datasets::{Account, Coverage, EmrCluster, Finding, Verdict};
+use keyproof::model::ids::RunId;
+use keyproof::model::s3_location::S3Location;
+use keyproof::model::words::{CellOutcome, Seen, Settings, Source};
+use keyproof::sandbox::world::truth::CellTruth;
+use keyproof::sandbox::world::{Truth, World};
+use keyproof::sandbox::{EXTERNAL_ID, Options};
+use keyproof::time::{DAY_MS, UtcMillis};
+use serde::Serialize;
+
+use crate::support::Place;
+
+const DAYS: u32 = 3;
+
+/// A word of the truth as it is written.
+fn word(value: impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        other => panic!("not a word: {other:?}"),
+    }
+}
+
+type Id = (String, String, String);
+
+/// One sealed day.
+struct Day {
+    run_id: RunId,
+    clusters: BTreeMap<Id, EmrCluster>,
+    coverage: Vec<Coverage>,
+    describes: u64,
+}
+
+async fn organization(seed: u64) {
+    let options = Options {
+        accounts: 50,
+        regions: 4,
+        clusters: 3,
+        days: DAYS,
+        seed,
+        ..Options::default()
+    };
+    let place = Place::new(&options).await;
+    let mut earlier: Option<Day> = None;
+    let (mut clusters, mut findings) = (0, 0);
+    for day in 0..DAYS {
+        place.at_day(day);
+        let before = place.calls("DescribeCluster");
+        let audited = place.audit().await;
+        let describes = place.calls("DescribeCluster") - before;
+        let now = place.world.audit_ms(day);
+        let since = (day > 0).then(|| place.world.audit_ms(day - 1));
+        let truth = place.world.truth_for(now, since, Some(EXTERNAL_ID));
+
+        let run_id = &audited.run_id;
+        let sealed = place.sealed(run_id).await;
+        let rows: Vec<EmrCluster> = sealed.rows().await;
+        let today = Day {
+            run_id: run_id.clone(),
+            clusters: rows.into_iter().map(|c| (id_of(&c), c)).collect(),
+            coverage: sealed.rows().await,
+            describes,
+        };
+        compare_clusters(&truth, &today, seed, day);
+        compare_verdicts(&truth, &sealed.rows().await, seed, day);
+        findings += compare_findings(&truth, &sealed.rows().await, seed, day);
+        compare_cells(&truth, &today.coverage, &place.world.regions);
+        compare_bucket_cells(&truth, &today, &place.world);
+        compare_accounts(&truth, &sealed.rows().await);
+        described_once(&today, earlier.as_ref(), UtcMillis(now).date().start());
+        clusters += truth.clusters.len();
+        earlier = Some(today);
+    }
+    assert_eq!(
+        place.sandbox.kms_state().aws_managed_created(),
+        0,
+        "describing alias/aws/* makes AWS create its key"
+    );
+    println!("seed {seed}: {clusters} clusters, {findings} findings in {DAYS} days");
+}
+
+fn id_of(c: &EmrCluster) -> Id {
+    (
+        c.account_id.to_string(),
+        c.region.to_string(),
+        c.cluster_id.clone(),
+    )
+}
+
+fn compare_clusters(truth: &Truth, today: &Day, seed: u64, day: u32) {
+    let stated: BTreeMap<Id, (String, Option<i64>)> = truth
+        .clusters
+        .iter()
+        .map(|c| {
+            let id = (
+                c.account_id.clone(),
+                c.region.to_owned(),
+                c.cluster_id.clone(),
+            );
+            (id, (c.state.to_owned(), c.ended_ms))
+        })
+        .collect();
+    let found: BTreeMap<Id, (String, Option<i64>)> = today
+        .clusters
+        .iter()
+        .map(|(id, c)| (id.clone(), (c.state.clone(), c.ended_at.map(|t| t.0))))
+        .collect();
+    same(
+        &stated,
+        &found,
+        &format!("clusters, seed {seed}, day {day}"),
+    );
+    assert!(found.len() > 100, "a population to speak of");
+    if day > 0 {
+        let ended = found.values().filter(|(_, ended)| ended.is_some()).count();
+        assert!(ended > 10, "some clusters ended since the run before");
+    }
+}
+
+fn compare_verdicts(truth: &Truth, rows: &[Verdict], seed: u64, day: u32) {
+    let stated = truth.clusters.iter().map(|c| {
+        let id = (
+            c.account_id.clone(),
+            c.region.to_owned(),
+            c.cluster_id.clone(),
+        );
+        let words = [word(c.verdict), word(c.delivery), word(c.posture)];
+        (
+            id,
+            (words.join(" "), c.active, c.ended_ms, c.state.to_owned()),
+        )
+    });
+    let found = rows.iter().map(|v| {
+        let id = (
+            v.account_id.to_string(),
+            v.region.to_string(),
+            v.cluster_id.clone(),
+        );
+        let words = [v.verdict.as_str(), v.delivery.as_str(), v.posture.as_str()];
+        assert_eq!(v.ended_at.map(|t| t.0), v.ended_ms);
+        (id, (words.join(" "), v.active, v.ended_ms, v.state.clone()))
+    });
+    let what = format!("verdicts, seed {seed}, day {day}");
+    same(&stated.collect(), &found.collect(), &what);
+    assert_eq!(rows.len(), truth.clusters.len(), "one verdict per cluster");
+}
+
+fn compare_findings(truth: &Truth, rows: &[Finding], seed: u64, day: u32) -> usize {
+    let stated: BTreeMap<(Id, String), String> = truth
+        .clusters
+        .iter()
+        .flat_map(|c| {
+            let id = (
+                c.account_id.clone(),
+                c.region.to_owned(),
+                c.cluster_id.clone(),
+            );
+            c.findings.iter().map(move |(rule, f)| {
+                let key = (id.clone(), (*rule).to_owned());
+                (key, format!("{} {}", word(f.outcome), f.reason))
+            })
+        })
+        .collect();
+    let found: BTreeMap<(Id, String), String> = rows
+        .iter()
+        .map(|f| {
+            let id = (
+                f.account_id.to_string(),
+                f.region.to_string(),
+                f.cluster_id.clone(),
+            );
+            let said = format!("{} {}", f.outcome.as_str(), f.reason);
+            ((id, f.rule.clone()), said)
+        })
+        .collect();
+    same(
+        &stated,
+        &found,
+        &format!("findings, seed {seed}, day {day}"),
+    );
+    assert_eq!(rows.len(), stated.len(), "one finding per cluster and rule");
+    for row in rows {
+        let to_do = matches!(row.outcome.as_str(), "FAIL" | "UNKNOWN");
+        assert_eq!(row.advice.is_some(), to_do, "{row:?}");
+    }
+    stated.len()
+}
+
+/// Every cell that ends in something else than data is stated, and every stated one is there. A
+/// dark account's bucket cell ends as its regions cell does, a dark Region's security
+/// configurations as its clusters do.
+fn compare_cells(truth: &Truth, coverage: &[Coverage], hosting: &[&str]) {
+    let mut stated = BTreeSet::new();
+    for cell in &truth.cells {
+        let key = |source: &str| {
+            let place = (cell.account_id.clone(), cell.region.to_owned());
+            (place, source.to_owned(), cell.outcome.to_owned())
+        };
+        stated.insert(key(cell.source));
+        match (cell.source, cell.outcome) {
+            ("regions", _) => stated.insert(key("bucket_owners")),
+            ("clusters", "denied_scp") => stated.insert(key("security_configurations")),
+            _ => false,
+        };
+    }
+    let is_data = |c: &&Coverage| match c.outcome {
+        CellOutcome::Collected | CellOutcome::Empty => true,
+        CellOutcome::Partial => c.source.is_lookup() && c.items_failed == Some(0),
+        _ => false,
+    };
+    let is_stated_region =
+        |c: &&Coverage| c.region.as_str() == "global" || hosting.contains(&c.region.as_str());
+    let found: BTreeSet<_> = coverage
+        .iter()
+        .filter(|c| c.source != Source::Buckets && !is_data(c))
+        .filter(is_stated_region)
+        .map(|c| {
+            let place = (c.account_id.to_string(), c.region.to_string());
+            (place, c.source.to_string(), c.outcome.to_string())
+        })
+        .collect();
+    let missing: Vec<_> = stated.difference(&found).collect();
+    let extra: Vec<_> = found.difference(&stated).collect();
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "cells missing {missing:?}, extra {extra:?}"
+    );
+    for cell in coverage.iter().filter(|c| !is_stated_region(c)) {
+        assert_eq!(cell.outcome, CellOutcome::RegionOff, "{cell:?}");
+    }
+    // Every reachable account has its two cells, and every hosting Region of it a clusters cell.
+    let cells: BTreeMap<(String, String, Source), usize> =
+        coverage.iter().fold(BTreeMap::new(), |mut seen, c| {
+            let key = (c.account_id.to_string(), c.region.to_string(), c.source);
+            *seen.entry(key).or_default() += 1;
+            seen
+        });
+    assert!(cells.values().all(|n| *n == 1), "one row per cell");
+    for account in truth.accounts.iter() {
+        for source in [Source::Regions, Source::BucketOwners] {
+            let key = (account.account_id.clone(), "global".to_owned(), source);
+            assert!(cells.contains_key(&key), "{key:?} is missing");
+        }
+        for region in hosting.iter().filter(|_| account.reachable) {
+            let key = (
+                account.account_id.clone(),
+                (*region).to_owned(),
+                Source::Clusters,
+            );
+            assert!(cells.contains_key(&key), "{key:?} is missing");
+        }
+    }
+}
+
+/// A log bucket that no reachable account owns may belong to one that could not be asked: its look-up
+/// failed, in the coverage of the smallest account that names it.
+fn compare_bucket_cells(truth: &Truth, today: &Day, world: &World) {
+    let reachable = |id: &str| {
+        let account = truth.accounts.iter().find(|a| a.account_id == id);
+        account.is_some_and(|a| a.reachable)
+    };
+    let is_asked_in_vain = |c: &CellTruth| c.source == "regions" && c.outcome != "account_state";
+    assert!(
+        truth.cells.iter().any(is_asked_in_vain),
+        "some account does not trust the auditor"
+    );
+    let mut lost: BTreeMap<String, String> = BTreeMap::new();
+    // In the order of accounts.
+    for ((account, _, _), row) in &today.clusters {
+        let location = row.log_uri.as_deref().and_then(S3Location::parse);
+        let Some(location) = location.filter(|_| row.seen != Seen::NotSeen) else {
+            continue;
+        };
+        let owner = world.bucket(&location.bucket).map(|b| &b.account_id);
+        if !owner.is_some_and(|owner| reachable(owner)) {
+            lost.entry(location.bucket).or_insert(account.clone());
+        }
+    }
+    let stated: BTreeSet<&str> = lost.values().map(String::as_str).collect();
+    let failed = today.coverage.iter().filter(|c| {
+        let is_open = c.items_failed != Some(0);
+        c.source == Source::Buckets && is_open
+    });
+    let found: BTreeSet<&str> = failed.map(|c| c.account_id.as_str()).collect();
+    assert_eq!(stated, found);
+}
+
+fn compare_accounts(truth: &Truth, rows: &[Account]) {
+    let stated: BTreeSet<&str> = truth
+        .accounts
+        .iter()
+        .map(|a| a.account_id.as_str())
+        .collect();
+    let found: BTreeSet<&str> = rows.iter().map(|a| a.account_id.as_str()).collect();
+    assert_eq!(stated, found);
+}
+
+/// DescribeCluster is called for what is new, vanished or due, and for nothing else; the rest is
+/// carried with the run that described it.
+fn described_once(today: &Day, earlier: Option<&Day>, day: UtcMillis) {
+    let described: BTreeSet<&Id> = today
+        .clusters
+        .iter()
+        .filter(|(_, c)| c.settings == Settings::Described)
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(today.describes, described.len() as u64, "one call each");
+    let cycle = 7 * DAY_MS;
+    let wanted: BTreeSet<&Id> = today
+        .clusters
+        .iter()
+        .filter(|(id, c)| {
+            let Some(before) = earlier.and_then(|e| e.clusters.get(*id)) else {
+                return true;
+            };
+            let phase = (stable_hash(&id.2) % cycle as u64) as i64;
+            let turn = |at: i64| (at + phase).div_euclid(cycle);
+            let described_at = before.described_at.expect("described before").0;
+            let due = c.is_active() && turn(described_at) < turn(day.0);
+            due || c.seen == Seen::Vanished
+        })
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(described, wanted, "described is what is new or due");
+    let Some(earlier) = earlier else { return };
+    let carried: Vec<_> = today
+        .clusters
+        .iter()
+        .filter(|(_, c)| c.settings == Settings::Carried)
+        .collect();
+    assert!(
+        carried.len() > described.len(),
+        "{} carried, {} described",
+        carried.len(),
+        described.len()
+    );
+    for (id, row) in carried {
+        let before = &earlier.clusters[id];
+        assert_eq!(row.described_in_run, before.described_in_run);
+        assert_eq!(row.described_at, before.described_at);
+        assert_ne!(row.described_in_run.as_ref(), Some(&today.run_id));
+        assert_eq!(
+            (&row.log_uri, &row.log_key, &row.owner),
+            (&before.log_uri, &before.log_key, &before.owner)
+        );
+    }
+}
+
+/// Both maps hold the same; says what differs, not all there is.
+fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    stated: &BTreeMap<K, V>,
+    found: &BTreeMap<K, V>,
+    what: &str,
+) {
+    let mut wrong = Vec::new();
+    for (key, value) in stated {
+        match found.get(key) {
+            Some(other) if other == value => {}
+            other => wrong.push(format!("{key:?}: stated {value:?}, found {other:?}")),
+        }
+    }
+    for key in found.keys().filter(|k| !stated.contains_key(k)) {
+        wrong.push(format!("{key:?}: not stated, found {:?}", found[key]));
+    }
+    let shown = wrong.len().min(20);
+    assert!(
+        wrong.is_empty(),
+        "{what}: {} differ of {}\n{}",
+        wrong.len(),
+        stated.len(),
+        wrong[..shown].join("\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seed_1_is_judged_as_it_states() {
+    organization(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seed_2_is_judged_as_it_states() {
+    organization(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seed_3_is_judged_as_it_states() {
+    organization(3).await;
+}
