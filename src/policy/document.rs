@@ -457,9 +457,9 @@ fn principals(value: Json) -> Understood<Principals> {
     }
 }
 
-fn repeats<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+fn repeats<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     let mut seen = Seen::default();
-    names.fold(false, |found, name| seen.again(name) || found)
+    names.any(|name| seen.again(name))
 }
 
 /// Values may be written as strings, numbers or booleans; policies compare their text.

@@ -277,16 +277,21 @@ IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
 KMS = "https://docs.aws.amazon.com/kms/latest/developerguide/"
 
 
-def statements(question):
-    """Every statement of every document."""
-    documents = [question["key"]["policy"], *question["identity_policies"],
+def documents(question):
+    """Every policy of a question."""
+    found = [question["key"]["policy"], *question["identity_policies"],
                  *(question["session_policies"] or [])]
     if question["permissions_boundary"]:
-        documents.append(question["permissions_boundary"])
+        found.append(question["permissions_boundary"])
     for kind in ("service_control_policies", "resource_control_policies"):
         for level in question[kind]:
-            documents += level
-    for document in documents:
+            found += level
+    return found
+
+
+def statements(question):
+    """Every statement of every document."""
+    for document in documents(question):
         yield from document["Statement"]
 
 
@@ -333,6 +338,16 @@ def no_value(question):
             if "Not" in operator:
                 for key, values in keys.items():
                     keys[key] = [re.sub(r"\$\{aws:username\}", "no-such-value", v) for v in listed(values)]
+
+
+def version_2008(question):
+    """Before version 2012-10-17 nothing is special about ${...}: a dollar sign, and what follows."""
+    for document in documents(question):
+        if document["Version"] == "2008-10-17":
+            for statement in document["Statement"]:
+                for keys in statement.get("Condition", {}).values():
+                    for key, values in keys.items():
+                        keys[key] = [v.replace("${", "${$}{") for v in listed(values)]
 
 
 def levels_of(caller):
@@ -393,6 +408,7 @@ RULES = {
     "own block": (IAM + "reference_policies_elements_condition_operators.html#Conditions_IPAddress", own_block),
     "any value, if exists": (IAM + "reference_policies_elements_condition_operators.html#Conditions_IfExists", any_value_if_exists),
     "no value": (IAM + "reference_policies_variables.html#policy-vars-no-value", no_value),
+    "version 2008": (IAM + "reference_policies_elements_version.html", version_2008),
     "not principal": (IAM + "reference_policies_elements_notprincipal.html", not_principal),
     "everyone is the role": (IAM + "access_policies_boundaries.html", everyone_is_the_role),
     "session named": (IAM + "access_policies.html#policies_session", session_named),
