@@ -22,6 +22,7 @@ pub mod config;
 pub mod discover;
 pub mod error;
 pub mod model;
+pub mod policy;
 pub mod record;
 pub mod report;
 pub mod rollup;

@@ -6,6 +6,7 @@ mod edges;
 mod faults;
 mod flips;
 mod one_at_a_time;
+mod policy;
 mod reader_role;
 mod recompute;
 mod s3_archive;
