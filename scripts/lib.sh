@@ -40,6 +40,7 @@ package_of() {
     cc) echo "gcc libc6-dev" ;;
     python3) echo "python3 python3-venv" ;;
     sha256sum) echo coreutils ;;
+    node) echo nodejs ;;
     *) echo "$1" ;;
   esac
 }

@@ -54,6 +54,65 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        id: "EL-07",
+        asks: "Are the copies that AWS keeps by itself, of system and application logs and of \
+              persistent UI event logs, switched off where the release has a switch for them \
+              (7.13.0 or later)?",
+        why: "Such copies lie in storage of the service and not under a key of yours; their policy \
+              is fixed at launch.",
+        fix: "Relaunch with an S3LoggingConfiguration that sets persistent-ui-logs to disabled, \
+              and system-logs and application-logs to on-customer-s3only or disabled.",
+        sources: &[
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html",
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/app-history-spark-UI.html",
+        ],
+    },
+    Page {
+        id: "EL-08",
+        asks: "Does the cluster's security configuration encrypt EMRFS data in a mode, and with a \
+              key, that the organization approves?",
+        why: "A security configuration cannot be changed, but it can be deleted and made again \
+              under the same name; so its content is what counts, not its name.",
+        fix: "Relaunch with a security configuration whose content is approved, or approve the \
+              mode or key with rules.approved_s3_modes and rules.approved_s3_keys.",
+        sources: &[
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-create-security-configuration.html",
+        ],
+    },
+    Page {
+        id: "EL-12",
+        asks: "Does KMS rotate the material of the log key, where the kind of key allows it?",
+        why: "Rotation limits how much lies under one piece of key material. It encrypts nothing \
+              again: old logs stay under the material they were written with.",
+        fix: "Turn automatic rotation on for the key (kms:EnableKeyRotation).",
+        sources: &[
+            "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
+            "https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html",
+        ],
+    },
+    Page {
+        id: "EL-13",
+        asks: "Does the log key carry the tags that the configuration names for owner, cost centre \
+              and data classification?",
+        why: "A key without an owner is a key that nobody answers for when it is to be disabled, \
+              paid or explained.",
+        fix: "Tag the key (kms:TagResource) with the names in the [tags] part of the \
+              configuration.",
+        sources: &["https://docs.aws.amazon.com/kms/latest/APIReference/API_ListResourceTags.html"],
+    },
+    Page {
+        id: "EL-15",
+        asks: "Is the default encryption of the log bucket a customer managed key that it names?",
+        why: "A default catches what is written without an encryption of its own. It is never \
+              proof of how EMR's logs are encrypted, since a header of the writer wins.",
+        fix: "Set the bucket's default encryption to SSE-KMS with the full ARN of a customer \
+              managed key, and turn S3 Bucket Keys on.",
+        sources: &[
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html",
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html",
+        ],
+    },
+    Page {
         id: "EL-17",
         asks: "Does the cluster archive its logs to a destination of the customer at all?",
         why: "Logs that nobody archives are gone with the cluster: what happened on it cannot be \
@@ -62,6 +121,16 @@ const PAGES: &[Page] = &[
               to a customer managed key.",
         sources: &[
             "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html",
+        ],
+    },
+    Page {
+        id: "EL-18",
+        asks: "Are local disks encrypted, where logs lie before they are uploaded?",
+        why: "Logs stand on the disks of the cluster's nodes for minutes, and longer when the \
+              upload fails.",
+        fix: "Relaunch with a security configuration that has a LocalDiskEncryptionConfiguration.",
+        sources: &[
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-data-encryption-options.html",
         ],
     },
 ];
@@ -139,7 +208,9 @@ mod tests {
                 assert!(text.contains(part), "{}: {part}", rule.id);
             }
             assert!(
-                text.lines().all(|line| line.chars().count() <= 80),
+                // An address is of no use cut short.
+                text.lines()
+                    .all(|line| line.chars().count() <= 80 || line.starts_with("  https://")),
                 "{text}"
             );
         }
