@@ -61,14 +61,15 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.channel_v1 (
   `account_id` string COMMENT 'Account of the cluster.',
   `region` string COMMENT 'Region of the cluster.',
   `cluster_id` string COMMENT 'The cluster.',
-  `channel` string COMMENT 'Channel of the design: C1 is cluster logs archived to LogUri, C3 logs that EMR retains itself, C4 persistent UI logs.',
+  `channel` string COMMENT 'Channel of the design: C1 is cluster logs archived to LogUri, C2 logs of steps with settings of their own, C3 logs that EMR retains itself, C4 persistent UI logs, C5 CloudWatch, C6 logs of sessions, C7 logs that applications send to S3 themselves.',
   `destination` string COMMENT 'Where the logs go; empty for storage that belongs to AWS.',
   `destination_bucket` string COMMENT 'Bucket of the destination.',
   `requested_key` string COMMENT 'Key as the setting names it.',
   `key_reference` string COMMENT 'The same key, qualified with account and Region.',
   `key_arn` string COMMENT 'The key that the reference stood for when it was looked up.',
   `effective_encryption` string COMMENT 'How what is written is encrypted, as far as facts prove it.',
-  `basis` string COMMENT 'Which fact says so.'
+  `sources` bigint COMMENT 'How many steps or sessions write there so; absent for other channels.',
+  `basis` string COMMENT 'Which fact says so. `…_as_launched`: as set at launch; a later reconfiguration of instance groups is not visible.'
 )
 COMMENT 'One row per place that a cluster’s logs go to.'
 PARTITIONED BY (`dt` string)
@@ -139,6 +140,24 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.emr_cluster_v1 (
   `system_logs_upload` string COMMENT '`LogTypeUploadPolicy` of system logs, where set.',
   `application_logs_upload` string COMMENT '`LogTypeUploadPolicy` of application logs, where set.',
   `ui_logs_upload` string COMMENT '`LogTypeUploadPolicy` of persistent UI logs, where set.',
+  `cloudwatch_enabled` boolean COMMENT 'Whether logs are sent to CloudWatch; absent where nothing was set.',
+  `cloudwatch_log_group` string COMMENT 'Log group for CloudWatch logging, where one was named; else EMR uses `/aws/emr/<cluster id>`.',
+  `cloudwatch_stream_prefix` string COMMENT 'Prefix of the log streams, where set.',
+  `cloudwatch_key` string COMMENT '`EncryptionKeyArn` of CloudWatch logging. The log group’s own key decides.',
+  `cloudwatch_log_types` string COMMENT 'Log types that are sent to CloudWatch, where chosen.',
+  `yarn_log_dir` string COMMENT '`yarn.nodemanager.remote-app-log-dir` at launch, without any credentials in it.',
+  `yarn_log_aggregation` boolean COMMENT '`yarn.log-aggregation-enable` at launch; EMR’s own default is true.',
+  `spark_event_log_dir` string COMMENT '`spark.eventLog.dir` at launch, without any credentials in it.',
+  `spark_event_log_enabled` boolean COMMENT '`spark.eventLog.enabled` at launch; EMR’s own default is true.',
+  `spark_history_dir` string COMMENT '`spark.history.fs.logDirectory` at launch, without any credentials in it.',
+  `session_enabled` boolean COMMENT 'Whether Spark Connect sessions are enabled; absent on releases without them.',
+  `steps_lookup` string COMMENT 'How ListSteps ended; absent where it was not asked.',
+  `steps_error_code` string COMMENT 'Error code of its refusal or failure.',
+  `steps` bigint COMMENT 'Steps that the cluster was given so far.',
+  `steps_settled_id` string COMMENT 'The newest step such that it and all older ones had ended: ListSteps need not go beyond it.',
+  `steps_settled` bigint COMMENT 'Number of steps up to that one.',
+  `sessions_lookup` string COMMENT 'How ListSessions ended; absent where sessions are not enabled.',
+  `sessions_error_code` string COMMENT 'Error code of its refusal or failure.',
   `owner` string COMMENT 'Owner, from the configured cluster tag.',
   `cost_center` string COMMENT 'Cost centre, from the configured cluster tag.',
   `business_unit` string COMMENT 'Business unit, from the configured cluster tag.',
@@ -146,6 +165,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.emr_cluster_v1 (
   `lineage` string COMMENT 'Lineage, from the configured cluster tag.',
   `seen` string COMMENT 'Whether this run saw the cluster.',
   `settings` string COMMENT 'Where the settings come from.',
+  `emr_model` bigint COMMENT 'Version of the program’s model of EMR that the settings were described by. A carried row of an older one lacks what the newer one reads, so a live cluster is described again.',
   `described_in_run` string COMMENT 'Run that described the settings.',
   `described_at` timestamp COMMENT 'When the settings were described.'
 )
@@ -190,6 +210,60 @@ TBLPROPERTIES (
   'storage.location.template' = 's3://{{bucket}}/evidence/emr_security_configuration/v1/dt=${dt}'
 );
 
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.emr_session_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account of the cluster.',
+  `region` string COMMENT 'Region of the cluster.',
+  `cluster_id` string COMMENT 'The cluster.',
+  `session_id` string COMMENT 'The session.',
+  `created_at` timestamp COMMENT 'When the session was created.',
+  `s3_enabled` boolean COMMENT 'Whether logs go to S3; absent where nothing was set.',
+  `log_uri` string COMMENT 'Where in S3, without any credentials in it.',
+  `s3_key` string COMMENT '`EncryptionKeyArn` of the S3 logs.',
+  `cloudwatch_enabled` boolean COMMENT 'Whether logs go to CloudWatch; absent where nothing was set.',
+  `log_group` string COMMENT 'Log group, where one was named.',
+  `cloudwatch_key` string COMMENT '`EncryptionKeyArn` of CloudWatch logging. The log group’s own key decides.',
+  `managed_enabled` boolean COMMENT 'Whether EMR keeps logs itself; absent where nothing was set.',
+  `managed_key` string COMMENT '`EncryptionKeyArn` of the logs that EMR keeps.'
+)
+COMMENT 'One row per Spark Connect session that EMR lists: where its logs go.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/emr_session/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/emr_session/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.emr_step_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account of the cluster.',
+  `region` string COMMENT 'Region of the cluster.',
+  `cluster_id` string COMMENT 'The cluster.',
+  `step_id` string COMMENT 'The step.',
+  `created_at` timestamp COMMENT 'When the step was created.',
+  `log_uri` string COMMENT 'The step’s own `LogUri` without any credentials in it; absent: the cluster’s.',
+  `log_key` string COMMENT 'The step’s own `EncryptionKeyArn`; absent: the cluster’s.'
+)
+COMMENT 'One row per step that has a log place or a log key of its own.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/emr_step/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/emr_step/v1/dt=${dt}'
+);
+
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.exception_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
   `exception_id` string COMMENT 'Name of the exception, unique in the configuration.',
@@ -205,7 +279,10 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.exception_v1 (
   `outcomes` string COMMENT 'Cell outcomes it is limited to; empty means all that are no answer.',
   `rules` string COMMENT 'Rules it is limited to (waivers).',
   `resources` string COMMENT 'Resources it is limited to (waivers).',
-  `used` bigint COMMENT 'Accounts, cells or findings that it covered in this run.'
+  `used` bigint COMMENT 'Accounts, cells or findings that it covered in this run.',
+  `outcome` string COMMENT 'The finding about the exception itself: FAIL once it has expired. An exception belongs to no cluster, so this stands here and not among the findings of clusters.',
+  `severity` string COMMENT 'How bad it is that it expired; absent for PASS.',
+  `advice` string COMMENT 'What a person can do; absent for PASS.'
 )
 COMMENT 'One row per exception that the configuration declares.'
 PARTITIONED BY (`dt` string)
@@ -260,6 +337,62 @@ TBLPROPERTIES (
   'storage.location.template' = 's3://{{bucket}}/evidence/finding/v1/dt=${dt}'
 );
 
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.key_access_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account of the key.',
+  `region` string COMMENT 'Region of the key.',
+  `key_arn` string COMMENT 'The key.',
+  `action` string COMMENT 'What the holder may do.',
+  `holder` string COMMENT 'Who: a principal, an account, a service, or everyone.',
+  `holder_kind` string COMMENT 'Kind of the holder.',
+  `holder_account` string COMMENT 'Account of the holder, where it has one.',
+  `in_organization` boolean COMMENT 'Whether that account belongs to the organization; absent where nobody can tell.',
+  `business_unit` string COMMENT 'Business unit of the holder.',
+  `decision` string COMMENT 'The answer.',
+  `depends_on` string COMMENT 'Condition keys that decide, or documents that were not read.',
+  `decided_by` string COMMENT 'Statements and grants that say so.'
+)
+COMMENT 'One row per key that logs are under and holder that may use or rule it, as the key’s policy, grants and the identities of its account say.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/key_access/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/key_access/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.kms_grant_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account of the key.',
+  `region` string COMMENT 'Region of the key.',
+  `key_arn` string COMMENT 'The key.',
+  `grant_id` string COMMENT 'The grant.',
+  `grantee` string COMMENT 'Who may use the key: a principal’s ARN or a service.',
+  `retiring_principal` string COMMENT 'Who may retire the grant.',
+  `issuing_account` string COMMENT 'Account that made the grant.',
+  `operations` string COMMENT 'Operations that it allows.',
+  `constraints_json` string COMMENT 'Its constraints, the documented ones only.',
+  `created_at` timestamp COMMENT 'When the grant was made.'
+)
+COMMENT 'One row per grant of a key that logs are under.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/kms_grant/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/kms_grant/v1/dt=${dt}'
+);
+
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.kms_key_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
   `account_id` string COMMENT 'Account named by the reference.',
@@ -278,6 +411,12 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.kms_key_v1 (
   `created_at` timestamp COMMENT 'When the key was created.',
   `deletion_at` timestamp COMMENT 'When the key will be deleted, while its deletion is pending.',
   `material_expires_at` timestamp COMMENT 'When imported key material expires.',
+  `customer_proof` string COMMENT 'How it was shown, where DescribeKey was refused, that this is a customer’s key: it stands in ListKeys of its account, and no alias of AWS points at it in a complete ListAliases.',
+  `aliases` string COMMENT 'Aliases of the key, in a complete list.',
+  `alias_updated_at` timestamp COMMENT 'When the alias that the reference names was last pointed at a key.',
+  `grants_lookup` string COMMENT 'How ListGrants ended.',
+  `grants_error_code` string COMMENT 'Error code where grants could not be read.',
+  `grants` bigint COMMENT 'How many grants the key has.',
   `policy_lookup` string COMMENT 'How GetKeyPolicy ended.',
   `policy_error_code` string COMMENT 'Error code where the policy could not be read.',
   `policy_json` string COMMENT 'The key policy, its documented elements only, as canonical JSON.',
@@ -318,6 +457,20 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_bucket_v1 (
   `default_key` string COMMENT 'Key of the bucket’s default encryption; absent means the AWS managed key under `aws:kms`.',
   `bucket_key` boolean COMMENT 'Whether S3 Bucket Keys are on.',
   `versioning` string COMMENT 'Versioning status; absent when it was never turned on.',
+  `policy_lookup` string COMMENT 'How GetBucketPolicy ended; `not_found` means that the bucket has none.',
+  `policy_error_code` string COMMENT 'Error code where the policy could not be read.',
+  `policy_json` string COMMENT 'The bucket policy, its documented elements only, as canonical JSON.',
+  `policy_sha256` string COMMENT 'SHA-256 of `policy_json`.',
+  `settings_lookup` string COMMENT 'How the further settings below were read; the worst of them.',
+  `ownership` string COMMENT 'Object ownership.',
+  `object_lock` boolean COMMENT 'Whether Object Lock is on.',
+  `public_access_blocked` boolean COMMENT 'Whether all four blocks of public access are on.',
+  `lifecycle_rules` bigint COMMENT 'Enabled lifecycle rules.',
+  `expires_after_days` bigint COMMENT 'Days after which some rule lets current objects expire; the smallest.',
+  `replication_rules` bigint COMMENT 'Enabled replication rules.',
+  `replicates_to` string COMMENT 'Buckets that replication writes to.',
+  `inventories` bigint COMMENT 'Inventory configurations that are on.',
+  `metadata_table` boolean COMMENT 'Whether a metadata table configuration exists.',
   `looked_up_at` timestamp COMMENT 'When S3 was asked.'
 )
 COMMENT 'One row per bucket that a cluster sends logs to.'
@@ -332,6 +485,119 @@ TBLPROPERTIES (
   'projection.dt.interval' = '1',
   'projection.dt.interval.unit' = 'DAYS',
   'storage.location.template' = 's3://{{bucket}}/evidence/log_bucket/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_group_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account of the group, which is the cluster’s.',
+  `region` string COMMENT 'Region of the group, which is the cluster’s.',
+  `log_group` string COMMENT 'The group.',
+  `lookup` string COMMENT 'How DescribeLogGroups ended.',
+  `error_code` string COMMENT 'Error code of the refusal or failure.',
+  `denied_action` string COMMENT 'IAM action that was refused.',
+  `kms_key` string COMMENT 'The group’s own `kmsKeyId`; absent means CloudWatch’s own encryption. It covers only what was ingested after it was set.',
+  `created_at` timestamp COMMENT 'When the group was created.',
+  `looked_up_at` timestamp COMMENT 'When CloudWatch Logs was asked.'
+)
+COMMENT 'One row per CloudWatch log group that a cluster or a session names.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/log_group/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/log_group/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_object_sample_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account of the cluster.',
+  `region` string COMMENT 'Region of the cluster.',
+  `cluster_id` string COMMENT 'The cluster that wrote it.',
+  `bucket` string COMMENT 'Bucket of the object.',
+  `object_sha256` string COMMENT 'SHA-256 of the object’s key: names of log files can carry what users typed. Empty in the one row of a cluster of which no object was reached.',
+  `lookup` string COMMENT 'How the look ended; `not_found` without an object means that none is there.',
+  `error_code` string COMMENT 'Error code of the refusal or failure; `sse_c_suspected` where S3 would want the object’s own key.',
+  `algorithm` string COMMENT '`ServerSideEncryption`.',
+  `key_arn` string COMMENT '`SSEKMSKeyId`.',
+  `bucket_key` boolean COMMENT '`BucketKeyEnabled`.',
+  `last_modified_at` timestamp COMMENT 'When the object was written.',
+  `bytes` bigint COMMENT 'Size of the object.',
+  `looked_up_at` timestamp COMMENT 'When S3 was asked.'
+)
+COMMENT 'One row per sampled log object: how it is encrypted, by its own headers; nothing of its content.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/log_object_sample/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/log_object_sample/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_object_summary_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that owns the bucket.',
+  `region` string COMMENT 'Region of the bucket.',
+  `bucket` string COMMENT 'The bucket.',
+  `prefix` string COMMENT 'Prefix that a cluster’s `LogUri` names.',
+  `encryption` string COMMENT 'How the objects are encrypted.',
+  `key_arn` string COMMENT 'The key, where the source names it.',
+  `is_latest` boolean COMMENT 'Current versions, or older ones.',
+  `versions` bigint COMMENT 'Number of versions.',
+  `bytes` bigint COMMENT 'Their sizes together.',
+  `source` string COMMENT 'Where the numbers come from.',
+  `as_of_at` timestamp COMMENT 'What moment they describe.'
+)
+COMMENT 'One row per log prefix and way of encryption: how many objects and versions lie there so.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/log_object_summary/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/log_object_summary/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.principal_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account of the principal.',
+  `region` string COMMENT 'Always `global`: IAM has no Regions.',
+  `principal` string COMMENT 'The role or user.',
+  `kind` string COMMENT 'What it is.',
+  `unique_id` string COMMENT 'Its unique id: a policy that names the id and not the ARN speaks of a deleted namesake.',
+  `instance_profiles` string COMMENT 'Names of the instance profiles that hold the role.',
+  `business_unit` string COMMENT 'Business unit, from the configured tag of the principal.',
+  `policies_json` string COMMENT 'Statements about KMS and S3 of all its inline, attached and group policies, as a list of policy documents; absent when they could not be read whole.',
+  `policies_sha256` string COMMENT 'SHA-256 of `policies_json`.',
+  `boundary` string COMMENT 'ARN of its permissions boundary.',
+  `boundary_json` string COMMENT 'Statements about KMS and S3 of that boundary; absent without one, or when it was not read.',
+  `looked_up_at` timestamp COMMENT 'When IAM was asked.'
+)
+COMMENT 'One row per role or user that writes logs, serves a cluster, or may touch a key that logs are under: its statements about KMS and S3, and nothing else of its policies.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/principal/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/principal/v1/dt=${dt}'
 );
 
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.run_v1 (
@@ -387,6 +653,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.verdict_v1 (
   `posture` string COMMENT 'Active or passive, from cluster logs alone.',
   `basis` string COMMENT 'What the verdict rests on.',
   `decided_by` string COMMENT 'Rules that decided the verdict, a space between.',
+  `stands_from_run` string COMMENT 'For an ended cluster: the run that last saw it alive, whose keys and buckets it is judged by, so that what happens to them later does not rewrite history.',
+  `rule_change` string COMMENT 'The verdict by the rules of the run of record before, where changed rules alone make the difference: no alert, no remediation.',
   `ou_path` string COMMENT 'Path of organizational unit ids of the account.',
   `owner` string COMMENT 'Owner of the cluster.',
   `owner_source` string COMMENT 'Where the owner comes from.',

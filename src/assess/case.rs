@@ -1,15 +1,21 @@
 //! Everything that is known of one cluster, gathered once before any rule is asked.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::access::{Access, Destination};
 use super::inputs::{AssessContext, LookupError, Lookups};
-use crate::model::datasets::{EmrCluster, EmrSecurityConfiguration, KmsKey, LogBucket};
-use crate::model::ids::{AccountId, Region};
+use super::key_use::{KeyUse, UsedAt};
+use super::places::{self, Place};
+use crate::model::datasets::{
+    Coverage, EmrCluster, EmrSecurityConfiguration, KmsKey, LogBucket, LogObjectSample,
+    LogObjectSummary,
+};
+use crate::model::ids::AccountId;
 use crate::model::key_reference::{KeyArn, KeyReference};
 use crate::model::s3_location::S3Location;
-use crate::model::words::{Lookup, Seen, Settings};
+use crate::model::words::{Lookup, Seen, Settings, Source};
 
 /// The facts about one cluster.
 pub(super) struct Case<'a> {
@@ -19,16 +25,30 @@ pub(super) struct Case<'a> {
     pub place: LogPlace,
     /// What `LogEncryptionKmsKeyId` names; `None` when it is missing or blank.
     pub reference: Option<KeyReference>,
-    /// What was looked up for `reference`.
-    pub key: Option<KmsKey>,
+    /// Every key that some channel names, the one of C1 first; none where that channel has no place
+    /// to write to.
+    pub keys: Vec<KeyUse>,
+    /// Where logs go beside `LogUri`.
+    pub places: Vec<Place>,
     /// What was looked up for the bucket of `place`.
-    pub bucket: Option<LogBucket>,
+    pub bucket: Option<Arc<LogBucket>>,
+    /// Whether the cluster may write to the bucket of `place`; only for one of another account.
+    pub destination: Option<Arc<Destination>>,
     /// What the run holds of the key that the bucket's default names.
-    pub bucket_key: Option<KmsKey>,
+    pub bucket_key: Option<Arc<KmsKey>>,
     /// The configuration that has the name which the cluster was launched with.
-    pub security_configuration: Option<EmrSecurityConfiguration>,
-    /// Its `encryption_json`; `None` where that is absent or cannot be read.
+    pub security_configuration: Option<Arc<EmrSecurityConfiguration>>,
+    /// The cell that should have told of the cluster, where [`Case::unread`] says that it did not, or
+    /// of its security configuration, where no row has that.
+    pub missing: Option<Arc<Coverage>>,
+    /// `encryption_json` of the security configuration; `None` where that is absent or cannot be read.
     pub encryption: Option<Value>,
+    /// Sampled log objects; none where the run did not sample the cluster.
+    pub samples: Vec<LogObjectSample>,
+    /// Keys that `samples` name and no channel does, as far as the run described them.
+    sampled_keys: Vec<KeyUse>,
+    /// What was counted below `place`; none where nobody counted.
+    pub history: Vec<Arc<LogObjectSummary>>,
 }
 
 /// Where cluster logs are archived.
@@ -41,16 +61,15 @@ pub(super) enum LogPlace {
     S3(S3Location),
 }
 
-/// Who manages the log key, as far as facts tell.
+/// What a cluster may still upload whose system and application logs are both disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// By the name of its alias, or by DescribeKey.
-    AwsManaged,
-    /// DescribeKey says CUSTOMER.
-    Customer,
-    NotFound,
-    NotDescribed,
-    Unparseable,
+pub(super) enum StillUploaded {
+    /// It has had no step.
+    Nothing,
+    /// It has had steps, whose logs may be uploaded.
+    Steps,
+    /// Its steps were not read.
+    NotRead,
 }
 
 /// Why a cluster is not judged at all.
@@ -86,15 +105,16 @@ impl<'a> Case<'a> {
             .log_key
             .as_deref()
             .and_then(|k| KeyReference::read(k, &cluster.account_id, &cluster.region));
-        let key = match &reference {
-            Some(KeyReference::Qualified(arn)) => lookups.key(&arn.to_string())?,
-            _ => None,
-        };
         let bucket = match &place {
             LogPlace::S3(location) => lookups.bucket(&location.bucket)?,
             _ => None,
         };
-        let bucket_key = match bucket.as_ref().and_then(|b| default_key(b, cluster)) {
+        let mut keys = Vec::new();
+        if let (Some(reference), LogPlace::S3(_) | LogPlace::Unparseable) = (&reference, &place) {
+            let at = UsedAt::Bucket(bucket.clone());
+            KeyUse::add(&mut keys, reference.clone(), "C1", at, lookups)?;
+        }
+        let bucket_key = match bucket.as_deref().and_then(|b| default_key(b, cluster)) {
             Some(KeyReference::Qualified(arn)) => lookups.key(&arn.to_string())?,
             _ => None,
         };
@@ -104,38 +124,100 @@ impl<'a> Case<'a> {
             }
             None => None,
         };
+        let source = match unread(cluster) {
+            Some(Unread::NotSeen) => Some(Source::Clusters),
+            Some(Unread::Deferred) => Some(Source::ClusterSettings),
+            None if security_configuration.is_none() => {
+                configuration_name(cluster).map(|_| Source::SecurityConfigurations)
+            }
+            None => None,
+        };
+        let missing = match source {
+            Some(source) => lookups.cell(&cluster.account_id, &cluster.region, source)?,
+            None => None,
+        };
         let encryption = security_configuration
             .as_ref()
             .and_then(|s| serde_json::from_str(s.encryption_json.as_deref()?).ok());
-        Ok(Self {
+        let samples = lookups.object_samples(cluster)?;
+        let mut sampled_keys = Vec::new();
+        for arn in samples.iter().filter_map(key_of) {
+            let at = UsedAt::Bucket(bucket.clone());
+            let reference = KeyReference::Qualified(arn);
+            KeyUse::add(&mut sampled_keys, reference, "C1", at, lookups)?;
+        }
+        let history = match &place {
+            LogPlace::S3(location) => {
+                lookups.object_summaries(&location.bucket, &location.prefix)?
+            }
+            _ => Vec::new(),
+        };
+        let log_key = keys.first().filter(|key| key.channels.contains(&"C1"));
+        let log_key = log_key
+            .and_then(|key| key.named())
+            .filter(|k| !k.is_alias());
+        let destination = match (&place, bucket.as_deref()) {
+            (LogPlace::S3(location), Some(row)) => lookups.answers().of_destination(
+                cluster,
+                location,
+                row,
+                log_key.map(ToString::to_string).as_deref(),
+                ctx.scope,
+                lookups,
+            )?,
+            _ => None,
+        };
+        let mut case = Self {
+            samples,
+            sampled_keys,
+            history,
             cluster,
             ctx,
+            destination,
             place,
             reference,
-            key,
+            keys: vec![],
+            places: vec![],
             bucket,
             bucket_key,
             security_configuration,
+            missing,
             encryption,
-        })
+        };
+        case.places = places::gather(&case, &mut keys, lookups)?;
+        for key in &mut keys {
+            key.access = Access::gather(cluster, key, &case.place, ctx, lookups)?;
+        }
+        case.keys = keys;
+        Ok(case)
     }
 
     /// Why the cluster cannot be judged, if so.
     pub fn unread(&self) -> Option<Unread> {
-        if self.cluster.seen == Seen::NotSeen {
-            Some(Unread::NotSeen)
-        } else if self.cluster.settings == Settings::Deferred {
-            Some(Unread::Deferred)
-        } else {
-            None
-        }
+        unread(self.cluster)
     }
 
-    /// Whether uploads of system and application logs are both off. What steps still upload then is
-    /// documented nowhere.
-    pub fn uploads_disabled(&self) -> bool {
+    /// Whether uploads of system and application logs are both off, and what may still be uploaded then;
+    /// `None` where they are not. What steps still upload is documented nowhere.
+    pub fn uploads_disabled(&self) -> Option<StillUploaded> {
         let off = |policy: &Option<String>| policy.as_deref() == Some("disabled");
-        off(&self.cluster.system_logs_upload) && off(&self.cluster.application_logs_upload)
+        let cluster = self.cluster;
+        let disabled = off(&cluster.system_logs_upload) && off(&cluster.application_logs_upload);
+        disabled.then(|| match (self.steps_were_read(), cluster.steps) {
+            (true, Some(0)) => StillUploaded::Nothing,
+            (true, Some(_)) => StillUploaded::Steps,
+            _ => StillUploaded::NotRead,
+        })
+    }
+
+    /// Whether ListSteps was answered in this run.
+    pub fn steps_were_read(&self) -> bool {
+        self.cluster.steps_lookup == Some(Lookup::Found)
+    }
+
+    /// Whether C1 carries nothing at all.
+    pub fn archives_nothing(&self) -> bool {
+        self.place == LogPlace::Nowhere || self.uploads_disabled() == Some(StillUploaded::Nothing)
     }
 
     /// ARN of the cluster
@@ -160,48 +242,17 @@ impl<'a> Case<'a> {
         Some(format!("arn:{partition}:s3:::{}", location.bucket))
     }
 
-    /// Who manages the log key; `None` without one.
-    pub fn standing(&self) -> Option<Standing> {
-        Some(match self.reference.as_ref()? {
-            KeyReference::AwsManaged(_) => Standing::AwsManaged,
-            KeyReference::Unparseable(_) => Standing::Unparseable,
-            KeyReference::Qualified(_) => match &self.key {
-                Some(row) => match (row.lookup, row.manager.as_deref()) {
-                    (Lookup::Found, Some("AWS")) => Standing::AwsManaged,
-                    (Lookup::Found, Some("CUSTOMER")) => Standing::Customer,
-                    (Lookup::NotFound, _) => Standing::NotFound,
-                    (Lookup::Unparseable, _) => Standing::Unparseable,
-                    _ => Standing::NotDescribed,
-                },
-                None => Standing::NotDescribed,
-            },
-        })
+    /// The key of C1, where `LogUri` says that something is written under it.
+    pub fn log_key(&self) -> Option<&KeyUse> {
+        self.keys.first().filter(|key| key.channels.contains(&"C1"))
     }
 
-    /// The reference as an ARN, where it has the form of one.
-    pub fn key_reference(&self) -> Option<&KeyArn> {
-        match self.reference.as_ref()? {
-            KeyReference::Qualified(arn) | KeyReference::AwsManaged(arn) => Some(arn),
-            KeyReference::Unparseable(_) => None,
-        }
-    }
-
-    /// The row of a key that KMS described.
-    pub fn described_key(&self) -> Option<&KmsKey> {
-        self.key.as_ref().filter(|k| k.lookup == Lookup::Found)
-    }
-
-    /// The key itself where it was described, else what the cluster names. An alias lies in the
-    /// account and Region of its key, so account and Region hold for both
-    /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html>).
-    pub fn key_arn(&self) -> Option<Cow<'_, KeyArn>> {
-        let resolved = self
-            .described_key()
-            .and_then(|k| k.key_arn.as_deref())
-            .and_then(KeyArn::parse);
-        resolved
-            .map(Cow::Owned)
-            .or_else(|| self.key_reference().map(Cow::Borrowed))
+    /// The key of a sampled object: one that a channel names, by whatever name, else one that the run
+    /// holds under its own ARN.
+    pub fn sampled_key(&self, sample: &LogObjectSample) -> Option<&KeyUse> {
+        let arn = key_of(sample)?;
+        let mut known = self.keys.iter().chain(&self.sampled_keys);
+        known.find(|key| key.arn().as_deref() == Some(&arn))
     }
 
     /// Whether an account's keys count as the organization's own; `None` when nobody can tell.
@@ -210,11 +261,6 @@ impl<'a> Case<'a> {
             || self.ctx.scope.accounts.contains_key(owner)
             || self.ctx.config.allowed_key_owners.contains(owner);
         (ours || self.ctx.scope.has_account_list).then_some(ours)
-    }
-
-    /// Region of the log bucket, where it is known.
-    pub fn bucket_region(&self) -> Option<&Region> {
-        self.bucket.as_ref()?.region.as_ref()
     }
 
     /// Algorithm of the log bucket's default encryption, where it was read.
@@ -227,7 +273,7 @@ impl<'a> Case<'a> {
     pub fn bucket_default_is_customer_key(&self) -> bool {
         let named = self
             .bucket
-            .as_ref()
+            .as_deref()
             .and_then(|b| default_key(b, self.cluster));
         matches!(self.bucket_default(), Some("aws:kms" | "aws:kms:dsse"))
             && matches!(named, Some(KeyReference::Qualified(_)))
@@ -244,6 +290,22 @@ impl<'a> Case<'a> {
         let made = self.security_configuration.as_ref()?.created_at?;
         Some(made > self.cluster.created_at?)
     }
+}
+
+fn unread(cluster: &EmrCluster) -> Option<Unread> {
+    if cluster.seen == Seen::NotSeen {
+        Some(Unread::NotSeen)
+    } else if cluster.settings == Settings::Deferred {
+        Some(Unread::Deferred)
+    } else {
+        None
+    }
+}
+
+/// The key that a sampled object lies under, where S3 named it as an ARN.
+fn key_of(sample: &LogObjectSample) -> Option<KeyArn> {
+    let arn = KeyArn::parse(sample.key_arn.as_deref()?)?;
+    (!arn.is_alias()).then_some(arn)
 }
 
 fn configuration_name(cluster: &EmrCluster) -> Option<&str> {

@@ -1,20 +1,52 @@
 //! Where a cluster's logs go, and what facts prove of their encryption there.
 
-use super::case::{Case, LogPlace, Standing};
+use super::case::{Case, LogPlace, StillUploaded};
+use super::key_use::{KeyUse, Standing};
+use super::places::Place;
 use super::release::Release;
 use super::retained::{Retained, Upload};
 use crate::model::datasets::Channel;
+use crate::model::table::Dataset;
 use crate::model::words::Encryption;
 
 /// The channels of a cluster: C1 where `LogUri` is set; C3 and C4, of which AWS keeps copies unless
-/// a setting says otherwise, always.
+/// a setting says otherwise, always; C2, C5, C6 and C7 as settings name them.
 pub(super) fn of(case: &Case<'_>) -> Vec<Channel> {
     let (service, ui) = kept(case);
-    let mut channels = Vec::with_capacity(3);
+    let mut channels = Vec::with_capacity(3 + case.places.len());
     channels.extend(archived(case));
     channels.push(blank(case, "C3", service));
     channels.push(blank(case, "C4", ui));
+    channels.extend(case.places.iter().map(|place| beside(case, place)));
+    channels.sort_by(Dataset::key_order);
     channels
+}
+
+/// A place beside `LogUri`.
+fn beside(case: &Case<'_>, place: &Place) -> Channel {
+    let key = place.key.and_then(|position| case.keys.get(position));
+    let counts = matches!(place.channel, "C2" | "C6");
+    let (effective, basis) = match case.unread() {
+        None => (place.effective, place.basis),
+        Some(unread) => (Encryption::Unknown, unread.reason()),
+    };
+    let suffix = if place.channel == "C7" {
+        "_as_launched"
+    } else {
+        ""
+    };
+    Channel {
+        destination: place.destination.clone(),
+        destination_bucket: place.bucket.clone(),
+        requested_key: place.requested.clone(),
+        key_reference: key.and_then(KeyUse::named).map(ToString::to_string),
+        key_arn: key
+            .and_then(KeyUse::described)
+            .and_then(|k| k.key_arn.clone()),
+        sources: counts.then_some(place.from.len() as i64),
+        basis: format!("{basis}{suffix}"),
+        ..blank(case, place.channel, (effective, basis))
+    }
 }
 
 fn archived(case: &Case<'_>) -> Option<Channel> {
@@ -24,6 +56,7 @@ fn archived(case: &Case<'_>) -> Option<Channel> {
         LogPlace::Unparseable => case.cluster.log_uri.clone().unwrap_or_default(),
         LogPlace::S3(location) => location.to_string(),
     };
+    let key = case.log_key();
     Some(Channel {
         destination,
         destination_bucket: match &case.place {
@@ -31,8 +64,10 @@ fn archived(case: &Case<'_>) -> Option<Channel> {
             _ => None,
         },
         requested_key: case.cluster.log_key.clone(),
-        key_reference: case.key_reference().map(ToString::to_string),
-        key_arn: case.described_key().and_then(|k| k.key_arn.clone()),
+        key_reference: key.and_then(KeyUse::named).map(ToString::to_string),
+        key_arn: key
+            .and_then(KeyUse::described)
+            .and_then(|k| k.key_arn.clone()),
         ..blank(case, "C1", effective(case))
     })
 }
@@ -55,6 +90,7 @@ fn blank(
         key_reference: None,
         key_arn: None,
         effective_encryption,
+        sources: None,
         basis: basis.to_owned(),
     }
 }
@@ -100,13 +136,22 @@ fn effective(case: &Case<'_>) -> (Encryption, &'static str) {
     if let Some(unread) = case.unread() {
         return (Encryption::Unknown, unread.reason());
     }
-    if case.uploads_disabled() {
-        return (Encryption::Unknown, "uploads_disabled_steps_not_read");
+    match case.uploads_disabled() {
+        None => {}
+        Some(StillUploaded::Nothing) => {
+            return (Encryption::Nothing, "uploads_disabled_no_steps");
+        }
+        Some(StillUploaded::Steps) => {
+            return (Encryption::Unknown, "uploads_disabled_with_steps");
+        }
+        Some(StillUploaded::NotRead) => {
+            return (Encryption::Unknown, "uploads_disabled_steps_not_read");
+        }
     }
     if case.place == LogPlace::Unparseable {
         return (Encryption::Unknown, "log_uri_unparseable");
     }
-    let Some(standing) = case.standing() else {
+    let Some(standing) = case.log_key().map(KeyUse::standing) else {
         // AWS documents SSE-S3 for logs without a key. Whether the writer asks for it or leaves it to
         // the bucket is not documented, so only a bucket that does the same leaves no doubt.
         return match case.bucket_default() {

@@ -4,20 +4,30 @@ use serde_json::Value;
 
 use super::case::Case;
 use super::inputs::Waiver;
+use super::key_use::KeyUse;
 use super::owners::Owners;
-use super::rules::{About, Fact, Judged, Rule};
+use super::rules::{About, Concluded, Fact, Rule};
 use crate::model::canonical;
 use crate::model::datasets::Finding;
 use crate::model::words::Outcome;
 
-/// The finding of one rule.
-pub(super) fn write(rule: &Rule, judged: Judged, case: &Case<'_>, owners: &Owners) -> Finding {
+/// The finding of one rule about one subject.
+pub(super) fn write(
+    rule: &Rule,
+    concluded: Concluded<'_>,
+    case: &Case<'_>,
+    owners: &Owners,
+) -> Finding {
+    let Concluded { judged, key } = concluded;
     let cluster_arn = case.cluster_arn();
-    let facts = facts(case, &judged.facts);
+    let facts = facts(case, key, &judged.facts);
     let subject = match judged.about {
         About::Cluster => None,
-        About::Key => case.key_arn().map(|arn| ("key", arn.to_string())),
+        About::Key => key
+            .and_then(KeyUse::arn)
+            .map(|arn| ("key", arn.to_string())),
         About::Bucket => case.bucket_arn().map(|arn| ("bucket", arn)),
+        About::Other(other) => Some(*other),
     };
     let (subject_kind, subject) = subject.unwrap_or_else(|| ("cluster", cluster_arn.clone()));
     let waived_by = matches!(judged.outcome, Outcome::Fail | Outcome::Unknown)
@@ -51,20 +61,20 @@ pub(super) fn write(rule: &Rule, judged: Judged, case: &Case<'_>, owners: &Owner
 }
 
 /// The rows that were read; one that the run does not hold is not named.
-fn facts(case: &Case<'_>, read: &[Fact]) -> String {
+fn facts(case: &Case<'_>, key: Option<&KeyUse>, read: &[Fact]) -> String {
     let cluster = case.cluster;
     let (account, region) = (&cluster.account_id, &cluster.region);
     let mut text = format!("emr_cluster/{account}/{region}/{}", cluster.cluster_id);
     for fact in read {
         let id = match fact {
-            Fact::Key => case
-                .key
-                .as_ref()
+            Fact::Key => key
+                .and_then(|k| k.row.as_ref())
                 .map(|k| format!("kms_key/{}", k.key_reference)),
             Fact::Bucket => case
                 .bucket
                 .as_ref()
                 .map(|b| format!("log_bucket/{}", b.bucket)),
+            Fact::Row(id) => Some(id.clone()),
             Fact::BucketKey => case
                 .bucket_key
                 .as_ref()

@@ -1,9 +1,16 @@
 //! What judging needs beside the cluster's own row.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::model::datasets::{Account, EmrSecurityConfiguration, KmsKey, LogBucket};
+use super::access::Answers;
+use crate::model::datasets::{
+    Account, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
+    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
+};
 use crate::model::ids::{AccountId, Region};
+use crate::model::key_reference::KeyArn;
+use crate::model::words::Source;
 use crate::time::{Date, UtcMillis};
 
 /// The configuration that rules read. Sealed in full with every run, so that its findings can be
@@ -97,16 +104,43 @@ pub struct LookupError(pub String);
 /// The facts that clusters refer to. `Ok(None)` means that the run holds no such row.
 pub trait Lookups {
     /// The row of a qualified key or alias reference.
-    fn key(&self, reference: &str) -> Result<Option<KmsKey>, LookupError>;
+    fn key(&self, reference: &str) -> Result<Option<Arc<KmsKey>>, LookupError>;
     /// The row of a bucket.
-    fn bucket(&self, name: &str) -> Result<Option<LogBucket>, LookupError>;
+    fn bucket(&self, name: &str) -> Result<Option<Arc<LogBucket>>, LookupError>;
     /// The row of a security configuration.
     fn security_configuration(
         &self,
         account: &AccountId,
         region: &Region,
         name: &str,
-    ) -> Result<Option<EmrSecurityConfiguration>, LookupError>;
+    ) -> Result<Option<Arc<EmrSecurityConfiguration>>, LookupError>;
+    /// The rows of a cluster's steps, in the order of their ids.
+    fn steps(&self, cluster: &EmrCluster) -> Result<Vec<EmrStep>, LookupError>;
+    /// The rows of a cluster's sessions, in the order of their ids.
+    fn sessions(&self, cluster: &EmrCluster) -> Result<Vec<EmrSession>, LookupError>;
+    /// The row of a log group in the account and Region of a cluster.
+    fn log_group(&self, cluster: &EmrCluster, name: &str) -> Result<Option<LogGroup>, LookupError>;
+    /// The grants of a key, in any order.
+    fn grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, LookupError>;
+    /// The roles and users of an account.
+    fn principals(&self, account: &AccountId) -> Result<Vec<Principal>, LookupError>;
+    /// What was worked out about keys so far; it must see no other facts than these.
+    fn answers(&self) -> &Answers;
+    /// How a cell ended: why something is not among the facts.
+    fn cell(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        source: Source,
+    ) -> Result<Option<Arc<Coverage>>, LookupError>;
+    /// The rows of a cluster's sampled log objects, in their order; none where it was not sampled.
+    fn object_samples(&self, cluster: &EmrCluster) -> Result<Vec<LogObjectSample>, LookupError>;
+    /// What lies below a prefix of a bucket, in the order of the rows; none where nobody counted.
+    fn object_summaries(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> Result<Vec<Arc<LogObjectSummary>>, LookupError>;
 }
 
 #[cfg(test)]

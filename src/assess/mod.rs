@@ -2,7 +2,7 @@
 //! same [`RuleConfig`] give the same rows, today and in four years.
 //!
 //! ```text
-//! cluster row + looked-up rows -> Case -> one Judged per rule -> findings -> verdict
+//! cluster row + looked-up rows -> Case -> one Judged per rule and subject -> findings -> verdict
 //!                                      -> channels
 //! ```
 //!
@@ -10,11 +10,14 @@
 //! configuration or a bucket default proves nothing about logs archived to `LogUri`. A waiver marks
 //! a finding and changes neither its outcome nor the verdict.
 
+mod access;
 mod case;
 mod channels;
 mod findings;
 mod inputs;
+mod key_use;
 mod owners;
+mod places;
 mod release;
 mod retained;
 mod rules;
@@ -25,6 +28,7 @@ mod fixtures;
 #[cfg(test)]
 mod tests;
 
+pub use access::Answers;
 pub use inputs::{AssessContext, KeyTags, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
 pub use release::Release;
 pub use rules::{RULES, RULES_VERSION, Rule, rules_digest};
@@ -36,9 +40,10 @@ use owners::Owners;
 /// The rows that one cluster gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessed {
-    /// C1 only where `LogUri` is set; what AWS keeps for itself (C3, C4) always.
+    /// C1 only where `LogUri` is set; what AWS keeps for itself (C3, C4) always; the others as settings
+    /// name them.
     pub channels: Vec<Channel>,
-    /// One per rule, in the order of [`RULES`].
+    /// One per rule and subject, in the order of [`RULES`].
     pub findings: Vec<Finding>,
     pub verdict: Verdict,
 }
@@ -57,7 +62,8 @@ pub fn assess_cluster(
     let owners = Owners::of(&case);
     let findings: Vec<Finding> = RULES
         .iter()
-        .map(|rule| findings::write(rule, rule.conclude(&case), &case, &owners))
+        .flat_map(|rule| rule.conclude(&case).into_iter().map(move |c| (rule, c)))
+        .map(|(rule, concluded)| findings::write(rule, concluded, &case, &owners))
         .collect();
     Ok(Assessed {
         channels: channels::of(&case),

@@ -26,7 +26,7 @@ impl Owners {
     /// is the account's organizational unit.
     pub fn of(case: &Case<'_>) -> Self {
         let cluster = case.cluster;
-        let key = case.key.as_ref();
+        let key = case.log_key().and_then(|key| key.row.as_deref());
         let account = case.ctx.scope.accounts.get(&cluster.account_id);
         let ou_path = account.and_then(|a| a.ou_path.as_ref());
         Self {

@@ -32,6 +32,12 @@ impl Release {
         self >= of(5, 30, 0) && self != of(6, 0, 0)
     }
 
+    /// Whether the release sends logs to CloudWatch by itself: 7.11.0 and later
+    /// (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-logging-cw.html>).
+    pub fn logs_to_cloudwatch(self) -> bool {
+        (self.major, self.minor) >= (7, 11)
+    }
+
     /// Whether the release knows `LogTypeUploadPolicy`: 7.13.0 and later
     /// (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html>).
     pub fn has_upload_policy(self) -> bool {
@@ -90,6 +96,17 @@ mod tests {
             "emr-0.0.0",
         ] {
             assert!(!honours(label), "{label}");
+        }
+    }
+
+    #[test]
+    fn logs_go_to_cloudwatch_from_7_11_0_on() {
+        let goes = |label: &str| Release::parse(label).expect(label).logs_to_cloudwatch();
+        for label in ["emr-7.11.0", "emr-7.13.0", "emr-8.0.0"] {
+            assert!(goes(label), "{label}");
+        }
+        for label in ["emr-7.10.9", "emr-7.9.0", "emr-6.15.0"] {
+            assert!(!goes(label), "{label}");
         }
     }
 

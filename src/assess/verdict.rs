@@ -1,8 +1,9 @@
 //! What all findings conclude for one cluster.
 
-use super::case::{Case, LogPlace, Standing, Unread};
+use super::case::{Case, Unread};
+use super::key_use::{KeyUse, Standing};
 use super::owners::Owners;
-use super::rules::LOG_KEY_SET;
+use super::rules::{LOG_KEY_SET, LOGS_DELIVERED};
 use crate::model::datasets::{Finding, Verdict};
 use crate::model::words::{Delivery, Judgement, Outcome, Posture, RuleKind, VerdictBasis};
 
@@ -31,6 +32,8 @@ pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) ->
             Some(Unread::NotSeen) => VerdictBasis::Carried,
         },
         decided_by,
+        stands_from_run: None,
+        rule_change: None,
         ou_path: owners.ou_path,
         owner: owners.owner.value,
         owner_source: owners.owner.source,
@@ -60,8 +63,8 @@ fn judge(case: &Case<'_>, findings: &[Finding]) -> (Judgement, String) {
     if !unknown.is_empty() {
         return (Judgement::Unknown, unknown);
     }
-    if case.place == LogPlace::Nowhere {
-        let no_logs = |f: &&Finding| f.outcome == Outcome::Fail && f.reason == "no_log_uri";
+    if case.archives_nothing() && case.places.is_empty() {
+        let no_logs = |f: &&Finding| f.outcome == Outcome::Fail && f.rule == LOGS_DELIVERED;
         return (Judgement::NoLogs, ids(findings.iter().filter(no_logs)));
     }
     let passed = findings
@@ -104,10 +107,10 @@ fn posture(case: &Case<'_>, findings: &[Finding]) -> Posture {
     if log_key_set.any(|f| f.outcome == Outcome::Unknown) {
         return Posture::Unknown;
     }
-    if case.place == LogPlace::Nowhere {
+    if case.archives_nothing() {
         return Posture::NotArchived;
     }
-    match case.standing() {
+    match case.log_key().map(KeyUse::standing) {
         None => Posture::PassiveDefault,
         Some(Standing::Customer) => Posture::Active,
         Some(Standing::AwsManaged) => Posture::PassiveAwsKey,

@@ -3,6 +3,7 @@
 
 use aws_sdk_emr::types;
 
+use crate::aws::emr_channels;
 use crate::aws::error::Asked;
 use crate::aws::member::{millis, next, text};
 use crate::collect::api::{
@@ -55,9 +56,11 @@ pub(super) fn cluster(
     given: Option<types::Cluster>,
 ) -> Result<DescribedCluster, ApiError> {
     let given = given.ok_or_else(|| asked.unreadable("no cluster in the answer"))?;
-    let uploads = given
-        .monitoring_configuration
-        .and_then(|m| m.s3_logging_configuration)
+    let (s3, cloudwatch) = match given.monitoring_configuration {
+        Some(m) => (m.s3_logging_configuration, m.cloud_watch_log_configuration),
+        None => (None, None),
+    };
+    let uploads = s3
         .and_then(|s3| s3.log_type_upload_policy)
         .unwrap_or_default();
     let upload = |log: types::LogType| uploads.get(&log).map(|policy| policy.as_str().to_owned());
@@ -76,6 +79,9 @@ pub(super) fn cluster(
         system_logs_upload: upload(types::LogType::SystemLogs),
         application_logs_upload: upload(types::LogType::ApplicationLogs),
         ui_logs_upload: upload(types::LogType::PersistentUiLogs),
+        cloudwatch: emr_channels::cloudwatch(cloudwatch),
+        application_logs: emr_channels::application_logs(given.configurations),
+        session_enabled: given.session_enabled,
         tags: given
             .tags
             .unwrap_or_default()

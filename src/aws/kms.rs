@@ -1,10 +1,20 @@
 //! KMS: what may be asked about a key. No key is ever used.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_kms::types;
 
 use crate::aws::error::Asked;
 use crate::aws::member::{millis, next, text};
-use crate::collect::api::{ApiError, DescribedKey, ErrorClass, Page, Tag};
+use crate::collect::api::{
+    ApiError, DescribedKey, ErrorClass, GrantConstraints, ListedAlias, ListedGrant, Page, Tag,
+};
+
+/// Most entries that one page of these lists may have
+/// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html>).
+pub(super) const GRANTS_PER_PAGE: i32 = 100;
+pub(super) const ALIASES_PER_PAGE: i32 = 100;
+pub(super) const KEYS_PER_PAGE: i32 = 1_000;
 
 /// Refuses `alias/aws/…`: describing a predefined alias may create the key
 /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html>).
@@ -57,6 +67,75 @@ pub(super) fn tags(
     }
 }
 
+pub(super) fn grants(
+    asked: Asked<'_>,
+    given: Option<Vec<types::GrantListEntry>>,
+    truncated: bool,
+    marker: Option<String>,
+) -> Result<Page<ListedGrant>, ApiError> {
+    let given = given.unwrap_or_default().into_iter();
+    let items = given.map(|entry| grant(asked, entry));
+    Ok(Page {
+        items: items.collect::<Result<_, _>>()?,
+        next: next(marker).filter(|_| truncated),
+    })
+}
+
+fn grant(asked: Asked<'_>, given: types::GrantListEntry) -> Result<ListedGrant, ApiError> {
+    let constraints = given.constraints.map(|c| GrantConstraints {
+        encryption_context_equals: c.encryption_context_equals.map(BTreeMap::from_iter),
+        encryption_context_subset: c.encryption_context_subset.map(BTreeMap::from_iter),
+        source_arn: text(c.source_arn),
+    });
+    let operations = given.operations.unwrap_or_default();
+    Ok(ListedGrant {
+        id: text(given.grant_id).ok_or_else(|| asked.unreadable("a grant without an id"))?,
+        grantee: text(given.grantee_principal).or_else(|| text(given.grantee_service_principal)),
+        retiring_principal: text(given.retiring_principal)
+            .or_else(|| text(given.retiring_service_principal)),
+        issuing_account: text(given.issuing_account),
+        operations: operations.iter().map(|o| o.as_str().to_owned()).collect(),
+        constraints: constraints.unwrap_or_default(),
+        created_at: millis(asked, given.creation_date)?,
+    })
+}
+
+pub(super) fn aliases(
+    asked: Asked<'_>,
+    given: Option<Vec<types::AliasListEntry>>,
+    truncated: bool,
+    marker: Option<String>,
+) -> Result<Page<ListedAlias>, ApiError> {
+    let given = given.unwrap_or_default().into_iter();
+    let items = given.map(|entry| {
+        Ok(ListedAlias {
+            name: text(entry.alias_name)
+                .ok_or_else(|| asked.unreadable("an alias without a name"))?,
+            target: text(entry.target_key_id),
+            updated_at: millis(asked, entry.last_updated_date)?,
+        })
+    });
+    Ok(Page {
+        items: items.collect::<Result<_, _>>()?,
+        next: next(marker).filter(|_| truncated),
+    })
+}
+
+pub(super) fn key_ids(
+    given: Option<Vec<types::KeyListEntry>>,
+    truncated: bool,
+    marker: Option<String>,
+) -> Page<String> {
+    Page {
+        items: given
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|k| k.key_id)
+            .collect(),
+        next: next(marker).filter(|_| truncated),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +156,20 @@ mod tests {
             assert!(must_not_be_predefined(ASKED, bad).is_err(), "{bad}");
         }
         assert!(must_not_be_predefined(ASKED, "alias/awsome").is_ok());
+    }
+
+    /// `Enabled` says no more than `KeyState` does, and stays behind where the state says why.
+    #[test]
+    fn enabled_only_mirrors_the_key_state() {
+        let metadata = types::KeyMetadata::builder()
+            .key_id("k")
+            .arn("arn:aws:kms:eu-west-1:111122223333:key/k")
+            .enabled(true)
+            .key_state(types::KeyState::PendingDeletion)
+            .build()
+            .expect("built");
+        let described = key(ASKED, Some(metadata)).expect("read");
+        assert_eq!(described.state.as_deref(), Some("PendingDeletion"));
     }
 
     #[test]

@@ -7,11 +7,15 @@ use aws_sdk_emr::types::ClusterState;
 
 use crate::aws::error::Asked;
 use crate::aws::session::{global_region, sdk_region};
-use crate::aws::{account, emr, kms, s3_reads};
+use crate::aws::{
+    account, bucket_settings, emr, emr_channels, iam, kms, logs, object_reads, s3_reads,
+};
 use crate::collect::api::{
-    ApiError, BucketEncryption, ClusterFilter, DescribedCluster, DescribedKey,
-    DescribedSecurityConfiguration, ErrorClass, KeyRotation, ListedCluster,
-    ListedSecurityConfiguration, Member, OwnedBucket, Page, RegionStatus, Tag,
+    ApiError, BucketEncryption, BucketLifecycle, BucketReplication, ClusterFilter,
+    DescribedCluster, DescribedKey, DescribedLogGroup, DescribedSecurityConfiguration, ErrorClass,
+    Identity, IdentityKinds, KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedObject,
+    ListedSecurityConfiguration, ListedSession, ListedStep, Member, ObjectHead, OwnedBucket, Page,
+    RegionStatus, Tag,
 };
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
@@ -60,6 +64,12 @@ impl AwsMember {
     fn emr(&self, region: &Region) -> aws_sdk_emr::Client {
         let config = aws_sdk_emr::config::Builder::from(&self.config).region(sdk_region(region));
         aws_sdk_emr::Client::from_conf(config.build())
+    }
+
+    fn logs(&self, region: &Region) -> aws_sdk_cloudwatchlogs::Client {
+        let config =
+            aws_sdk_cloudwatchlogs::config::Builder::from(&self.config).region(sdk_region(region));
+        aws_sdk_cloudwatchlogs::Client::from_conf(config.build())
     }
 
     fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
@@ -160,6 +170,60 @@ impl Member for AwsMember {
             .await
             .map_err(|e| asked.failed(e))?;
         emr::cluster(asked, answer.cluster)
+    }
+
+    async fn steps(
+        &self,
+        region: &Region,
+        cluster: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedStep>, ApiError> {
+        let asked = self.asked(Operation::ListSteps, region);
+        let answer = self
+            .emr(region)
+            .list_steps()
+            .cluster_id(cluster)
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        emr_channels::steps(asked, answer.steps, answer.marker)
+    }
+
+    async fn sessions(
+        &self,
+        region: &Region,
+        cluster: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedSession>, ApiError> {
+        let asked = self.asked(Operation::ListSessions, region);
+        let answer = self
+            .emr(region)
+            .list_sessions()
+            .cluster_id(cluster)
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        emr_channels::sessions(asked, answer.sessions, answer.next_token)
+    }
+
+    async fn log_groups(
+        &self,
+        region: &Region,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<DescribedLogGroup>, ApiError> {
+        let asked = self.asked(Operation::DescribeLogGroups, region);
+        let answer = self
+            .logs(region)
+            .describe_log_groups()
+            .log_group_name_prefix(prefix)
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        logs::groups(asked, answer.log_groups, answer.next_token)
     }
 
     async fn security_configurations(
@@ -285,6 +349,95 @@ impl Member for AwsMember {
         Ok(answer.status.map(|s| s.as_str().to_owned()))
     }
 
+    async fn bucket_policy(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        let asked = self.asked(Operation::GetBucketPolicy, region);
+        bucket_settings::policy(&self.s3(region), asked, bucket).await
+    }
+
+    async fn bucket_ownership(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        let asked = self.asked(Operation::GetBucketOwnershipControls, region);
+        bucket_settings::ownership(&self.s3(region), asked, bucket).await
+    }
+
+    async fn bucket_object_lock(&self, region: &Region, bucket: &str) -> Result<bool, ApiError> {
+        let asked = self.asked(Operation::GetObjectLockConfiguration, region);
+        bucket_settings::object_lock(&self.s3(region), asked, bucket).await
+    }
+
+    async fn bucket_public_access_blocked(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<bool, ApiError> {
+        let asked = self.asked(Operation::GetPublicAccessBlock, region);
+        bucket_settings::public_access_blocked(&self.s3(region), asked, bucket).await
+    }
+
+    async fn bucket_lifecycle(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketLifecycle, ApiError> {
+        let asked = self.asked(Operation::GetBucketLifecycleConfiguration, region);
+        bucket_settings::lifecycle(&self.s3(region), asked, bucket).await
+    }
+
+    async fn bucket_replication(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketReplication, ApiError> {
+        let asked = self.asked(Operation::GetBucketReplication, region);
+        bucket_settings::replication(&self.s3(region), asked, bucket).await
+    }
+
+    async fn bucket_metadata_table(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<bool>, ApiError> {
+        let asked = self.asked(Operation::GetBucketMetadataConfiguration, region);
+        bucket_settings::metadata_table(&self.s3(region), asked, bucket).await
+    }
+
+    async fn bucket_inventories(
+        &self,
+        region: &Region,
+        bucket: &str,
+        next: Option<String>,
+    ) -> Result<Page<bool>, ApiError> {
+        let asked = self.asked(Operation::ListBucketInventoryConfigurations, region);
+        bucket_settings::inventories(&self.s3(region), asked, bucket, next).await
+    }
+
+    async fn log_objects(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+    ) -> Result<Vec<ListedObject>, ApiError> {
+        let asked = self.asked(Operation::ListObjectsV2, region);
+        object_reads::objects(&self.s3(region), asked, bucket, prefix).await
+    }
+
+    async fn log_object(
+        &self,
+        region: &Region,
+        bucket: &str,
+        name: &str,
+    ) -> Result<ObjectHead, ApiError> {
+        let asked = self.asked(Operation::HeadObject, region);
+        object_reads::head(&self.s3(region), asked, bucket, name).await
+    }
+
     async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError> {
         let asked = self.asked(Operation::DescribeKey, region);
         kms::must_not_be_predefined(asked, key)?;
@@ -342,5 +495,81 @@ impl Member for AwsMember {
             .await
             .map_err(|e| asked.failed(e))?;
         Ok(kms::tags(answer.tags, answer.truncated, answer.next_marker))
+    }
+
+    async fn key_grants(
+        &self,
+        region: &Region,
+        key: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedGrant>, ApiError> {
+        let asked = self.asked(Operation::ListGrants, region);
+        let answer = self
+            .kms(region)
+            .list_grants()
+            .key_id(key)
+            .limit(kms::GRANTS_PER_PAGE)
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        kms::grants(asked, answer.grants, answer.truncated, answer.next_marker)
+    }
+
+    async fn aliases(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedAlias>, ApiError> {
+        let asked = self.asked(Operation::ListAliases, region);
+        let answer = self
+            .kms(region)
+            .list_aliases()
+            .limit(kms::ALIASES_PER_PAGE)
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        kms::aliases(asked, answer.aliases, answer.truncated, answer.next_marker)
+    }
+
+    async fn key_ids(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<String>, ApiError> {
+        let asked = self.asked(Operation::ListKeys, region);
+        let answer = self
+            .kms(region)
+            .list_keys()
+            .limit(kms::KEYS_PER_PAGE)
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(kms::key_ids(
+            answer.keys,
+            answer.truncated,
+            answer.next_marker,
+        ))
+    }
+
+    async fn identities(
+        &self,
+        kinds: IdentityKinds,
+        next: Option<String>,
+    ) -> Result<Page<Identity>, ApiError> {
+        let asked = self.global(Operation::GetAccountAuthorizationDetails);
+        let config = aws_sdk_iam::config::Builder::from(&self.config)
+            .region(sdk_region(&global_region(&self.home)));
+        let answer = aws_sdk_iam::Client::from_conf(config.build())
+            .get_account_authorization_details()
+            .set_filter(Some(iam::filter(kinds)))
+            .max_items(iam::PER_PAGE)
+            .set_marker(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(iam::identities(answer))
     }
 }

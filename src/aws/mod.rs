@@ -5,7 +5,7 @@
 //! | [`session`] | the default credential chain, timeouts, endpoint and clock that every client shares |
 //! | [`http`] | one connection pool for all clients; reads the `Date` of answers |
 //! | [`cloud`], [`member`] | the traits of `collect::api`, one attempt per call |
-//! | `account`, `emr`, `kms`, `organizations`, `s3_reads`, `sts` | one file per service: answer in, api struct out |
+//! | `account`, `emr`, `emr_channels`, `kms`, `logs`, `organizations`, `s3_reads`, `sts` | one file per service: answer in, api struct out |
 //! | [`error`] | from an SDK error to a class, by error code |
 //! | [`s3_store`], [`s3_protection`], [`s3_url`] | the archive on S3 |
 //! | [`kms_signer`] | signatures by a KMS key |
@@ -20,13 +20,18 @@
 )]
 
 mod account;
+mod bucket_settings;
 pub mod cloud;
 mod emr;
+mod emr_channels;
 pub mod error;
 pub mod http;
+mod iam;
 mod kms;
 pub mod kms_signer;
+mod logs;
 pub mod member;
+mod object_reads;
 mod organizations;
 pub mod s3_protection;
 mod s3_reads;

@@ -1,6 +1,10 @@
 //! The shell against canned answers over real sockets.
 
 mod archive;
+mod buckets;
+mod channels;
+mod identities;
+mod objects;
 mod reads;
 mod signing;
 

@@ -1,4 +1,7 @@
-//! `keyproof explain`: what a rule asks, and who may use a key by the policies in a file. Offline.
+//! `keyproof explain`: what a rule asks, why a cluster has its verdict, and who may use a key by the
+//! policies in a file. Rules and files are explained offline; a cluster from its archive.
+
+mod cluster;
 
 mod pages;
 
@@ -11,7 +14,11 @@ use crate::assess::RULES;
 use crate::error::{Exit, Failure};
 use crate::policy::{Question, QuestionError, id_of};
 
-/// Explain a rule (`keyproof explain EL-04`), or answer who may use a key by the policies in a file.
+/// Explain a rule (`keyproof explain EL-04`), explain a cluster's verdict from sealed evidence (`keyproof
+/// explain j-1ABCDEFGHIJKL --archive URL`), or answer who may use a key by the policies in a file.
+///
+/// A cluster is named by its id or its ARN. The newest run of record tells, or the one of --date, or
+/// --run-id; every file that is read is compared with its sealed digest.
 ///
 /// FILE holds one JSON document, or one a line with --jsonl:
 ///
@@ -46,15 +53,34 @@ pub struct Args {
     /// Ask who may do this, e.g. kms:Decrypt
     #[arg(long, value_name = "ACTION")]
     who_can: Option<String>,
-    /// A rule such as EL-04, or a file; `-` reads standard input
-    #[arg(value_name = "RULE|FILE")]
+    #[command(flatten)]
+    cluster: cluster::Flags,
+    /// A rule such as EL-04, a cluster id or ARN, or a file; `-` reads standard input
+    #[arg(value_name = "RULE|CLUSTER|FILE")]
     subject: PathBuf,
 }
 
 /// More is no policy, and a line is held in memory.
 const LONGEST_BYTES: u64 = 64 * 1024 * 1024;
 
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub async fn run(args: Args) -> Result<Exit, Failure> {
+    let asks_policies = args.jsonl || args.who_can.is_some();
+    let named = args.subject.to_str().and_then(|name| name.parse().ok());
+    if let Some(name) = named
+        && !asks_policies
+    {
+        return cluster::run(&args.cluster, &name).await;
+    }
+    if let Some(flag) = args.cluster.given() {
+        return Err(Failure::usage(format!(
+            "{flag} is for a cluster, and {} is none: give an id such as j-1ABCDEFGHIJKL, or an ARN",
+            args.subject.display()
+        )));
+    }
+    policies(args)
+}
+
+fn policies(args: Args) -> Result<Exit, Failure> {
     let rule = args.subject.to_str().filter(|name| is_rule(name));
     if let Some(name) = rule
         && !args.jsonl

@@ -46,8 +46,8 @@ enum Command {
     Keys(keys::Args),
     /// Compute a quarter's KPIs from sealed runs and seal them
     Rollup(rollup::Args),
-    /// Explain a rule, or say who may use a key by the policies in a file
-    Explain(explain::Args),
+    /// Explain a rule, or a cluster's verdict, or say who may use a key by the policies in a file
+    Explain(Box<explain::Args>),
     /// Serve a generated organization over the AWS wire protocols
     Sandbox(sandbox::Args),
     /// Write the descriptions of all datasets
@@ -87,7 +87,7 @@ pub fn main() -> Exit {
             Command::Verify(args) => verify::run(args).await,
             Command::Keys(args) => keys::run(args).await,
             Command::Rollup(args) => rollup::run(args).await,
-            Command::Explain(args) => explain::run(args),
+            Command::Explain(args) => explain::run(*args).await,
             Command::Sandbox(args) => sandbox::run(args).await,
             Command::Schema(args) => schema::run(args),
             Command::Config(args) => config::run(args),

@@ -57,6 +57,9 @@ pub struct Args {
     /// End a dead process's run, then begin
     #[arg(long, value_name = "RUN_ID")]
     take_over: Option<RunId>,
+    /// Sample log objects of so many clusters of each account and Region
+    #[arg(long, value_name = "N")]
+    sample_objects: Option<String>,
     /// Exit 3 when an active cluster has a finding of this severity or above
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
@@ -105,6 +108,7 @@ async fn audit(args: Args) -> Result<Exit, Failure> {
     flags.flag("signing_key", args.signing_key);
     flags.flag("archive_kms_key", args.archive_kms_key);
     flags.flag("work_dir", args.work_dir);
+    flags.flag("sample_objects", args.sample_objects);
     flags.flag("deadline", args.deadline);
     flags.flag("concurrency", args.concurrency);
     flags.flag("quota_share", args.quota_share);

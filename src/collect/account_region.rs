@@ -12,20 +12,24 @@ use crate::collect::coverage::{CellEnd, Fault, ItemTally};
 use crate::collect::engine::{CollectError, Regions, Run};
 use crate::collect::facts::{Facts, KnownAccountRegion};
 use crate::collect::listing::{self, ENDED_STATES, Population};
+use crate::collect::log_groups;
+use crate::collect::object_samples;
 use crate::collect::operation::Operation;
 use crate::collect::references::References;
 use crate::collect::security_configuration;
 use crate::collect::session::Session;
 use crate::collect::settings::{self, Rows};
+use crate::collect::steps::Steps;
 use crate::model::datasets::{
-    ACTIVE_STATES, Account, Coverage, EmrCluster, EmrSecurityConfiguration,
+    ACTIVE_STATES, Account, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep,
+    LogGroup,
 };
 use crate::model::ids::Region;
 use crate::model::words::{CellOutcome, Seen, Settings, Source};
 use crate::time::UtcMillis;
 
 /// After so many refusals in a row, and no answer, a permission is missing and not a cluster.
-const REFUSALS: u32 = 3;
+pub(super) const REFUSALS: u32 = 3;
 /// A Region that the list of EMR Regions does not have may have no endpoint; it gets one minute.
 const UNLISTED_REGION_MS: i64 = 60_000;
 
@@ -73,9 +77,29 @@ pub(super) async fn unit(
     for row in &clusters.rows {
         references.add(row);
     }
+    references.add_channels(
+        &clusters.steps,
+        &clusters.sessions,
+        &clusters.log_groups,
+        &clusters.rows,
+        &configurations.0,
+    );
     lock(&run.references).merge(references);
+    let (rows, options) = (&clusters.rows, run.options());
+    if let Some(task) = object_samples::choose(
+        &account.account_id,
+        &region,
+        rows,
+        options.scheduled_for,
+        options.sample_clusters,
+    ) {
+        lock(&run.samples).push(task);
+    }
     let region_off = clusters.is_region_off();
     facts.clusters = clusters.rows;
+    facts.steps = clusters.steps;
+    facts.sessions = clusters.sessions;
+    facts.log_groups = clusters.log_groups;
     facts.coverage = clusters.cells;
     if !region_off {
         facts.coverage.push(configurations.1);
@@ -103,6 +127,7 @@ pub(super) fn unseen(
     facts.clusters = listing::open(known.as_ref())
         .map(|c| rows.not_seen(c))
         .collect();
+    facts.steps = Steps::default().apply(known.as_ref(), &mut facts.clusters);
     let cell = run.cell(account, region, Source::Clusters, end, budget);
     facts.coverage.push(cell);
     Ok(facts)
@@ -117,16 +142,20 @@ fn rows<'a>(run: &'a Run, account: &'a Account, region: &'a Region) -> Rows<'a> 
     }
 }
 
-struct Here<'a> {
-    run: &'a Run,
-    account: &'a Account,
-    session: &'a Session,
-    region: &'a Region,
+/// One account-region while it is looked at.
+pub(super) struct Here<'a> {
+    pub run: &'a Run,
+    pub account: &'a Account,
+    pub session: &'a Session,
+    pub region: &'a Region,
 }
 
 /// Rows and cells of the clusters of one account-region.
 struct Clusters {
     rows: Vec<EmrCluster>,
+    steps: Vec<EmrStep>,
+    sessions: Vec<EmrSession>,
+    log_groups: Vec<LogGroup>,
     cells: Vec<Coverage>,
 }
 
@@ -166,7 +195,7 @@ impl Here<'_> {
         let mut active = Vec::new();
         let mut ended = Vec::new();
         let listed = self.lists(known, &budget, &mut active, &mut ended).await;
-        let (end, rows, tally) = match listed {
+        let error = match listed {
             Ok(()) => {
                 let population = listing::population(known, active, ended);
                 let end = CellEnd::read(population.listed.len() + population.vanished.len());
@@ -174,18 +203,51 @@ impl Here<'_> {
                 // The cell of the lists ends before the first cluster is described.
                 return self.with_settings(known, &population, cell).await;
             }
-            Err(error) => {
-                let end = self.explain(&error, &budget).await;
-                let (rows, tally) = self.half_listed(known, active);
-                (end, rows, tally)
-            }
+            Err(error) => error,
         };
+        let end = self.explain(&error, &budget).await;
+        let (rows, tally, population) = self.half_listed(known, active);
         let mut cells = vec![self.cell(Source::Clusters, end, &budget)];
         if !tally.is_empty() {
             let unspent = self.budget();
             cells.push(self.cell(Source::ClusterSettings, tally.end(), &unspent));
         }
-        Clusters { rows, cells }
+        let budget = self.budget();
+        let steps = self.steps(known, &population, &budget).await;
+        self.with_channels(known, rows, cells, (steps, &budget))
+            .await
+    }
+
+    /// Adds what the clusters say of themselves beside their settings: steps, sessions, log groups.
+    async fn with_channels(
+        &self,
+        known: Option<&KnownAccountRegion>,
+        mut rows: Vec<EmrCluster>,
+        mut cells: Vec<Coverage>,
+        (mut steps, steps_budget): (Steps, &Budget),
+    ) -> Clusters {
+        let tally = std::mem::take(&mut steps.tally);
+        let steps = steps.apply(known, &mut rows);
+        let mut end = |source, tally: ItemTally, budget: &Budget| {
+            if !tally.is_empty() {
+                cells.push(self.cell(source, tally.end(), budget));
+            }
+        };
+        end(Source::Steps, tally, steps_budget);
+        let budget = self.budget();
+        let (sessions, tally) = self.sessions(&mut rows, &budget).await;
+        end(Source::Sessions, tally, &budget);
+        let budget = self.budget();
+        let names = log_groups::named(&rows, &sessions);
+        let (log_groups, tally) = self.log_groups(&names, &budget).await;
+        end(Source::LogGroups, tally, &budget);
+        Clusters {
+            rows,
+            steps,
+            sessions,
+            log_groups,
+            cells,
+        }
     }
 
     /// The two lists, in their order: what ends in between stands in both.
@@ -248,10 +310,10 @@ impl Here<'_> {
         &self,
         known: Option<&KnownAccountRegion>,
         active: Vec<ListedCluster>,
-    ) -> (Vec<EmrCluster>, ItemTally) {
+    ) -> (Vec<EmrCluster>, ItemTally, Population) {
         let rows = rows(self.run, self.account, self.region);
         let earlier = settings::by_id(known);
-        let population = listing::population(known, active, vec![]);
+        let mut population = listing::population(known, active, vec![]);
         let mut tally = ItemTally::default();
         let mut made: Vec<EmrCluster> = Vec::new();
         for (id, cluster) in &population.listed {
@@ -264,7 +326,9 @@ impl Here<'_> {
         for id in &population.vanished {
             made.extend(earlier.get(id.as_str()).map(|row| rows.not_seen(row)));
         }
-        (made, tally)
+        // What was not seen is not asked about either.
+        population.vanished.clear();
+        (made, tally, population)
     }
 
     /// Describes what has to be described and makes the rows of the population.
@@ -278,7 +342,11 @@ impl Here<'_> {
         let options = self.run.options();
         let today = options.scheduled_for.start();
         let ids = settings::to_describe(known, population, today, options.describe_max_age_days);
-        let described = self.describe(&ids, population, &budget).await;
+        let steps_budget = self.budget();
+        let (described, steps) = tokio::join!(
+            self.describe(&ids, population, &budget),
+            self.steps(known, population, &steps_budget)
+        );
         let mut cells = vec![cell];
         if !described.tally.is_empty() {
             let end = described.tally.end();
@@ -308,7 +376,8 @@ impl Here<'_> {
             };
             made.extend(row);
         }
-        Clusters { rows: made, cells }
+        self.with_channels(known, made, cells, (steps, &steps_budget))
+            .await
     }
 
     async fn describe(

@@ -5,6 +5,8 @@
 //! The one retry loop stands in `collect::attempt`. All methods may be called concurrently, and
 //! dropping a returned future abandons the request.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::collect::operation::Operation;
@@ -188,7 +190,76 @@ pub struct DescribedCluster {
     pub system_logs_upload: Option<String>,
     pub application_logs_upload: Option<String>,
     pub ui_logs_upload: Option<String>,
+    pub cloudwatch: CloudWatchLogging,
+    pub application_logs: ApplicationLogs,
+    pub session_enabled: Option<bool>,
     pub tags: Vec<Tag>,
+}
+
+/// `MonitoringConfiguration.CloudWatchLogConfiguration` of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CloudWatchLogging {
+    pub enabled: Option<bool>,
+    pub log_group: Option<String>,
+    pub stream_prefix: Option<String>,
+    pub key: Option<String>,
+    /// `TYPE` or `TYPE/FILE`, sorted.
+    pub log_types: Vec<String>,
+}
+
+/// The log destinations among the `Configurations` of a launch; nothing else of them may be kept. Places
+/// are as AWS gave them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApplicationLogs {
+    /// `yarn.nodemanager.remote-app-log-dir`
+    pub yarn_log_dir: Option<String>,
+    /// `yarn.log-aggregation-enable`
+    pub yarn_log_aggregation: Option<bool>,
+    /// `spark.eventLog.dir`
+    pub spark_event_log_dir: Option<String>,
+    /// `spark.eventLog.enabled`
+    pub spark_event_log_enabled: Option<bool>,
+    /// `spark.history.fs.logDirectory`
+    pub spark_history_dir: Option<String>,
+}
+
+/// One step of ListSteps, only the fields that may be kept. `log_uri` is as AWS gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedStep {
+    pub id: String,
+    pub state: Option<String>,
+    pub created_at: Option<UtcMillis>,
+    pub log_uri: Option<String>,
+    pub log_key: Option<String>,
+}
+
+/// One session of ListSessions, only the fields that may be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSession {
+    pub id: String,
+    pub created_at: Option<UtcMillis>,
+    /// `place` is a URI as AWS gave it.
+    pub s3: SessionLogs,
+    /// `place` is a log group.
+    pub cloudwatch: SessionLogs,
+    /// Has no place.
+    pub managed: SessionLogs,
+}
+
+/// One destination of a session's logs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionLogs {
+    pub enabled: Option<bool>,
+    pub place: Option<String>,
+    pub key: Option<String>,
+}
+
+/// One log group of DescribeLogGroups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedLogGroup {
+    pub name: String,
+    pub kms_key: Option<String>,
+    pub created_at: Option<UtcMillis>,
 }
 
 /// One security configuration of the list.
@@ -222,6 +293,46 @@ pub struct BucketEncryption {
     pub bucket_key: Option<bool>,
 }
 
+/// GetBucketLifecycleConfiguration: what concerns how long logs stay.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BucketLifecycle {
+    /// Rules that are on.
+    pub rules: i64,
+    /// The smallest number of days after which one of them lets current objects expire.
+    pub expires_after_days: Option<i64>,
+}
+
+/// GetBucketReplication: where copies go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BucketReplication {
+    /// Rules that are on.
+    pub rules: i64,
+    /// ARNs of the buckets that they write to, sorted.
+    pub destinations: Vec<String>,
+}
+
+/// One object of ListObjectsV2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its key. Names of log files may carry what users typed: never stored, never shown.
+    pub name: String,
+    pub bytes: Option<i64>,
+    pub modified_at: Option<UtcMillis>,
+}
+
+/// HeadObject, as far as encryption is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectHead {
+    Told {
+        algorithm: Option<String>,
+        /// ARN of the KMS key.
+        key: Option<String>,
+        bucket_key: Option<bool>,
+    },
+    /// HTTP 400 without a word: what S3 answers where an object's own key would have to be sent.
+    BadRequest,
+}
+
 /// DescribeKey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedKey {
@@ -235,6 +346,98 @@ pub struct DescribedKey {
     pub created_at: Option<UtcMillis>,
     pub deletion_at: Option<UtcMillis>,
     pub material_expires_at: Option<UtcMillis>,
+}
+
+/// One entry of ListGrants, only the fields that may be kept: a grant's name and its token stay
+/// behind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListedGrant {
+    pub id: String,
+    /// `GranteePrincipal`, else `GranteeServicePrincipal`.
+    pub grantee: Option<String>,
+    /// `RetiringPrincipal`, else `RetiringServicePrincipal`.
+    pub retiring_principal: Option<String>,
+    pub issuing_account: Option<String>,
+    pub operations: Vec<String>,
+    pub constraints: GrantConstraints,
+    pub created_at: Option<UtcMillis>,
+}
+
+/// `GrantConstraints`, as AWS gives them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GrantConstraints {
+    pub encryption_context_equals: Option<BTreeMap<String, String>>,
+    pub encryption_context_subset: Option<BTreeMap<String, String>>,
+    pub source_arn: Option<String>,
+}
+
+/// One entry of ListAliases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAlias {
+    /// With `alias/`.
+    pub name: String,
+    /// Id of the key; a name that AWS predefined has none until somebody needs its key.
+    pub target: Option<String>,
+    pub updated_at: Option<UtcMillis>,
+}
+
+/// Which entries of GetAccountAuthorizationDetails are asked for. Policies and groups are asked
+/// first, so that every role and user can be understood as soon as it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityKinds {
+    /// Groups, and managed policies of the account and of AWS.
+    Policies,
+    /// Users and roles.
+    Principals,
+}
+
+/// One entry of GetAccountAuthorizationDetails. Policy documents are plain JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    Group(ListedGroup),
+    Policy(ListedPolicy),
+    Principal(ListedPrincipal),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedGroup {
+    pub name: String,
+    pub inline: Vec<String>,
+    /// ARNs of managed policies.
+    pub attached: Vec<String>,
+}
+
+/// A managed policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPolicy {
+    pub arn: String,
+    /// Its default version.
+    pub document: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrincipalKind {
+    Role,
+    User,
+}
+
+/// A role or a user. The trust policy is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPrincipal {
+    pub kind: PrincipalKind,
+    pub arn: String,
+    pub name: String,
+    pub unique_id: Option<String>,
+    /// Names of the instance profiles that hold the role.
+    pub instance_profiles: Vec<String>,
+    /// Names of the user's groups.
+    pub groups: Vec<String>,
+    pub inline: Vec<String>,
+    /// ARNs of managed policies.
+    pub attached: Vec<String>,
+    /// ARN of the permissions boundary; empty where AWS did not name it.
+    pub boundary: Option<String>,
+    pub tags: Vec<Tag>,
 }
 
 /// GetKeyRotationStatus.
@@ -287,6 +490,26 @@ pub trait Member: Send + Sync {
         next: Option<String>,
     ) -> Result<Page<ListedCluster>, ApiError>;
     async fn cluster(&self, region: &Region, id: &str) -> Result<DescribedCluster, ApiError>;
+    /// Newest first.
+    async fn steps(
+        &self,
+        region: &Region,
+        cluster: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedStep>, ApiError>;
+    async fn sessions(
+        &self,
+        region: &Region,
+        cluster: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedSession>, ApiError>;
+    /// Log groups whose name begins with `prefix`, in the order of names.
+    async fn log_groups(
+        &self,
+        region: &Region,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<DescribedLogGroup>, ApiError>;
     async fn security_configurations(
         &self,
         region: &Region,
@@ -310,6 +533,63 @@ pub trait Member: Send + Sync {
         region: &Region,
         bucket: &str,
     ) -> Result<Option<String>, ApiError>;
+    /// `None` when the bucket has no policy.
+    async fn bucket_policy(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError>;
+    /// `None` when the bucket never had ownership controls.
+    async fn bucket_ownership(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError>;
+    async fn bucket_object_lock(&self, region: &Region, bucket: &str) -> Result<bool, ApiError>;
+    /// Whether all four blocks of public access are on.
+    async fn bucket_public_access_blocked(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<bool, ApiError>;
+    async fn bucket_lifecycle(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketLifecycle, ApiError>;
+    async fn bucket_replication(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketReplication, ApiError>;
+    /// Whether each inventory configuration is on.
+    async fn bucket_inventories(
+        &self,
+        region: &Region,
+        bucket: &str,
+        next: Option<String>,
+    ) -> Result<Page<bool>, ApiError>;
+    /// `None` where S3 does not have metadata tables.
+    async fn bucket_metadata_table(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<bool>, ApiError>;
+    /// The first page of objects below `prefix`; asked with the sampler role.
+    async fn log_objects(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+    ) -> Result<Vec<ListedObject>, ApiError>;
+    /// HEAD of one object, without checksum mode and without encryption headers; asked with the
+    /// sampler role.
+    async fn log_object(
+        &self,
+        region: &Region,
+        bucket: &str,
+        name: &str,
+    ) -> Result<ObjectHead, ApiError>;
     /// `key` is a key ARN or alias ARN, never `alias/aws/…`.
     async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError>;
     /// `key` is a key ARN; aliases are not accepted by KMS.
@@ -321,4 +601,28 @@ pub trait Member: Send + Sync {
         key: &str,
         next: Option<String>,
     ) -> Result<Page<Tag>, ApiError>;
+    /// `key` is a key ARN.
+    async fn key_grants(
+        &self,
+        region: &Region,
+        key: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedGrant>, ApiError>;
+    /// The aliases of the session's account.
+    async fn aliases(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedAlias>, ApiError>;
+    /// Ids of the keys of the session's account.
+    async fn key_ids(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<String>, ApiError>;
+    async fn identities(
+        &self,
+        kinds: IdentityKinds,
+        next: Option<String>,
+    ) -> Result<Page<Identity>, ApiError>;
 }

@@ -1,9 +1,11 @@
-//! What S3 says of one log bucket, asked with its owner's session.
+//! What S3 says of one log bucket, asked with its owner's session: Region, default encryption and
+//! versioning here, policy and the rest in `bucket_settings`.
 
 use std::sync::Arc;
 
 use crate::collect::api::{BucketEncryption, ErrorClass};
 use crate::collect::attempt::{Budget, CallError};
+use crate::collect::bucket_settings;
 use crate::collect::coverage::Fault;
 use crate::collect::engine::{Run, Unlisted};
 use crate::collect::lookups::{BucketItem, ItemEnd, end_of, lookup_of};
@@ -24,18 +26,23 @@ pub(super) async fn look(
     let mut row = blank(run, item);
     row.account_id = Some(account.clone());
     let result = match session {
-        Ok(session) => read(&session, item, budget, &mut row).await,
+        Ok(session) => match read(&session, item, budget, &mut row).await {
+            Ok(region) => {
+                row.lookup = Lookup::Found;
+                Ok(bucket_settings::read(&session, &region, budget, &mut row).await)
+            }
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     row.looked_up_at = run.now();
     let end = match result {
-        Ok(()) => {
-            row.lookup = Lookup::Found;
-            ItemEnd::Collected
-        }
+        Ok(end) => end,
         Err(error) => {
             let fault = Fault::of(&error);
             row.lookup = lookup_of(&error);
+            row.policy_lookup = row.lookup;
+            row.settings_lookup = row.lookup;
             row.error_code = fault.code;
             row.denied_action = fault.denied_action;
             end_of(&error)
@@ -48,6 +55,8 @@ pub(super) async fn look(
 pub(super) fn foreign(run: &Run, item: &BucketItem) -> (LogBucket, ItemEnd) {
     let mut row = blank(run, item);
     row.lookup = Lookup::OwnerNotInScope;
+    row.policy_lookup = row.lookup;
+    row.settings_lookup = row.lookup;
     (row, ItemEnd::Locked(Fault::default()))
 }
 
@@ -60,6 +69,8 @@ pub(super) fn of_unknown_owner(
 ) -> (LogBucket, ItemEnd) {
     let mut row = blank(run, item);
     row.lookup = Lookup::OwnerUnknown;
+    row.policy_lookup = row.lookup;
+    row.settings_lookup = row.lookup;
     row.error_code.clone_from(&why.fault.code);
     row.denied_action.clone_from(&why.fault.denied_action);
     let end = if why.is_accepted {
@@ -75,7 +86,7 @@ async fn read(
     item: &BucketItem,
     budget: &Budget,
     row: &mut LogBucket,
-) -> Result<(), CallError> {
+) -> Result<Region, CallError> {
     let name = &item.name;
     let region = match &item.region {
         Some(region) => region.clone(),
@@ -122,7 +133,7 @@ async fn read(
             |m| async move { m.bucket_versioning(region, name).await },
         )
         .await?;
-    Ok(())
+    Ok(region.clone())
 }
 
 fn blank(run: &Run, item: &BucketItem) -> LogBucket {
@@ -138,6 +149,20 @@ fn blank(run: &Run, item: &BucketItem) -> LogBucket {
         default_key: None,
         bucket_key: None,
         versioning: None,
+        policy_lookup: Lookup::NotAttempted,
+        policy_error_code: None,
+        policy_json: None,
+        policy_sha256: None,
+        settings_lookup: Lookup::NotAttempted,
+        ownership: None,
+        object_lock: None,
+        public_access_blocked: None,
+        lifecycle_rules: None,
+        expires_after_days: None,
+        replication_rules: None,
+        replicates_to: None,
+        inventories: None,
+        metadata_table: None,
         looked_up_at: run.now(),
     }
 }

@@ -1,4 +1,5 @@
-//! Collecting, read from top to bottom: account units first, then what they referenced.
+//! Collecting, read from top to bottom: account units first, then what they referenced, then who may
+//! use it.
 //!
 //! A unit is one account, so that its session and token buckets live as long as its work and no
 //! longer. At most twice as many units are open as requests may be in flight: while some wait for
@@ -6,7 +7,7 @@
 //! burst. What a finished account-region found goes to the sink at once; memory keeps sets of keys
 //! and buckets that were named, nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -19,10 +20,12 @@ use crate::collect::attempt::{Attempts, Budget, CallError, lock};
 use crate::collect::coverage::{self, CellEnd, Fault};
 use crate::collect::exceptions::ExceptionRule;
 use crate::collect::facts::{FactSink, Facts, Known, KnownError, SinkError};
+use crate::collect::lookups::Sessions;
+use crate::collect::object_samples;
 use crate::collect::random::shuffle;
 use crate::collect::references::{Owners, References};
 use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
-use crate::collect::{account, lookups};
+use crate::collect::{account, identities, lookups};
 use crate::model::datasets::{Account, Coverage};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::table::Dataset;
@@ -63,6 +66,10 @@ pub struct Options {
     pub tags: TagNames,
     /// Days after which the settings of a live cluster are described again.
     pub describe_max_age_days: i64,
+    /// Clusters of each account-region whose log objects are sampled; 0 samples nothing.
+    pub sample_clusters: usize,
+    /// Role for that on log buckets, e.g. `keyproof-sampler`.
+    pub sampler_role_name: String,
 }
 
 impl Options {
@@ -83,6 +90,8 @@ impl Options {
             seed: 0,
             tags: TagNames::default(),
             describe_max_age_days: 7,
+            sample_clusters: 0,
+            sampler_role_name: "keyproof-sampler".to_owned(),
         }
     }
 }
@@ -139,9 +148,16 @@ pub async fn collect(context: &Context, scope: &Scope) -> Result<Collected, Coll
     shuffle(&mut units, context.options.seed);
     each(&run, units, account::unit).await?;
 
+    let mut readers = identities::units(&run);
     let mut units = lookups::units(&run);
     shuffle(&mut units, context.options.seed);
     each(&run, units, lookups::unit).await?;
+
+    shuffle(&mut readers, context.options.seed);
+    each(&run, readers, identities::unit).await?;
+    let mut tasks = std::mem::take(&mut *lock(&run.samples));
+    shuffle(&mut tasks, context.options.seed);
+    each(&run, tasks, object_samples::unit).await?;
 
     let mut done = *lock(&run.done);
     done.cancelled = context.attempts.is_cancelled();
@@ -200,10 +216,18 @@ pub(super) struct Run {
     pub references: Mutex<References>,
     /// Regions that accounts are known to use.
     pub regions: Mutex<BTreeSet<Region>>,
+    /// Principals that policies and grants of log keys name, as `identity_policy::principal_of` does.
+    pub named: Mutex<BTreeSet<String>>,
+    /// Hashes of grants that were handed over.
+    pub granted: Mutex<HashSet<u64>>,
     /// Accounts of the scope that could not be entered.
     pub dark: Mutex<BTreeMap<AccountId, CellEnd>>,
     /// Accounts whose buckets could not be listed.
     unlisted: Mutex<BTreeMap<AccountId, Unlisted>>,
+    /// Clusters whose log objects are to be sampled.
+    pub samples: Mutex<Vec<object_samples::Task>>,
+    /// Sessions of bucket owners under the sampler role.
+    pub samplers: Sessions,
     done: Mutex<Collected>,
 }
 
@@ -220,13 +244,17 @@ impl Run {
     fn new(context: Context, scope: Scope) -> Self {
         let seed = context.options.seed;
         Self {
+            samplers: Sessions::new(&context.options.sampler_role_name),
             context,
             scope,
             owners: Mutex::new(Owners::new(seed)),
             references: Mutex::default(),
             regions: Mutex::default(),
+            named: Mutex::default(),
+            granted: Mutex::default(),
             dark: Mutex::default(),
             unlisted: Mutex::default(),
+            samples: Mutex::default(),
             done: Mutex::default(),
         }
     }
@@ -318,9 +346,15 @@ impl Run {
     pub fn append(&self, mut facts: Facts) -> Result<(), CollectError> {
         facts.coverage.sort_by(Dataset::key_order);
         facts.clusters.sort_by(Dataset::key_order);
+        facts.steps.sort_by(Dataset::key_order);
+        facts.sessions.sort_by(Dataset::key_order);
+        facts.log_groups.sort_by(Dataset::key_order);
         facts.security_configurations.sort_by(Dataset::key_order);
         facts.keys.sort_by(Dataset::key_order);
+        facts.grants.sort_by(Dataset::key_order);
+        facts.principals.sort_by(Dataset::key_order);
         facts.buckets.sort_by(Dataset::key_order);
+        facts.object_samples.sort_by(Dataset::key_order);
         {
             let mut done = lock(&self.done);
             for cell in &facts.coverage {

@@ -3,7 +3,10 @@
 
 use std::error::Error;
 
-use crate::model::datasets::{Coverage, EmrCluster, EmrSecurityConfiguration, KmsKey, LogBucket};
+use crate::model::datasets::{
+    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
+    LogBucket, LogGroup, LogObjectSample, Principal,
+};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::time::UtcMillis;
 
@@ -16,9 +19,15 @@ pub struct Facts {
     pub region: Region,
     pub coverage: Vec<Coverage>,
     pub clusters: Vec<EmrCluster>,
+    pub steps: Vec<EmrStep>,
+    pub sessions: Vec<EmrSession>,
+    pub log_groups: Vec<LogGroup>,
     pub security_configurations: Vec<EmrSecurityConfiguration>,
     pub keys: Vec<KmsKey>,
+    pub grants: Vec<KmsGrant>,
+    pub principals: Vec<Principal>,
     pub buckets: Vec<LogBucket>,
+    pub object_samples: Vec<LogObjectSample>,
 }
 
 impl Facts {
@@ -29,9 +38,15 @@ impl Facts {
             region,
             coverage: vec![],
             clusters: vec![],
+            steps: vec![],
+            sessions: vec![],
+            log_groups: vec![],
             security_configurations: vec![],
             keys: vec![],
+            grants: vec![],
+            principals: vec![],
             buckets: vec![],
+            object_samples: vec![],
         }
     }
 }
@@ -76,6 +91,8 @@ pub struct KnownAccountRegion {
     pub run_id: RunId,
     /// All its cluster rows here.
     pub clusters: Vec<EmrCluster>,
+    /// The steps with a log place or key of their own, of those clusters.
+    pub steps: Vec<EmrStep>,
 }
 
 /// Nothing is known: the first run.

@@ -1,4 +1,5 @@
-//! What KMS says of one key: DescribeKey, then in the owner's account policy, rotation and tags.
+//! What KMS says of one key: DescribeKey and its grants, then in the owner's account policy, rotation
+//! and tags.
 //!
 //! Nothing here uses a key, and no `alias/aws/*` comes this far: describing such an alias may create
 //! the key (<https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html>).
@@ -8,12 +9,12 @@ use std::sync::Arc;
 use crate::collect::api::{DescribedKey, ErrorClass, Tag};
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::{CellEnd, Fault};
-use crate::collect::engine::Run;
-use crate::collect::key_policy;
+use crate::collect::engine::{CollectError, Run};
 use crate::collect::lookups::{ItemEnd, KeyItem, Reach, end_of, lookup_of};
 use crate::collect::operation::Operation;
 use crate::collect::scope::tag_value;
 use crate::collect::session::Session;
+use crate::collect::{grants, identity_policy, key_policy};
 use crate::model::canonical;
 use crate::model::datasets::KmsKey;
 use crate::model::ids::{Region, Sha256Hex};
@@ -27,18 +28,18 @@ pub(super) async fn look(
     session: Result<Arc<Session>, CallError>,
     item: &KeyItem,
     budget: &Budget,
-) -> (KmsKey, ItemEnd) {
+) -> Result<(KmsKey, ItemEnd), CollectError> {
     let mut row = blank(run, &item.arn, run.now());
     if let Some(code) = unreachable(run, &item.arn) {
         row.lookup = Lookup::Failed;
         row.error_code = Some(code.to_owned());
-        return (
+        return Ok((
             with_rest(row, Lookup::Failed),
             ItemEnd::Locked(Fault {
                 code: Some(code.to_owned()),
                 ..Fault::default()
             }),
-        );
+        ));
     }
     let described = match session {
         Ok(session) => describe(&session, item, budget).await.map(|d| (session, d)),
@@ -61,15 +62,28 @@ pub(super) async fn look(
                 Reach::Dark(end) => ItemEnd::Failed(end.outcome, end.fault.clone()),
                 _ => end_of(&error),
             };
-            return (with_rest(row, rest), end);
+            return Ok((with_rest(row, rest), end));
         }
     };
     let key = fill(&mut row, described);
-    match &item.reach {
+    // Works across accounts, like DescribeKey.
+    let listed = match grants::list(run, &session, &key, budget).await? {
+        Ok(count) => {
+            row.grants_lookup = Lookup::Found;
+            row.grants = Some(count);
+            ItemEnd::Collected
+        }
+        Err(error) => {
+            row.grants_lookup = lookup_of(&error);
+            row.grants_error_code = Fault::of(&error).code;
+            end_of(&error)
+        }
+    };
+    Ok(match &item.reach {
         Reach::Owner => {
             let end =
                 in_owner_account(run, &session, &item.arn.region, &key, budget, &mut row).await;
-            (row, end)
+            (row, listed.worse(end))
         }
         Reach::Foreign => (
             with_rest(row, Lookup::OwnerNotInScope),
@@ -80,7 +94,7 @@ pub(super) async fn look(
             row.policy_error_code.clone_from(&end.fault.code);
             (row, ItemEnd::Failed(end.outcome, end.fault.clone()))
         }
-    }
+    })
 }
 
 /// A key that no endpoint of this run can answer for. A mistyped Region would otherwise be retried
@@ -141,6 +155,7 @@ async fn in_owner_account(
     let mut end = match policy {
         Ok(text) => match key_policy::project(&text) {
             Some(value) => {
+                lock(&run.named).extend(identity_policy::named_by(&value));
                 let json = canonical::to_string(&value);
                 row.policy_lookup = Lookup::Found;
                 row.policy_sha256 = Some(Sha256Hex::of(json.as_bytes()));
@@ -232,6 +247,10 @@ fn dark_lookup(end: &CellEnd) -> Lookup {
 /// The parts that only the owner's account can tell all ended alike.
 fn with_rest(row: KmsKey, lookup: Lookup) -> KmsKey {
     KmsKey {
+        grants_lookup: match row.grants_lookup {
+            Lookup::NotAttempted => lookup,
+            asked => asked,
+        },
         policy_lookup: lookup,
         rotation_lookup: lookup,
         tags_lookup: lookup,
@@ -258,6 +277,12 @@ fn blank(run: &Run, arn: &KeyArn, now: UtcMillis) -> KmsKey {
         created_at: None,
         deletion_at: None,
         material_expires_at: None,
+        customer_proof: None,
+        aliases: None,
+        alias_updated_at: None,
+        grants_lookup: Lookup::NotAttempted,
+        grants_error_code: None,
+        grants: None,
         policy_lookup: Lookup::NotAttempted,
         policy_error_code: None,
         policy_json: None,

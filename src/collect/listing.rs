@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::collect::api::ListedCluster;
 use crate::collect::facts::KnownAccountRegion;
 use crate::model::datasets::{EmrCluster, is_active_state};
-use crate::model::words::{Seen, Settings};
+use crate::model::words::{Lookup, Seen, Settings};
 use crate::time::{DAY_MS, HOUR_MS, UtcMillis};
 
 /// The states of a cluster that has ended.
@@ -40,7 +40,14 @@ pub fn open(known: Option<&KnownAccountRegion>) -> impl Iterator<Item = &EmrClus
 /// A row that is `vanished` and still deferred is one whose id AWS no longer knew: nobody will read
 /// its settings any more.
 fn is_open(row: &EmrCluster) -> bool {
-    row.is_active() || (row.settings == Settings::Deferred && row.seen != Seen::Vanished)
+    row.is_active() || (owes(row) && row.seen != Seen::Vanished)
+}
+
+/// Whether something of an ended cluster was not read in time: its settings, its steps or its sessions.
+/// What was refused is not asked again.
+fn owes(row: &EmrCluster) -> bool {
+    let cut_off = |lookup| matches!(lookup, Some(Lookup::NotAttempted | Lookup::Failed));
+    row.settings == Settings::Deferred || cut_off(row.steps_lookup) || cut_off(row.sessions_lookup)
 }
 
 fn is_forgotten(row: &EmrCluster, listed_at: UtcMillis) -> bool {
@@ -128,6 +135,7 @@ mod tests {
             listed_at: UtcMillis(T),
             run_id: "20261123T020003Z-7f3a".parse().expect("run id"),
             clusters,
+            steps: vec![],
         }
     }
 
@@ -280,6 +288,25 @@ mod tests {
     }
 
     #[test]
+    fn an_ended_cluster_whose_steps_were_not_read_in_time_is_looked_for_again() {
+        let ended = |id: &str, lookup: Lookup| {
+            let mut row = cluster_row(id, "TERMINATED", hours(-90), hours(-80));
+            row.steps_lookup = Some(lookup);
+            row
+        };
+        let k = known(vec![
+            ended("j-late", Lookup::NotAttempted),
+            ended("j-broken", Lookup::Failed),
+            ended("j-refused", Lookup::Denied),
+            ended("j-read", Lookup::Found),
+        ]);
+        let shown = ["j-late", "j-broken", "j-refused", "j-read"]
+            .map(|id| listed(id, "TERMINATED", hours(-90), hours(-80)));
+        let p = population(Some(&k), vec![], shown.into());
+        assert_eq!(ids(&p), ["j-broken", "j-late"]);
+    }
+
+    #[test]
     fn what_aws_has_forgotten_is_owed_no_longer() {
         let k = known(vec![
             owed(
@@ -368,6 +395,7 @@ mod tests {
                     .values()
                     .map(|c| cluster_row(&c.id, &c.state, c.created_at, c.ended_at))
                     .collect(),
+                steps: vec![],
             });
         }
         assert_eq!(ends.len(), world.len(), "an end was lost");

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
+use crate::collect::aliases;
 use crate::collect::api::ErrorClass;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::bucket_lookup;
@@ -138,7 +139,7 @@ pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> 
     if run.scope.account(&unit.account).is_none() {
         return Ok(());
     }
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::new(&run.options().role_name));
     let mut open = JoinSet::new();
     for (region, items) in unit.keys {
         let (run, sessions) = (run.clone(), sessions.clone());
@@ -162,6 +163,10 @@ async fn keys(
     items: Vec<KeyItem>,
 ) -> Result<(), CollectError> {
     let budget = Arc::new(run.budget());
+    let asked_here: Vec<bool> = items
+        .iter()
+        .map(|item| matches!(item.reach, Reach::Owner))
+        .collect();
     let looked = each_item(items, |item| {
         let (run, sessions, budget) = (run.clone(), sessions.clone(), budget.clone());
         async move {
@@ -170,6 +175,18 @@ async fn keys(
         }
     })
     .await;
+    let mut looked = looked.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // One list of aliases tells of all keys that were asked in their owner's account, which is this one.
+    let own = looked.iter_mut().zip(&asked_here);
+    let mut own: Vec<_> = own
+        .filter(|(_, here)| **here)
+        .map(|((row, end), _)| (row, end))
+        .collect();
+    if !own.is_empty()
+        && let Ok(session) = sessions.of(&run, &account, &budget).await
+    {
+        aliases::add(&session, &region, &budget, &mut own).await;
+    }
     let mut tally = ItemTally::default();
     let mut facts = Facts::new(account.clone(), region.clone());
     for (row, end) in looked {
@@ -235,7 +252,7 @@ where
 }
 
 impl ItemTally {
-    fn count(&mut self, end: ItemEnd) {
+    pub(super) fn count(&mut self, end: ItemEnd) {
         match end {
             ItemEnd::Collected => self.collected(),
             ItemEnd::Locked(fault) => self.locked(fault),
@@ -244,18 +261,32 @@ impl ItemTally {
     }
 }
 
-/// Sessions of one unit, each opened once, when first needed; usually one.
-#[derive(Default)]
-struct Sessions(Mutex<HashMap<AccountId, Arc<OnceCell<Opened>>>>);
+/// Sessions of several accounts under one role, each opened once, when first needed.
+pub(super) struct Sessions {
+    role: String,
+    opened: Mutex<HashMap<AccountId, Arc<OnceCell<Opened>>>>,
+}
 
 type Opened = Result<Arc<Session>, CallError>;
 
 impl Sessions {
-    async fn of(&self, run: &Run, account: &AccountId, budget: &Budget) -> Opened {
+    /// No session yet.
+    pub(super) fn new(role: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            opened: Mutex::default(),
+        }
+    }
+
+    /// The session of an account, or why there is none.
+    pub(super) async fn of(&self, run: &Run, account: &AccountId, budget: &Budget) -> Opened {
         run.may_begin()?;
-        let cell = lock(&self.0).entry(account.clone()).or_default().clone();
+        let cell = lock(&self.opened)
+            .entry(account.clone())
+            .or_default()
+            .clone();
         let opened = cell.get_or_init(|| async {
-            let session = Session::open(&run.context, account, budget).await;
+            let session = Session::open_as(&run.context, account, &self.role, budget).await;
             session.map(Arc::new)
         });
         opened.await.clone()

@@ -3,9 +3,12 @@
 //! - [`api`], [`operation`]: what is asked of AWS, one attempt at a time.
 //! - [`bucket`], [`attempt`], [`session`]: token buckets, the one retry loop, a member's session.
 //! - [`scope`], [`exceptions`], [`facts`]: what comes in and what goes out.
-//! - [`engine`]: the two passes. First one unit per account (`account`, `account_region`): Regions,
+//! - [`engine`]: the three passes. First one unit per account (`account`, `account_region`): Regions,
 //!   clusters, their settings, security configurations, bucket names. Then one unit per account
-//!   that owns something which clusters referenced (`lookups`): keys and log buckets.
+//!   that owns something which clusters referenced (`lookups`): keys with their grants and aliases,
+//!   and log buckets. Last one unit per account whose `identities` decide who may use a log key.
+//!   Where a run was asked for it, log objects are sampled after that (`object_samples`).
+//! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
 
@@ -27,15 +30,27 @@ pub mod settings;
 
 mod account;
 mod account_region;
+mod aliases;
 mod bucket_lookup;
+mod bucket_settings;
+mod grants;
+mod identities;
+mod identity_policy;
 mod key_lookup;
+mod log_groups;
 mod lookups;
+mod object_samples;
 mod references;
+mod repeated;
+mod sessions;
+mod steps;
 
 #[cfg(test)]
 pub(crate) mod fake;
 
 #[cfg(test)]
 mod tests;
+
+pub use object_samples::SSE_C_SUSPECTED;
 
 pub use engine::{CollectError, Collected, Context, Options, Regions, collect};

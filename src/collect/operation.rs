@@ -16,16 +16,33 @@ pub enum Operation {
     ListRegions,
     ListClusters,
     DescribeCluster,
+    ListSteps,
+    ListSessions,
+    DescribeLogGroups,
     ListSecurityConfigurations,
     DescribeSecurityConfiguration,
     ListBuckets,
     GetBucketLocation,
     GetBucketEncryption,
     GetBucketVersioning,
+    GetBucketPolicy,
+    GetBucketOwnershipControls,
+    GetObjectLockConfiguration,
+    GetPublicAccessBlock,
+    GetBucketLifecycleConfiguration,
+    GetBucketReplication,
+    ListBucketInventoryConfigurations,
+    GetBucketMetadataConfiguration,
+    ListObjectsV2,
+    HeadObject,
     DescribeKey,
     GetKeyPolicy,
     GetKeyRotationStatus,
     ListResourceTags,
+    ListGrants,
+    ListAliases,
+    ListKeys,
+    GetAccountAuthorizationDetails,
 }
 
 /// Whose permission an operation needs.
@@ -35,6 +52,8 @@ pub enum Caller {
     Collector,
     /// `keyproof-reader` in the audited account.
     Reader,
+    /// `keyproof-sampler`, opt-in, on log buckets.
+    Sampler,
 }
 
 impl Operation {
@@ -51,16 +70,33 @@ impl Operation {
         Self::ListRegions,
         Self::ListClusters,
         Self::DescribeCluster,
+        Self::ListSteps,
+        Self::ListSessions,
+        Self::DescribeLogGroups,
         Self::ListSecurityConfigurations,
         Self::DescribeSecurityConfiguration,
         Self::ListBuckets,
         Self::GetBucketLocation,
         Self::GetBucketEncryption,
         Self::GetBucketVersioning,
+        Self::GetBucketPolicy,
+        Self::GetBucketOwnershipControls,
+        Self::GetObjectLockConfiguration,
+        Self::GetPublicAccessBlock,
+        Self::GetBucketLifecycleConfiguration,
+        Self::GetBucketReplication,
+        Self::ListBucketInventoryConfigurations,
+        Self::GetBucketMetadataConfiguration,
+        Self::ListObjectsV2,
+        Self::HeadObject,
         Self::DescribeKey,
         Self::GetKeyPolicy,
         Self::GetKeyRotationStatus,
         Self::ListResourceTags,
+        Self::ListGrants,
+        Self::ListAliases,
+        Self::ListKeys,
+        Self::GetAccountAuthorizationDetails,
     ];
 
     /// The IAM action; `None` where AWS asks for none (GetCallerIdentity).
@@ -81,16 +117,33 @@ impl Operation {
             Self::ListRegions => "account:ListRegions",
             Self::ListClusters => "elasticmapreduce:ListClusters",
             Self::DescribeCluster => "elasticmapreduce:DescribeCluster",
+            Self::ListSteps => "elasticmapreduce:ListSteps",
+            Self::ListSessions => "elasticmapreduce:ListSessions",
+            Self::DescribeLogGroups => "logs:DescribeLogGroups",
             Self::ListSecurityConfigurations => "elasticmapreduce:ListSecurityConfigurations",
             Self::DescribeSecurityConfiguration => "elasticmapreduce:DescribeSecurityConfiguration",
             Self::ListBuckets => "s3:ListAllMyBuckets",
             Self::GetBucketLocation => "s3:GetBucketLocation",
             Self::GetBucketEncryption => "s3:GetEncryptionConfiguration",
             Self::GetBucketVersioning => "s3:GetBucketVersioning",
+            Self::GetBucketPolicy => "s3:GetBucketPolicy",
+            Self::GetBucketOwnershipControls => "s3:GetBucketOwnershipControls",
+            Self::GetObjectLockConfiguration => "s3:GetBucketObjectLockConfiguration",
+            Self::GetPublicAccessBlock => "s3:GetBucketPublicAccessBlock",
+            Self::GetBucketLifecycleConfiguration => "s3:GetLifecycleConfiguration",
+            Self::GetBucketReplication => "s3:GetReplicationConfiguration",
+            Self::ListBucketInventoryConfigurations => "s3:GetInventoryConfiguration",
+            Self::GetBucketMetadataConfiguration => "s3:GetBucketMetadataTableConfiguration",
+            Self::ListObjectsV2 => "s3:ListBucket",
+            Self::HeadObject => "s3:GetObject",
             Self::DescribeKey => "kms:DescribeKey",
             Self::GetKeyPolicy => "kms:GetKeyPolicy",
             Self::GetKeyRotationStatus => "kms:GetKeyRotationStatus",
             Self::ListResourceTags => "kms:ListResourceTags",
+            Self::ListGrants => "kms:ListGrants",
+            Self::ListAliases => "kms:ListAliases",
+            Self::ListKeys => "kms:ListKeys",
+            Self::GetAccountAuthorizationDetails => "iam:GetAccountAuthorizationDetails",
         })
     }
 
@@ -105,6 +158,7 @@ impl Operation {
             | Self::ListOrganizationalUnitsForParent
             | Self::ListAccountsForParent
             | Self::ListTagsForResource => Caller::Collector,
+            Self::ListObjectsV2 | Self::HeadObject => Caller::Sampler,
             _ => Caller::Reader,
         }
     }
@@ -114,7 +168,8 @@ impl Operation {
     /// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>,
     /// <https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>,
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>.
-    /// ListRegions and the S3 control reads have no documented figure; a cautious one stands here.
+    /// ListRegions, ListSessions, DescribeLogGroups and the S3 control reads have no documented figure; a
+    /// cautious one stands here.
     pub fn granted_rate(self) -> (f64, f64) {
         match self {
             Self::ListAccounts => (12.0, 8.0),
@@ -126,14 +181,30 @@ impl Operation {
             Self::AssumeRole | Self::GetCallerIdentity => (600.0, 600.0),
             Self::ListClusters => (20.0, 0.5),
             Self::DescribeCluster => (10.0, 1.0),
+            Self::ListSteps => (10.0, 0.5),
             Self::ListSecurityConfigurations | Self::DescribeSecurityConfiguration => (5.0, 0.5),
             Self::DescribeKey | Self::ListResourceTags => (2000.0, 2000.0),
             Self::GetKeyPolicy | Self::GetKeyRotationStatus => (1000.0, 1000.0),
-            Self::ListRegions => (10.0, 5.0),
+            Self::ListAliases | Self::ListKeys => (500.0, 500.0),
+            Self::ListGrants => (100.0, 100.0),
+            Self::ListRegions | Self::DescribeLogGroups | Self::GetAccountAuthorizationDetails => {
+                (10.0, 5.0)
+            }
+            Self::ListSessions => (10.0, 0.5),
             Self::ListBuckets
             | Self::GetBucketLocation
             | Self::GetBucketEncryption
-            | Self::GetBucketVersioning => (100.0, 100.0),
+            | Self::GetBucketVersioning
+            | Self::GetBucketPolicy
+            | Self::GetBucketOwnershipControls
+            | Self::GetObjectLockConfiguration
+            | Self::GetPublicAccessBlock
+            | Self::GetBucketLifecycleConfiguration
+            | Self::GetBucketReplication
+            | Self::ListBucketInventoryConfigurations
+            | Self::GetBucketMetadataConfiguration
+            | Self::ListObjectsV2
+            | Self::HeadObject => (100.0, 100.0),
         }
     }
 }

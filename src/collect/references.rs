@@ -1,9 +1,10 @@
-//! What clusters refer to and what must be looked up elsewhere: keys and buckets, each once.
+//! What clusters refer to and what must be looked up elsewhere: keys, buckets and roles, each once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::collect::random::hash;
-use crate::model::datasets::EmrCluster;
+use crate::model::datasets::{EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LogGroup};
+use crate::model::emrfs::Emrfs;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::{KeyArn, KeyReference};
 use crate::model::s3_location::S3Location;
@@ -15,6 +16,17 @@ use crate::model::words::{Seen, Settings};
 pub struct References {
     pub keys: BTreeMap<KeyArn, AccountId>,
     pub buckets: BTreeMap<String, AccountId>,
+    /// Roles that clusters with logs run and are served with, by account.
+    pub writers: BTreeMap<AccountId, Writers>,
+}
+
+/// Names that clusters of one account give to IAM.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Writers {
+    /// Instance profiles; which role each holds is not known here.
+    pub profiles: BTreeSet<String>,
+    /// Service roles.
+    pub roles: BTreeSet<String>,
 }
 
 impl References {
@@ -24,15 +36,89 @@ impl References {
         if row.settings == Settings::Deferred || row.seen == Seen::NotSeen {
             return;
         }
-        if let Some(KeyReference::Qualified(arn)) = row
-            .log_key
-            .as_deref()
-            .and_then(|k| KeyReference::read(k, &row.account_id, &row.region))
-        {
-            note(&mut self.keys, arn, &row.account_id);
+        let place = (&row.account_id, &row.region);
+        self.key(row.log_key.as_deref(), place);
+        self.bucket(row.log_uri.as_deref(), place);
+        if row.log_key.is_some() || row.log_uri.is_some() {
+            self.writer(row);
         }
-        if let Some(location) = row.log_uri.as_deref().and_then(S3Location::parse) {
-            note(&mut self.buckets, location.bucket, &row.account_id);
+    }
+
+    /// A cluster names its profile and its role, or gives their ARNs, which end with the names. A name
+    /// is unique in its account whatever the path before it.
+    fn writer(&mut self, row: &EmrCluster) {
+        let name = |given: &Option<String>| {
+            let name = given.as_deref()?.rsplit('/').next()?;
+            (!name.is_empty()).then(|| name.to_owned())
+        };
+        let writers = self.writers.entry(row.account_id.clone()).or_default();
+        writers.profiles.extend(name(&row.instance_profile));
+        writers.roles.extend(name(&row.service_role));
+    }
+
+    /// Adds what the other channels of an account-region's clusters name: steps, sessions, log groups,
+    /// and the security configurations where applications send logs to S3 themselves.
+    pub fn add_channels(
+        &mut self,
+        steps: &[EmrStep],
+        sessions: &[EmrSession],
+        log_groups: &[LogGroup],
+        clusters: &[EmrCluster],
+        configurations: &[EmrSecurityConfiguration],
+    ) {
+        for step in steps {
+            let place = (&step.account_id, &step.region);
+            self.key(step.log_key.as_deref(), place);
+            self.bucket(step.log_uri.as_deref(), place);
+        }
+        for session in sessions.iter().filter(|s| s.s3_enabled == Some(true)) {
+            let place = (&session.account_id, &session.region);
+            self.key(session.s3_key.as_deref(), place);
+            self.bucket(session.log_uri.as_deref(), place);
+        }
+        for group in log_groups {
+            self.key(group.kms_key.as_deref(), (&group.account_id, &group.region));
+        }
+        let read = clusters
+            .iter()
+            .filter(|c| c.settings != Settings::Deferred && c.seen != Seen::NotSeen);
+        for cluster in read {
+            let place = (&cluster.account_id, &cluster.region);
+            let named = cluster.security_configuration.as_deref();
+            let document = configurations
+                .iter()
+                .find(|c| Some(c.name.as_str()) == named)
+                .and_then(|c| c.encryption_json.as_deref())
+                .and_then(|json| serde_json::from_str(json).ok())
+                .unwrap_or(serde_json::Value::Null);
+            let logs_elsewhere = steps.iter().any(|s| s.cluster_id == cluster.cluster_id)
+                || sessions.iter().any(|s| s.cluster_id == cluster.cluster_id);
+            if logs_elsewhere {
+                self.writer(cluster);
+            }
+            for (_, uri) in cluster.application_log_dirs() {
+                let Some(location) = S3Location::parse(uri) else {
+                    continue;
+                };
+                self.writer(cluster);
+                let emrfs = Emrfs::of(&document, &location.bucket);
+                self.key(emrfs.and_then(|e| e.key), place);
+                self.bucket(Some(uri), place);
+            }
+        }
+    }
+
+    fn key(&mut self, named: Option<&str>, (account, region): (&AccountId, &Region)) {
+        if let Some(KeyReference::Qualified(arn)) =
+            named.and_then(|k| KeyReference::read(k, account, region))
+        {
+            note(&mut self.keys, arn, account);
+        }
+    }
+
+    fn bucket(&mut self, uri: Option<&str>, (account, _): (&AccountId, &Region)) {
+        if let Some(location) = uri.and_then(S3Location::parse) {
+            note(&mut self.buckets, location.bucket, account);
         }
     }
 
@@ -43,6 +129,11 @@ impl References {
         }
         for (bucket, account) in other.buckets {
             note(&mut self.buckets, bucket, &account);
+        }
+        for (account, names) in other.writers {
+            let writers = self.writers.entry(account).or_default();
+            writers.profiles.extend(names.profiles);
+            writers.roles.extend(names.roles);
         }
     }
 }

@@ -3,12 +3,13 @@
 //! The document is free JSON that its author may have put anything into. Only the keys that AWS
 //! documents below `EncryptionConfiguration` are kept
 //! (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-create-security-configuration.html>),
-//! with values of the documented type; everything else is counted. Booleans appear as booleans and as
+//! with values of the documented type; everything else is counted, and so is a member named twice. Booleans appear as booleans and as
 //! strings in AWS's own examples and are kept as booleans.
 
 use serde_json::{Map, Value};
 
 use crate::collect::api::DescribedSecurityConfiguration;
+use crate::collect::repeated;
 use crate::model::canonical;
 use crate::model::datasets::{Account, EmrSecurityConfiguration};
 use crate::model::ids::{Region, Sha256Hex};
@@ -98,7 +99,8 @@ pub fn row(
     region: &Region,
     described: &DescribedSecurityConfiguration,
 ) -> EmrSecurityConfiguration {
-    let mut unknown_keys = 0;
+    // Which of two members of one name EMR reads is documented nowhere.
+    let mut unknown_keys = repeated::count(&described.document);
     let kept = serde_json::from_str::<Value>(&described.document)
         .ok()
         .and_then(|document| match document {
@@ -152,7 +154,8 @@ fn project(map: Map<String, Value>, shape: &[(&str, Shape)], unknown: &mut i64) 
 fn keep(value: Value, shape: &Shape, unknown: &mut i64) -> Option<Value> {
     match (shape, value) {
         (Text, Value::String(s)) => {
-            Some(s.trim().chars().take(MAX_TEXT).collect::<String>().into())
+            let text: String = s.trim().chars().take(MAX_TEXT).collect();
+            Some(text.trim_end().into())
         }
         (S3, Value::String(s)) => S3Location::parse(&s).map(|l| l.to_string().into()),
         (Bool, Value::Bool(b)) => Some(b.into()),

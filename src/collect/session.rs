@@ -22,6 +22,7 @@ const RENEW_BEFORE_MS: i64 = 5 * 60_000;
 pub struct Session {
     context: Context,
     account: AccountId,
+    role: String,
     buckets: Buckets,
     member: Mutex<Arc<dyn Member>>,
 }
@@ -33,10 +34,22 @@ impl Session {
         account: &AccountId,
         budget: &Budget,
     ) -> Result<Self, CallError> {
-        let member = assume(context, account, budget).await?;
+        let role = &context.options.role_name;
+        Self::open_as(context, account, role, budget).await
+    }
+
+    /// The same with another role. The caller's own credentials stay what they are.
+    pub async fn open_as(
+        context: &Context,
+        account: &AccountId,
+        role: &str,
+        budget: &Budget,
+    ) -> Result<Self, CallError> {
+        let member = assume(context, account, role, budget).await?;
         Ok(Self {
             context: context.clone(),
             account: account.clone(),
+            role: role.to_owned(),
             buckets: context.attempts.buckets(),
             member: Mutex::new(member),
         })
@@ -90,6 +103,28 @@ impl Session {
         F: Fn(Arc<dyn Member>, Option<String>) -> Fut + Send + Sync,
         Fut: Future<Output = Result<Page<T>, ApiError>> + Send,
     {
+        let whole = |items| {
+            each(items);
+            false
+        };
+        self.pages_until(budget, region, operation, page, whole)
+            .await
+    }
+
+    /// A list, page by page, until `enough` says so of a page.
+    pub async fn pages_until<T, F, Fut>(
+        &self,
+        budget: &Budget,
+        region: &Region,
+        operation: Operation,
+        page: F,
+        mut enough: impl FnMut(Vec<T>) -> bool + Send,
+    ) -> Result<(), CallError>
+    where
+        T: Send,
+        F: Fn(Arc<dyn Member>, Option<String>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<Page<T>, ApiError>> + Send,
+    {
         let mut pager = Pager::new(Place {
             account: Some(&self.account),
             region,
@@ -100,7 +135,9 @@ impl Session {
             let answer = self
                 .call(budget, region, operation, |m| page(m, next.clone()))
                 .await?;
-            each(answer.items);
+            if enough(answer.items) {
+                return Ok(());
+            }
             next = pager.advance(answer.next)?;
             if next.is_none() {
                 return Ok(());
@@ -120,7 +157,7 @@ impl Session {
             .expires_at()
             .is_some_and(|end| end.0.saturating_sub(now.0) < RENEW_BEFORE_MS);
         if ending || expired.is_some_and(|e| Arc::ptr_eq(e, &member)) {
-            *member = assume(&self.context, &self.account, budget).await?;
+            *member = assume(&self.context, &self.account, &self.role, budget).await?;
         }
         Ok(member.clone())
     }
@@ -129,6 +166,7 @@ impl Session {
 async fn assume(
     context: &Context,
     account: &AccountId,
+    role_name: &str,
     budget: &Budget,
 ) -> Result<Arc<dyn Member>, CallError> {
     let Context {
@@ -142,7 +180,7 @@ async fn assume(
     }
     let role = &AssumeRole {
         account_id: account.clone(),
-        role_name: options.role_name.clone(),
+        role_name: role_name.to_owned(),
         session_name: format!("keyproof-{}", options.run_id),
         external_id: options.external_id.clone(),
         duration_seconds: SESSION_SECONDS,

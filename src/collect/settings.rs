@@ -7,15 +7,15 @@ use crate::collect::facts::KnownAccountRegion;
 use crate::collect::listing::{self, Population};
 use crate::collect::random::stable_hash;
 use crate::collect::scope::{TagNames, tag_value, text};
-use crate::model::datasets::{Account, EmrCluster};
+use crate::model::datasets::{Account, EMR_MODEL, EmrCluster};
 use crate::model::ids::{Region, RunId};
 use crate::model::s3_location::S3Location;
 use crate::model::words::{Seen, Settings};
 use crate::time::{DAY_MS, UtcMillis};
 
 /// Ids to describe, most needed first: the vanished, whose end only DescribeCluster tells; those
-/// whose settings an earlier run owed, listed or not; those never described; then those due for
-/// another look.
+/// whose settings an earlier run owed, listed or not; those never described; then those that an
+/// older model described, and those due for another look.
 pub fn to_describe(
     known: Option<&KnownAccountRegion>,
     population: &Population,
@@ -35,13 +35,19 @@ pub fn to_describe(
         let rank = match earlier.get(id.as_str()) {
             Some(row) if row.settings == Settings::Deferred => 1,
             None => 2,
-            Some(row) if listing::is_active(cluster) && is_due(row, now, max_age_days) => 3,
+            Some(row) if listing::is_active(cluster) && is_old(row) => 3,
+            Some(row) if listing::is_active(cluster) && is_due(row, now, max_age_days) => 4,
             Some(_) => continue,
         };
         ranked.push((rank, id));
     }
     ranked.sort_unstable();
     ranked.into_iter().map(|(_, id)| id.to_owned()).collect()
+}
+
+/// An older model of EMR read less of it. An ended cluster is not described again: its verdict stands.
+fn is_old(row: &EmrCluster) -> bool {
+    row.emr_model.is_none_or(|model| model < EMR_MODEL)
 }
 
 /// Each cluster has its own moment in the cycle, so that a fleet that was first seen on one day is
@@ -75,7 +81,7 @@ impl Rows<'_> {
         let tag = |name: &Option<String>| tag_value(&cluster.tags, name.as_deref());
         EmrCluster {
             release_label: text(&cluster.release_label),
-            log_uri: cluster.log_uri.as_deref().and_then(log_uri),
+            log_uri: place(&cluster.log_uri),
             log_key: text(&cluster.log_key),
             security_configuration: text(&cluster.security_configuration),
             service_role: text(&cluster.service_role),
@@ -83,6 +89,18 @@ impl Rows<'_> {
             system_logs_upload: text(&cluster.system_logs_upload),
             application_logs_upload: text(&cluster.application_logs_upload),
             ui_logs_upload: text(&cluster.ui_logs_upload),
+            cloudwatch_enabled: cluster.cloudwatch.enabled,
+            cloudwatch_log_group: text(&cluster.cloudwatch.log_group),
+            cloudwatch_stream_prefix: text(&cluster.cloudwatch.stream_prefix),
+            cloudwatch_key: text(&cluster.cloudwatch.key),
+            cloudwatch_log_types: text(&Some(cluster.cloudwatch.log_types.join(" "))),
+            yarn_log_dir: place(&cluster.application_logs.yarn_log_dir),
+            yarn_log_aggregation: cluster.application_logs.yarn_log_aggregation,
+            spark_event_log_dir: place(&cluster.application_logs.spark_event_log_dir),
+            spark_event_log_enabled: cluster.application_logs.spark_event_log_enabled,
+            spark_history_dir: place(&cluster.application_logs.spark_history_dir),
+            session_enabled: cluster.session_enabled,
+            emr_model: Some(EMR_MODEL),
             owner: tag(&self.tags.owner),
             cost_center: tag(&self.tags.cost_center),
             business_unit: tag(&self.tags.business_unit),
@@ -165,6 +183,25 @@ impl Rows<'_> {
             system_logs_upload: None,
             application_logs_upload: None,
             ui_logs_upload: None,
+            cloudwatch_enabled: None,
+            cloudwatch_log_group: None,
+            cloudwatch_stream_prefix: None,
+            cloudwatch_key: None,
+            cloudwatch_log_types: None,
+            yarn_log_dir: None,
+            yarn_log_aggregation: None,
+            spark_event_log_dir: None,
+            spark_event_log_enabled: None,
+            spark_history_dir: None,
+            session_enabled: None,
+            steps_lookup: None,
+            steps_error_code: None,
+            steps: None,
+            steps_settled_id: None,
+            steps_settled: None,
+            sessions_lookup: None,
+            sessions_error_code: None,
+            emr_model: None,
             owner: None,
             cost_center: None,
             business_unit: None,
@@ -176,6 +213,11 @@ impl Rows<'_> {
             described_at: None,
         }
     }
+}
+
+/// A place that logs go to, without credentials; `None` where nothing was set.
+pub(super) fn place(uri: &Option<String>) -> Option<String> {
+    uri.as_deref().and_then(log_uri)
 }
 
 /// A log URI without credentials. A form that is not S3 is kept, since "logs go somewhere" must not
@@ -208,6 +250,7 @@ mod tests {
             listed_at: UtcMillis(0),
             run_id: "20261123T020003Z-7f3a".parse().expect("run id"),
             clusters,
+            steps: vec![],
         }
     }
 
@@ -242,6 +285,30 @@ mod tests {
         assert_eq!(ids, ["j-z", "j-owed", "j-new"]);
         let later = to_describe(Some(&k), &population, UtcMillis(7 * DAY_MS), 7);
         assert_eq!(later, ["j-z", "j-owed", "j-new", "j-known"]);
+    }
+
+    #[test]
+    fn what_an_older_model_described_is_described_again_while_it_lives() {
+        let mut old = described(cluster_row("j-old", "RUNNING", None, None), 0);
+        old.emr_model = Some(EMR_MODEL - 1);
+        let mut oldest = described(cluster_row("j-oldest", "RUNNING", None, None), 0);
+        oldest.emr_model = None;
+        let mut ended = old.clone();
+        ended.cluster_id = "j-ended".to_owned();
+        let k = known(vec![old, oldest, ended]);
+        let population = Population {
+            listed: [
+                listed("j-old", "RUNNING", None, None),
+                listed("j-oldest", "RUNNING", None, None),
+                listed("j-ended", "TERMINATED", None, Some(UtcMillis(5))),
+            ]
+            .into_iter()
+            .map(|c| (c.id.clone(), c))
+            .collect(),
+            vanished: vec![],
+        };
+        let ids = to_describe(Some(&k), &population, UtcMillis(0), 7);
+        assert_eq!(ids, ["j-old", "j-oldest"]);
     }
 
     #[test]

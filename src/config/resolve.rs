@@ -92,6 +92,9 @@ pub struct Config {
     pub scope: ScopeMode,
     pub role_name: String,
     pub external_id: Option<String>,
+    /// Clusters of each account-region whose log objects are sampled; 0 samples none.
+    pub sample_objects: usize,
+    pub sampler_role_name: String,
     pub regions: Regions,
     /// Whether a flag or the environment named the Regions, for this run alone.
     pub regions_by_hand: bool,
@@ -187,6 +190,20 @@ impl Reader<'_> {
 
     fn text(&self, name: &'static str) -> Option<String> {
         self.0.text(name).map(str::to_owned)
+    }
+
+    /// A role's name, with its path if it has one.
+    fn role(&self, name: &'static str) -> Result<String, ConfigError> {
+        let role = self.text(name).unwrap_or_default();
+        let valid = role.len() <= 512
+            && role
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b));
+        if valid {
+            Ok(role)
+        } else {
+            Err(self.invalid(name, format!("'{role}' is not a role name")))
+        }
     }
 
     fn parsed<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, ConfigError>
@@ -285,14 +302,8 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         "auto" => Regions::Auto,
         _ => Regions::List(r.list("regions")?),
     };
-    let role_name = r.text("role_name").unwrap_or_default();
-    let role_ok = role_name.len() <= 512
-        && role_name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b));
-    if !role_ok {
-        return Err(r.invalid("role_name", format!("'{role_name}' is not a role name")));
-    }
+    let role_name = r.role("role_name")?;
+    let sampler_role_name = r.role("sampler_role_name")?;
     if let Some(url) = settings.text("endpoint_url")
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
@@ -320,6 +331,8 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         scope,
         role_name,
         external_id: r.text("external_id"),
+        sample_objects: r.number("sample_objects", 0, 1_000)?.unwrap_or(0),
+        sampler_role_name,
         regions,
         regions_by_hand: matches!(
             settings.origin("regions"),
@@ -444,6 +457,8 @@ mod tests {
             ("accounts", "1234"),
             ("endpoint_url", "localhost:1"),
             ("role_name", "a b"),
+            ("sampler_role_name", "a b"),
+            ("sample_objects", "-1"),
             ("archive_lock_mode", "compliance"),
         ] {
             let error = with(&[(name, value)]).expect_err(value).to_string();

@@ -96,6 +96,16 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "external id that the role's trust asks for",
     ),
+    setting(
+        "sample_objects",
+        "0",
+        "clusters of each account and Region whose log objects are sampled; 0 samples none",
+    ),
+    setting(
+        "sampler_role_name",
+        "keyproof-sampler",
+        "role to assume in accounts that own log buckets, to sample log objects",
+    ),
     setting("regions", "auto", "auto, or a list of Regions"),
     setting("accounts", "", "audit these accounts only"),
     setting(

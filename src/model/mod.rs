@@ -2,6 +2,7 @@
 
 pub mod canonical;
 pub mod datasets;
+pub mod emrfs;
 pub mod ids;
 pub mod key_reference;
 pub mod s3_location;

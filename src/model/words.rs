@@ -55,6 +55,12 @@ text_enum! {
         Clusters = "clusters",
         /// DescribeCluster of clusters that are not known yet.
         ClusterSettings = "cluster_settings",
+        /// ListSteps of live clusters, and once of ended ones.
+        Steps = "steps",
+        /// ListSessions of clusters that have sessions enabled.
+        Sessions = "sessions",
+        /// DescribeLogGroups of log groups that clusters and their sessions name.
+        LogGroups = "log_groups",
         /// ListSecurityConfigurations and DescribeSecurityConfiguration.
         SecurityConfigurations = "security_configurations",
         /// ListBuckets, which tells who owns a bucket.
@@ -63,6 +69,10 @@ text_enum! {
         Keys = "keys",
         /// Configuration of buckets that clusters name.
         Buckets = "buckets",
+        /// GetAccountAuthorizationDetails of accounts that own clusters with logs, or log keys.
+        Identities = "identities",
+        /// HEADs of sampled log objects.
+        LogObjects = "log_objects",
     }
 }
 
@@ -70,7 +80,17 @@ impl Source {
     /// Whether the source looks items up, so that its cells count items and are listed only where
     /// something was referenced.
     pub fn is_lookup(self) -> bool {
-        matches!(self, Self::ClusterSettings | Self::Keys | Self::Buckets)
+        matches!(
+            self,
+            Self::ClusterSettings
+                | Self::Steps
+                | Self::Sessions
+                | Self::LogGroups
+                | Self::Keys
+                | Self::Buckets
+                | Self::Identities
+                | Self::LogObjects
+        )
     }
 }
 

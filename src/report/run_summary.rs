@@ -1,10 +1,12 @@
 //! The text after `keyproof run`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::WIDTH;
 use super::tally::{Changes, Tally};
 use super::text::{counted, duration, name, number, percent, wrap};
+use crate::model::datasets::Exception;
 use crate::model::ids::{AccountId, RunId, Sha256Hex};
 use crate::model::words::{CellOutcome, Judgement, Posture, RunOutcome};
 use crate::time::Date;
@@ -19,6 +21,8 @@ pub struct RunSummary {
     pub tally: Tally,
     /// The previous run of record and what changed since.
     pub previous: Option<(Date, Changes)>,
+    /// Exceptions without effect any more.
+    pub expired: Vec<Exception>,
     /// Names of accounts, for the ones to fix.
     pub account_names: Vec<(AccountId, String)>,
     pub accounts: Accounts,
@@ -83,6 +87,7 @@ pub fn render(s: &RunSummary) -> String {
     share(&mut out, s);
     to_fix(&mut out, s);
     accounts(&mut out, &s.accounts);
+    expired(&mut out, &s.expired);
     labelled(
         &mut out,
         "Assumed",
@@ -133,6 +138,7 @@ fn verdict_table(out: &mut String, s: &RunSummary) {
     ] {
         let count = s.tally.count(verdict);
         let mut notes: Vec<String> = Vec::new();
+        let mut more: Vec<String> = Vec::new();
         if let Some((_, changes)) = &s.previous {
             let delta = changes.delta.get(&verdict).copied().unwrap_or_default();
             notes.push(match (verdict, delta) {
@@ -153,15 +159,9 @@ fn verdict_table(out: &mut String, s: &RunSummary) {
                 number(s.tally.keep_copies)
             )),
             Judgement::Unknown => {
-                let most = s.tally.unknown_for_want_of.iter().max_by_key(|(_, n)| **n);
-                if let Some((wanted, n)) = most {
-                    let wanted = name(wanted, 34);
-                    notes.push(if wanted.contains(':') {
-                        format!("{} for want of {wanted}", number(*n))
-                    } else {
-                        format!("{} {wanted}", number(*n))
-                    });
-                }
+                let mut groups = groups(&s.tally.unknown_for_want_of).into_iter();
+                notes.extend(groups.next());
+                more.extend(groups);
             }
             Judgement::NoLogs => notes.push("not archived to your bucket".to_owned()),
             _ => {}
@@ -178,7 +178,34 @@ fn verdict_table(out: &mut String, s: &RunSummary) {
             number(count.active)
         );
         line(out, row.trim_end());
+        for group in more {
+            line(out, &format!("{:34}{group}", ""));
+        }
     }
+}
+
+/// What is missing and for how many clusters, the most first; of many, what the rest comes to.
+fn groups(wanted: &BTreeMap<String, i64>) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let mut most: Vec<_> = wanted.iter().collect();
+    most.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    let mut groups: Vec<String> = most
+        .iter()
+        .take(SHOWN)
+        .map(|(wanted, n)| {
+            let wanted = name(wanted, 44);
+            if wanted.contains(':') {
+                format!("{} for want of {wanted}", number(**n))
+            } else {
+                format!("{} {wanted}", number(**n))
+            }
+        })
+        .collect();
+    let rest: i64 = most.iter().skip(SHOWN).map(|(_, n)| **n).sum();
+    if rest > 0 {
+        groups.push(format!("{} for other reasons", number(rest)));
+    }
+    groups
 }
 
 fn share(out: &mut String, s: &RunSummary) {
@@ -215,6 +242,24 @@ fn share(out: &mut String, s: &RunSummary) {
             number(aws)
         );
         line(out, &format!("{:<17}{text}", "Passive"));
+    }
+    if s.tally.rule_changes > 0 {
+        let text = format!(
+            "changed: {} turned by that alone, not new or fixed",
+            counted(s.tally.rule_changes, "verdict", "verdicts")
+        );
+        line(out, &format!("{:<17}{text}", "Rules"));
+    }
+    let unknown = &s.tally.delivery_unknown_for_want_of;
+    for (i, group) in groups(unknown).iter().enumerate() {
+        let all = format!("{} compliant unknown: ", number(unknown.values().sum()));
+        let label = if i == 0 { "Delivery" } else { "" };
+        let all = if i == 0 {
+            all
+        } else {
+            " ".repeat(all.chars().count())
+        };
+        line(out, &format!("{label:<17}{all}{group}"));
     }
     out.push('\n');
 }
@@ -285,6 +330,26 @@ fn accounts(out: &mut String, a: &Accounts) {
     }
 }
 
+/// Exceptions that nobody renewed: what they covered shows again, and somebody has to decide.
+fn expired(out: &mut String, exceptions: &[Exception]) {
+    const SHOWN: usize = 3;
+    for (i, e) in exceptions.iter().take(SHOWN).enumerate() {
+        let text = format!(
+            "{} ({}) on {}: let {} renew it, or remove it",
+            name(&e.exception_id, 24),
+            e.kind,
+            e.expires,
+            name(&e.approver, 32)
+        );
+        labelled(out, if i == 0 { "Expired" } else { "" }, &text);
+    }
+    if exceptions.len() > SHOWN {
+        let more = (exceptions.len() - SHOWN) as i64;
+        let text = counted(more, "further exception", "further exceptions");
+        labelled(out, "", &format!("{text}; see dataset exception"));
+    }
+}
+
 fn labelled(out: &mut String, label: &str, text: &str) {
     let _ = writeln!(out, "{label:<10} {}", wrap(text, WIDTH, 11));
 }
@@ -322,6 +387,7 @@ mod tests {
             late: false,
             tally,
             previous: None,
+            expired: Vec::new(),
             account_names: Vec::new(),
             accounts: Accounts {
                 listed: 400,
@@ -375,6 +441,67 @@ mod tests {
         assert!(text.contains("since 2026-11-23"), "{text}");
         assert!(text.contains("2 new, 5 fixed, 3 ended"), "{text}");
         assert!(text.contains("-1,200; 27 for want of"), "{text}");
+    }
+
+    #[test]
+    fn what_is_unknown_is_grouped_by_what_is_missing() {
+        let mut s = summary();
+        let wanted = &mut s.tally.unknown_for_want_of;
+        for (action, n) in [
+            ("elasticmapreduce:ListSteps", 40),
+            ("sts:AssumeRole", 3),
+            ("owner_unknown", 2),
+            ("key_not_described", 1),
+        ] {
+            wanted.insert(action.to_owned(), n);
+        }
+        s.tally.delivery_unknown_for_want_of =
+            [("iam:GetAccountAuthorizationDetails".to_owned(), 1200)].into();
+        let text = render(&s);
+        let rows = [
+            "   40 for want of elasticmapreduce:ListSteps\n",
+            "\n                                  27 for want of kms:DescribeKey\n",
+            "\n                                  3 for want of sts:AssumeRole\n",
+            "\n                                  3 for other reasons\n",
+            "Delivery         1,200 compliant unknown: 1,200 for want of",
+        ];
+        for row in rows {
+            assert!(text.contains(row), "{row}: {text}");
+        }
+    }
+
+    #[test]
+    fn expired_exceptions_are_named_with_what_to_do() {
+        let mut s = summary();
+        let exception = |id: &str| Exception {
+            scheduled_for: s.date,
+            exception_id: id.to_owned(),
+            kind: crate::model::words::ExceptionKind::Waiver,
+            reason: String::new(),
+            approver: "ciso@example.org".to_owned(),
+            expires: "2026-10-06".parse().expect("date"),
+            expired: true,
+            accounts: String::new(),
+            ous: String::new(),
+            regions: String::new(),
+            sources: String::new(),
+            outcomes: String::new(),
+            rules: String::new(),
+            resources: String::new(),
+            used: 0,
+            outcome: None,
+            severity: None,
+            advice: None,
+        };
+        s.expired = ["a", "b", "c", "d", "e"].map(exception).into();
+        let text = render(&s);
+        let first =
+            "Expired    a (waiver) on 2026-10-06: let ciso@example.org renew it, or remove it\n";
+        assert!(text.contains(first), "{text}");
+        assert!(
+            text.contains("2 further exceptions; see dataset exception"),
+            "{text}"
+        );
     }
 
     #[test]

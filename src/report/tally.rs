@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::model::datasets::{Finding, Verdict};
 use crate::model::ids::AccountId;
 use crate::model::table::Dataset;
-use crate::model::words::{Judgement, Outcome, Posture, RuleKind, Severity};
+use crate::model::words::{Delivery, Judgement, Outcome, Posture, RuleKind, Severity};
 
 /// Clusters of one verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,11 +34,17 @@ pub struct Tally {
     pub postures: BTreeMap<Posture, i64>,
     /// Active UNKNOWN clusters by what is missing: an IAM action, else a reason.
     pub unknown_for_want_of: BTreeMap<String, i64>,
+    /// Active COMPLIANT clusters of which nobody can tell whether logs arrive, by what is missing.
+    pub delivery_unknown_for_want_of: BTreeMap<String, i64>,
     /// Active COMPLIANT clusters of whose logs AWS keeps copies of its own, by a setting or for want of
     /// one in their release. Clusters whose release is not known are not among them.
     pub keep_copies: i64,
     /// Worst severity among FAIL findings of active clusters.
     pub worst_active: Option<Severity>,
+    /// Clusters whose verdict differs from the run of record before by changed rules alone.
+    pub rule_changes: i64,
+    /// Findings that each waiver marks, of all clusters.
+    pub waived: BTreeMap<String, i64>,
     failing: BTreeMap<AccountId, i64>,
     /// Failed P and D findings of active clusters by account, rule and reason.
     reasons: BTreeMap<(AccountId, String, String), i64>,
@@ -49,6 +55,15 @@ impl Tally {
     pub fn cluster(&mut self, verdict: &Verdict, findings: &[Finding]) {
         let count = self.verdicts.entry(verdict.verdict).or_default();
         count.all += 1;
+        self.rule_changes += i64::from(verdict.rule_change.is_some());
+        for waiver in findings.iter().filter_map(|f| f.waived_by.as_deref()) {
+            match self.waived.get_mut(waiver) {
+                Some(count) => *count += 1,
+                None => {
+                    self.waived.insert(waiver.to_owned(), 1);
+                }
+            }
+        }
         if !verdict.active {
             return;
         }
@@ -60,30 +75,28 @@ impl Tally {
         if verdict.verdict == Judgement::Compliant && findings.iter().any(says_copies_are_kept) {
             self.keep_copies += 1;
         }
-        let mut wanted = None;
         for finding in findings {
-            match finding.outcome {
-                Outcome::Fail => {
-                    self.worst_active = self.worst_active.max(Some(finding.severity));
-                    if finding.rule_kind != RuleKind::Advises {
-                        let key = (
-                            finding.account_id.clone(),
-                            finding.rule.clone(),
-                            finding.reason.clone(),
-                        );
-                        *self.reasons.entry(key).or_default() += 1;
-                    }
+            if finding.outcome == Outcome::Fail {
+                self.worst_active = self.worst_active.max(Some(finding.severity));
+                if finding.rule_kind != RuleKind::Advises {
+                    let key = (
+                        finding.account_id.clone(),
+                        finding.rule.clone(),
+                        finding.reason.clone(),
+                    );
+                    *self.reasons.entry(key).or_default() += 1;
                 }
-                Outcome::Unknown if finding.rule_kind == RuleKind::Protects => {
-                    wanted.get_or_insert_with(|| want_of(finding));
-                }
-                _ => {}
             }
         }
-        if verdict.verdict == Judgement::Unknown
-            && let Some(wanted) = wanted
-        {
-            *self.unknown_for_want_of.entry(wanted).or_default() += 1;
+        let (kind, counted) = match (verdict.verdict, verdict.delivery) {
+            (Judgement::Unknown, _) => (RuleKind::Protects, &mut self.unknown_for_want_of),
+            (Judgement::Compliant, Delivery::Unknown) => {
+                (RuleKind::Delivers, &mut self.delivery_unknown_for_want_of)
+            }
+            _ => return,
+        };
+        if let Some(wanted) = want_of(findings, kind) {
+            *counted.entry(wanted).or_default() += 1;
         }
     }
 
@@ -136,13 +149,17 @@ fn says_copies_are_kept(finding: &Finding) -> bool {
         )
 }
 
-/// What would turn an UNKNOWN into an answer: the refused action where the finding names one.
-fn want_of(finding: &Finding) -> String {
-    let params: serde_json::Value = serde_json::from_str(&finding.params_json).unwrap_or_default();
-    match params.get("denied_action").and_then(|v| v.as_str()) {
-        Some(action) => action.to_owned(),
-        None => finding.reason.clone(),
-    }
+/// What would turn UNKNOWN into an answer: the first refused permission that a finding of the kind
+/// names, since only that can be granted; else the first reason.
+fn want_of(findings: &[Finding], kind: RuleKind) -> Option<String> {
+    let unknown = findings
+        .iter()
+        .filter(|f| f.outcome == Outcome::Unknown && f.rule_kind == kind);
+    let action = unknown.clone().find_map(|f| {
+        let params: serde_json::Value = serde_json::from_str(&f.params_json).ok()?;
+        Some(params.get("denied_action")?.as_str()?.to_owned())
+    });
+    action.or_else(|| unknown.map(|f| f.reason.clone()).next())
 }
 
 /// How verdicts changed since an earlier run.
@@ -215,11 +232,11 @@ impl Changes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::model::words::{Delivery, VerdictBasis};
+    use crate::model::words::VerdictBasis;
 
-    fn verdict(id: &str, verdict: Judgement, active: bool) -> Verdict {
+    pub(crate) fn verdict(id: &str, verdict: Judgement, active: bool) -> Verdict {
         Verdict {
             scheduled_for: "2026-11-24".parse().expect("date"),
             account_id: "111122223333".parse().expect("account"),
@@ -237,6 +254,8 @@ mod tests {
             posture: Posture::Active,
             basis: VerdictBasis::Assessed,
             decided_by: String::new(),
+            stands_from_run: None,
+            rule_change: None,
             ou_path: None,
             owner: None,
             owner_source: None,
@@ -315,6 +334,30 @@ mod tests {
             ("kms:DescribeKey".to_owned(), 1),
         ];
         assert_eq!(counted, expected);
+
+        // Only a permission can be granted: it comes first, wherever it stands.
+        let both = [
+            finding(Outcome::Unknown, RuleKind::Protects, "{}"),
+            finding(Outcome::Unknown, RuleKind::Protects, denied),
+        ];
+        let mut tally = Tally::default();
+        tally.cluster(&unknown, &both);
+        assert_eq!(
+            tally.unknown_for_want_of,
+            [("kms:DescribeKey".to_owned(), 1)].into()
+        );
+
+        // Whether logs arrive may be unknown while the verdict is not.
+        let mut arriving = verdict("a", Judgement::Compliant, true);
+        arriving.delivery = Delivery::Unknown;
+        let mut waived = finding(Outcome::Unknown, RuleKind::Delivers, denied);
+        waived.waived_by = Some("w-1".to_owned());
+        tally.cluster(&arriving, &[waived.clone()]);
+        arriving.active = false;
+        tally.cluster(&arriving, &[waived]);
+        let expected = [("kms:DescribeKey".to_owned(), 1)].into();
+        assert_eq!(tally.delivery_unknown_for_want_of, expected);
+        assert_eq!(tally.waived, [("w-1".to_owned(), 2)].into());
 
         let mut tally = Tally::default();
         let bad = verdict("a", Judgement::NonCompliant, true);

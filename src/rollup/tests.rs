@@ -141,6 +141,8 @@ fn verdict(id: &str, verdict: Judgement, created: i64, ended: Option<i64>) -> Ve
         posture: Posture::Active,
         basis: VerdictBasis::Assessed,
         decided_by: String::new(),
+        stands_from_run: None,
+        rule_change: None,
         ou_path: Some("o-a/r-a/ou-a/".to_owned()),
         owner: None,
         owner_source: None,

@@ -41,7 +41,9 @@ use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::JournalSink;
 use super::judge::{Inputs, judge};
-use super::known::{Wanted, Watermarks};
+use super::known::{self, Wanted, Watermarks};
+use super::past::{Earlier, Past, Stands};
+use super::reassess::Again;
 use super::record::{Place, record};
 use super::sealed::{self, SealedRun};
 use super::work::Work;
@@ -55,7 +57,7 @@ const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
 pub struct Audited {
     pub run_id: RunId,
     pub outcome: RunOutcome,
-    /// Worst severity among failed findings of active clusters.
+    /// Worst severity among failed findings of active clusters and expired exceptions.
     pub worst_active: Option<Severity>,
     /// What a person reads.
     pub summary: String,
@@ -197,6 +199,13 @@ struct Running<'a> {
     cancelled: watch::Receiver<bool>,
 }
 
+/// What a run knows of the runs before it when it judges.
+struct Before {
+    past: Past,
+    /// The last run of record judged by this program's rules, where it was sealed with others.
+    last_by_new_rules: Option<Journal>,
+}
+
 impl Running<'_> {
     fn run_id(&self) -> &RunId {
         &self.begun.start.run_id
@@ -229,20 +238,31 @@ impl Running<'_> {
         let known = Watermarks::load(&evidence, &earlier, &wanted, known).await?;
         let known = Arc::new(known);
 
+        let past = self
+            .past(&evidence, chain, known.clone(), earlier.first())
+            .await?;
         self.collect(journal.clone(), known, options).await?;
         if *self.cancelled.borrow() {
             return Err(RunError::Cancelled);
         }
-        let counts = self.own_rows(&journal)?;
-        let tally = self.assess(&journal)?;
+        let mut counts = self.own_rows(&journal)?;
+        let tally = self.assess(&journal, &past.past)?;
+        counts.used.extend(tally.waived.clone());
+        let exceptions = exceptions::rows(&self.config.exceptions, self.date, &counts.used);
+        journal.append(&mut exceptions.clone())?;
         let ended_at = self.shell.clock.now();
         let run_row = self.run_row(&counts, &tally, ended_at);
         journal.append(&mut vec![run_row.clone()])?;
 
         let previous = match earlier.first() {
             Some(run) => {
-                let before = evidence.rows::<Verdict>(run).await?;
-                let changes = tally::changes(before, journal.rows::<Verdict>())?;
+                let now = journal.rows::<Verdict>();
+                // Under changed rules both days are compared by the new ones, so that a verdict which
+                // the rules turned is neither new nor fixed.
+                let changes = match &past.last_by_new_rules {
+                    Some(conclusions) => tally::changes(conclusions.rows::<Verdict>(), now)?,
+                    None => tally::changes(evidence.rows::<Verdict>(run).await?, now)?,
+                };
                 Some((run.seal.scheduled_for, changes))
             }
             None => None,
@@ -289,6 +309,7 @@ impl Running<'_> {
             outcome: run_row.outcome,
             late: run_row.late,
             previous,
+            expired: exceptions.iter().filter(|e| e.expired).cloned().collect(),
             account_names: names.collect(),
             accounts: counts.accounts.clone(),
             url: self.store.url(),
@@ -303,7 +324,10 @@ impl Running<'_> {
         Ok(Audited {
             run_id: self.run_id().clone(),
             outcome: run_row.outcome,
-            worst_active: summary.tally.worst_active,
+            worst_active: summary
+                .tally
+                .worst_active
+                .max((!summary.expired.is_empty()).then_some(exceptions::EXPIRED)),
             summary: run_summary::render(&summary),
         })
     }
@@ -329,6 +353,8 @@ impl Running<'_> {
         wanted.deadline = Some(start.deadline_at.plus_ms(-reserve));
         wanted.seed = u64::from_be_bytes(random()?);
         wanted.tags = config.tags.clone();
+        wanted.sample_clusters = config.sample_objects;
+        wanted.sampler_role_name = config.sampler_role_name.clone();
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
         let context = Context {
             cloud: self.aws.clone(),
@@ -353,12 +379,51 @@ impl Running<'_> {
         let counts = Counts::of(&self.scope, journal.rows::<Coverage>())?;
         journal.append(&mut self.scope.accounts.clone())?;
         journal.append(&mut self.checks.clone())?;
-        let mut exceptions = exceptions::rows(&self.config.exceptions, self.date, &counts.used);
-        journal.append(&mut exceptions)?;
         Ok(counts)
     }
 
-    fn assess(&self, journal: &Journal) -> Result<Tally, RunError> {
+    /// Reads what earlier runs decide of this one's conclusions: the facts that ended clusters stand
+    /// on, and what changed rules alone turn. A run whose evidence is no longer what was sealed decides
+    /// nothing, with a warning.
+    async fn past(
+        &self,
+        evidence: &Evidence<'_>,
+        chain: &Chain,
+        known: Arc<Watermarks>,
+        last: Option<&SealedRun>,
+    ) -> Result<Before, RunError> {
+        let mut past = Past::default();
+        for run_id in known.runs() {
+            let Some(run) = sealed::find(chain, &run_id) else {
+                continue;
+            };
+            let facts = Journal::create(&evidence.work.join("then").join(run_id.as_str()))?;
+            let loaded = Earlier::load(evidence, &run, facts).await;
+            if let Some(earlier) = known::readable(&run, loaded)? {
+                past.runs.insert(run_id, earlier);
+            }
+        }
+        past.stands = Stands::OnWatermarks(known);
+        let mut last_by_new_rules = None;
+        if let Some(run) = last.filter(|run| *run.rules() != assess::rules_digest()) {
+            let again = Again {
+                evidence,
+                chain,
+                run,
+            };
+            let judged = again.by_changed_rules(&evidence.work.join("rules")).await;
+            if let Some(judged) = known::readable(run, judged)? {
+                past.changed = Some(judged.changed);
+                last_by_new_rules = Some(judged.conclusions);
+            }
+        }
+        Ok(Before {
+            past,
+            last_by_new_rules,
+        })
+    }
+
+    fn assess(&self, journal: &Journal, past: &Past) -> Result<Tally, RunError> {
         let waivers = exceptions::waivers(&self.config.exceptions);
         let inputs = Inputs {
             scheduled_for: self.date,
@@ -367,7 +432,7 @@ impl Running<'_> {
             rules: &self.config.rules,
             waivers: &waivers,
         };
-        judge(journal, journal, &inputs)
+        Ok(judge(journal, journal, &inputs, past)?.0)
     }
 
     fn run_row(&self, counts: &Counts, tally: &Tally, ended_at: UtcMillis) -> Run {

@@ -64,6 +64,24 @@ pub enum RunError {
         "run {run_id} is not sealed in {url}; the names of the files below manifest/ tell the sealed runs"
     )]
     NoSuchRun { run_id: RunId, url: String },
+    #[error(
+        "{url} holds no run of record for {date}: no full run for that date was sealed in time; name a sealed run with --run-id"
+    )]
+    NoRunOfRecord { date: Date, url: String },
+    #[error(
+        "{url} holds no run of record yet ({sealed} runs sealed in all); run `keyproof run`, or name a sealed run with --run-id"
+    )]
+    NoRuns { url: String, sealed: usize },
+    #[error(
+        "run {run_id} for {date} holds no cluster {cluster}; a run holds the clusters that were active or had ended since the run before: name another day with --date"
+    )]
+    NoSuchCluster {
+        cluster: String,
+        run_id: RunId,
+        date: Date,
+    },
+    #[error("{cluster} means several clusters; name one of them: {arns}")]
+    AmbiguousCluster { cluster: String, arns: String },
     #[error("{name} of the archive does not have the digest that was sealed")]
     Changed { name: String },
     #[error("the local clock is {offset_s} s off AWS's; set the clock (NTP) and run again")]
@@ -123,6 +141,8 @@ impl RunError {
             Self::Usage(_)
             | Self::OtherScope { .. }
             | Self::FutureDate { .. }
+            | Self::NoSuchCluster { .. }
+            | Self::AmbiguousCluster { .. }
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::assess::Waiver;
 use crate::collect::exceptions::ExceptionRule;
 use crate::model::datasets::Exception;
-use crate::model::words::ExceptionKind;
+use crate::model::words::{ExceptionKind, Outcome, Severity};
 use crate::time::Date;
 
 /// One row per declared exception; `used` counts what each covered.
@@ -18,7 +18,21 @@ pub fn rows(rules: &[ExceptionRule], date: Date, used: &BTreeMap<String, i64>) -
         .collect()
 }
 
+/// How bad an expired exception is: it protects nothing and hides nothing, since what it covered shows
+/// again by itself.
+pub const EXPIRED: Severity = Severity::Low;
+
 fn row(rule: &ExceptionRule, date: Date, used: i64) -> Exception {
+    let expired = rule.is_expired(date);
+    let advice = || {
+        format!(
+            "ask {} to renew exception {} with a later expiry, or remove it from the configuration: \
+             since {} it has no effect",
+            rule.approver,
+            rule.id,
+            rule.expires.plus_days(1)
+        )
+    };
     Exception {
         scheduled_for: date,
         exception_id: rule.id.clone(),
@@ -26,7 +40,7 @@ fn row(rule: &ExceptionRule, date: Date, used: i64) -> Exception {
         reason: rule.reason.clone(),
         approver: rule.approver.clone(),
         expires: rule.expires,
-        expired: rule.is_expired(date),
+        expired,
         accounts: joined(&rule.accounts),
         ous: joined(&rule.ous),
         regions: joined(&rule.regions),
@@ -35,6 +49,13 @@ fn row(rule: &ExceptionRule, date: Date, used: i64) -> Exception {
         rules: joined(&rule.rules),
         resources: joined(&rule.resources),
         used,
+        outcome: Some(if expired {
+            Outcome::Fail
+        } else {
+            Outcome::Pass
+        }),
+        severity: expired.then_some(EXPIRED),
+        advice: expired.then(advice),
     }
 }
 
@@ -120,6 +141,39 @@ mod tests {
     fn every_limit_of_a_waiver_is_sealed_and_read_back() {
         let sealed = sealed(&[waiver()]);
         assert_eq!(unsealed(&sealed), Some(vec![waiver()]));
+    }
+
+    #[test]
+    fn an_expired_exception_is_a_finding_from_the_day_after_its_last() {
+        for kind in [
+            ExceptionKind::Exclude,
+            ExceptionKind::Gap,
+            ExceptionKind::Waiver,
+        ] {
+            let mut rule = crate::collect::exceptions::tests::rule("short", kind);
+            rule.expires = "2026-10-06".parse().expect("date");
+            let on = |date: &str| {
+                let date = date.parse().expect("date");
+                rows(
+                    std::slice::from_ref(&rule),
+                    date,
+                    &[("short".to_owned(), 3)].into(),
+                )
+                .remove(0)
+            };
+            let last = on("2026-10-06");
+            assert_eq!((last.outcome, last.severity), (Some(Outcome::Pass), None));
+            assert_eq!((last.advice, last.used), (None, 3));
+            let after = on("2026-10-07");
+            assert!(after.expired);
+            assert_eq!(after.outcome, Some(Outcome::Fail));
+            assert_eq!(after.severity, Some(EXPIRED));
+            let advice = after.advice.expect("advice");
+            assert!(
+                advice.contains("short") && advice.contains("2026-10-07"),
+                "{advice}"
+            );
+        }
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use crate::assess::{LookupError, Lookups};
+use crate::assess::{Answers, LookupError, Lookups};
 use crate::collect::facts::{FactSink, Facts, SinkError};
-use crate::model::datasets::{EmrSecurityConfiguration, KmsKey, LogBucket};
+use crate::model::datasets::{
+    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
+    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
+};
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
 use crate::model::table::Dataset;
@@ -34,9 +37,15 @@ impl FactSink for JournalSink {
         }
         let mut put = || {
             self.journal.append(&mut facts.clusters)?;
+            self.journal.append(&mut facts.steps)?;
+            self.journal.append(&mut facts.sessions)?;
+            self.journal.append(&mut facts.log_groups)?;
             self.journal.append(&mut facts.security_configurations)?;
             self.journal.append(&mut facts.keys)?;
+            self.journal.append(&mut facts.grants)?;
+            self.journal.append(&mut facts.principals)?;
             self.journal.append(&mut facts.buckets)?;
+            self.journal.append(&mut facts.object_samples)?;
             // Coverage last: a cell counts only when its facts are written.
             self.journal.append(&mut facts.coverage)
         };
@@ -51,15 +60,23 @@ const CACHED_GROUPS: usize = 32;
 /// are large, are read by account-region and kept in a small cache.
 pub struct JournalLookups<'a> {
     journal: &'a Journal,
-    buckets: BTreeMap<String, LogBucket>,
+    buckets: BTreeMap<String, Arc<LogBucket>>,
     key_groups: BTreeSet<(String, String)>,
     keys: Mutex<Cache<KmsKey>>,
+    steps: Held<EmrStep>,
+    sessions: Held<EmrSession>,
+    log_groups: Held<LogGroup>,
     configurations: Mutex<Cache<EmrSecurityConfiguration>>,
+    answers: Answers,
+    cells: Mutex<Cache<Coverage>>,
+    samples: Held<LogObjectSample>,
+    /// By bucket and prefix: a few rows for each place that logs go to.
+    summaries: BTreeMap<(String, String), Vec<Arc<LogObjectSummary>>>,
 }
 
 struct Cache<D> {
     order: VecDeque<(String, String)>,
-    groups: BTreeMap<(String, String), Vec<D>>,
+    groups: BTreeMap<(String, String), Vec<Arc<D>>>,
 }
 
 impl<D: Dataset> Cache<D> {
@@ -75,7 +92,7 @@ impl<D: Dataset> Cache<D> {
         journal: &Journal,
         group: (&str, &str),
         wanted: impl Fn(&D) -> bool,
-    ) -> Result<Option<D>, LookupError> {
+    ) -> Result<Option<Arc<D>>, LookupError> {
         let place = (group.0.to_owned(), group.1.to_owned());
         if !self.groups.contains_key(&place) {
             let rows = journal
@@ -87,7 +104,8 @@ impl<D: Dataset> Cache<D> {
                 self.groups.remove(&oldest);
             }
             self.order.push_back(place.clone());
-            self.groups.insert(place.clone(), rows);
+            self.groups
+                .insert(place.clone(), rows.into_iter().map(Arc::new).collect());
         }
         Ok(self
             .groups
@@ -103,7 +121,13 @@ impl<'a> JournalLookups<'a> {
         let mut buckets = BTreeMap::new();
         for row in journal.rows::<LogBucket>() {
             let row = row?;
-            buckets.insert(row.bucket.clone(), row);
+            buckets.insert(row.bucket.clone(), Arc::new(row));
+        }
+        let mut summaries: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for row in journal.rows::<LogObjectSummary>() {
+            let row = row?;
+            let place = (row.bucket.clone(), row.prefix.clone());
+            summaries.entry(place).or_default().push(Arc::new(row));
         }
         let key_groups = journal.groups::<KmsKey>().into_iter().collect();
         Ok(Self {
@@ -111,8 +135,72 @@ impl<'a> JournalLookups<'a> {
             buckets,
             key_groups,
             keys: Cache::new(),
+            steps: Held::new(journal),
+            sessions: Held::new(journal),
+            log_groups: Held::new(journal),
             configurations: Cache::new(),
+            answers: Answers::default(),
+            cells: Cache::new(),
+            samples: Held::new(journal),
+            summaries,
         })
+    }
+}
+
+impl JournalLookups<'_> {
+    /// Whether some row is about this key, whatever reference led to it.
+    pub fn holds_key(&self, key: &KeyArn) -> Result<bool, LookupError> {
+        let arn = key.to_string();
+        let group = (key.account_id.as_str(), key.region.as_str());
+        let is_it = |k: &KmsKey| k.key_arn.as_ref() == Some(&arn) || k.key_reference == arn;
+        Ok(lock(&self.keys).find(self.journal, group, is_it)?.is_some())
+    }
+}
+
+/// Account and Region, and their rows.
+type Group<D> = ((String, String), Vec<D>);
+
+/// The rows of the account-region that is judged now. Most have none, which costs no read.
+struct Held<D> {
+    groups: BTreeSet<(String, String)>,
+    now: Mutex<Option<Group<D>>>,
+}
+
+impl<D: Dataset> Held<D> {
+    fn new(journal: &Journal) -> Self {
+        Self {
+            groups: journal.groups::<D>().into_iter().collect(),
+            now: Mutex::new(None),
+        }
+    }
+
+    /// The rows of the cluster's account-region whose `name` is `wanted`. Rows are in the order of their
+    /// primary keys, and `name` is the column that follows account and Region there.
+    fn rows(
+        &self,
+        journal: &Journal,
+        cluster: &EmrCluster,
+        wanted: &str,
+        name: impl Fn(&D) -> &str,
+    ) -> Result<Vec<D>, LookupError> {
+        if self.groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let place = (cluster.account_id.to_string(), cluster.region.to_string());
+        if !self.groups.contains(&place) {
+            return Ok(Vec::new());
+        }
+        let mut now = lock(&self.now);
+        if now.as_ref().is_none_or(|(held, _)| *held != place) {
+            let rows = journal
+                .read_group::<D>(&place.0, &place.1)
+                .map_err(|e| LookupError(e.to_string()))?;
+            *now = Some((place, rows));
+        }
+        let rows = now.as_ref().map_or(&[][..], |(_, rows)| rows);
+        let first = rows.partition_point(|row| name(row) < wanted);
+        let same = rows[first..].iter().take_while(|row| name(row) == wanted);
+        Ok(same.cloned().collect())
     }
 }
 
@@ -123,7 +211,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Lookups for JournalLookups<'_> {
-    fn key(&self, reference: &str) -> Result<Option<KmsKey>, LookupError> {
+    fn key(&self, reference: &str) -> Result<Option<Arc<KmsKey>>, LookupError> {
         let Some(arn) = KeyArn::parse(reference) else {
             return Ok(None);
         };
@@ -136,7 +224,7 @@ impl Lookups for JournalLookups<'_> {
         })
     }
 
-    fn bucket(&self, name: &str) -> Result<Option<LogBucket>, LookupError> {
+    fn bucket(&self, name: &str) -> Result<Option<Arc<LogBucket>>, LookupError> {
         Ok(self.buckets.get(name).cloned())
     }
 
@@ -145,9 +233,81 @@ impl Lookups for JournalLookups<'_> {
         account: &AccountId,
         region: &Region,
         name: &str,
-    ) -> Result<Option<EmrSecurityConfiguration>, LookupError> {
+    ) -> Result<Option<Arc<EmrSecurityConfiguration>>, LookupError> {
         lock(&self.configurations).find(self.journal, (account.as_str(), region.as_str()), |c| {
             c.name == name
         })
+    }
+
+    fn steps(&self, cluster: &EmrCluster) -> Result<Vec<EmrStep>, LookupError> {
+        let id = &cluster.cluster_id;
+        self.steps
+            .rows(self.journal, cluster, id, |step| &step.cluster_id)
+    }
+
+    fn sessions(&self, cluster: &EmrCluster) -> Result<Vec<EmrSession>, LookupError> {
+        let id = &cluster.cluster_id;
+        self.sessions
+            .rows(self.journal, cluster, id, |session| &session.cluster_id)
+    }
+
+    fn log_group(&self, cluster: &EmrCluster, name: &str) -> Result<Option<LogGroup>, LookupError> {
+        let found = self
+            .log_groups
+            .rows(self.journal, cluster, name, |group| &group.log_group)?;
+        Ok(found.into_iter().next())
+    }
+
+    fn grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, LookupError> {
+        let arn = key.to_string();
+        let mut rows: Vec<KmsGrant> = self
+            .journal
+            .read_group(key.account_id.as_str(), key.region.as_str())
+            .map_err(|e| LookupError(e.to_string()))?;
+        rows.retain(|grant| grant.key_arn == arn);
+        rows.sort_by(|a, b| a.grant_id.cmp(&b.grant_id));
+        Ok(rows)
+    }
+
+    fn principals(&self, account: &AccountId) -> Result<Vec<Principal>, LookupError> {
+        let mut rows: Vec<Principal> = self
+            .journal
+            .read_group(account.as_str(), Region::global().as_str())
+            .map_err(|e| LookupError(e.to_string()))?;
+        rows.sort_by(|a, b| a.principal.cmp(&b.principal));
+        Ok(rows)
+    }
+
+    fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    fn cell(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        source: Source,
+    ) -> Result<Option<Arc<Coverage>>, LookupError> {
+        lock(&self.cells).find(self.journal, (account.as_str(), region.as_str()), |c| {
+            c.source == source
+        })
+    }
+
+    fn object_samples(&self, cluster: &EmrCluster) -> Result<Vec<LogObjectSample>, LookupError> {
+        let id = &cluster.cluster_id;
+        self.samples
+            .rows(self.journal, cluster, id, |sample| &sample.cluster_id)
+    }
+
+    fn object_summaries(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> Result<Vec<Arc<LogObjectSummary>>, LookupError> {
+        if self.summaries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let place = (bucket.to_owned(), prefix.to_owned());
+        Ok(self.summaries.get(&place).cloned().unwrap_or_default())
     }
 }

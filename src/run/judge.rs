@@ -4,15 +4,17 @@
 //! recomputed by the very code that made them.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use crate::assess::{self, AssessContext, RuleConfig, ScopeFacts, Waiver};
-use crate::model::datasets::{Account, Channel, EmrCluster, Finding, Verdict};
+use crate::assess::{self, AssessContext, Lookups, RuleConfig, ScopeFacts, Waiver};
+use crate::model::datasets::{Account, Channel, EmrCluster, Finding, KmsKey, Verdict};
 use crate::record::Journal;
 use crate::report::tally::Tally;
 use crate::time::{Date, UtcMillis};
 
 use super::RunError;
 use super::facts::JournalLookups;
+use super::past::{AsItStood, Past};
 
 /// What judging needs beside facts.
 pub struct Inputs<'a> {
@@ -25,13 +27,15 @@ pub struct Inputs<'a> {
     pub waivers: &'a [Waiver],
 }
 
-/// Judges the clusters of `facts` and appends channels, findings and verdicts to `conclusions`.
+/// Judges the clusters of `facts` and appends channels, findings, verdicts and who can use
+/// each key to `conclusions`.
 /// Memory holds the clusters of one account-region at a time.
 pub fn judge(
     facts: &Journal,
     conclusions: &Journal,
     inputs: &Inputs<'_>,
-) -> Result<Tally, RunError> {
+    past: &Past,
+) -> Result<(Tally, Speed), RunError> {
     let mut accounts = BTreeMap::new();
     for row in facts.rows::<Account>() {
         let row = row?;
@@ -49,21 +53,102 @@ pub fn judge(
         waivers: inputs.waivers,
     };
     let lookups = JournalLookups::new(facts)?;
+    let mut earlier = BTreeMap::new();
+    for (run_id, run) in &past.runs {
+        let then = JournalLookups::new(&run.facts)?;
+        earlier.insert(run_id, (AsItStood::new(then, &lookups), run.as_of));
+    }
     let mut tally = Tally::default();
+    let began = Instant::now();
+    let mut speed = Speed::default();
     for (account, region) in facts.groups::<EmrCluster>() {
         let mut channels: Vec<Channel> = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
         let mut verdicts: Vec<Verdict> = Vec::new();
-        for cluster in facts.read_group::<EmrCluster>(&account, &region)? {
-            let mut assessed = assess::assess_cluster(&cluster, &context, &lookups)?;
+        let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
+        let stands = past.stands(&account, &region, &clusters)?;
+        let changes = past.rule_changes(&account, &region)?;
+        let from = Instant::now();
+        for cluster in &clusters {
+            let mut stood = None;
+            if let Some(run_id) = stands.get(&cluster.cluster_id)
+                && let Some((as_it_stood, as_of)) = earlier.get(run_id)
+            {
+                let context = AssessContext {
+                    as_of: *as_of,
+                    ..context
+                };
+                let mut judged = assess::assess_cluster(cluster, &context, as_it_stood)?;
+                judged.verdict.stands_from_run = Some(run_id.clone());
+                stood = Some(judged);
+            }
+            let mut assessed = match stood {
+                Some(stood) => stood,
+                None => assess::assess_cluster(cluster, &context, &lookups)?,
+            };
+            if let Some((by_new_rules, by_old)) = changes.get(&cluster.cluster_id)
+                && assessed.verdict.verdict == *by_new_rules
+            {
+                assessed.verdict.rule_change = Some(*by_old);
+            }
             tally.cluster(&assessed.verdict, &assessed.findings);
             channels.append(&mut assessed.channels);
             findings.append(&mut assessed.findings);
             verdicts.push(assessed.verdict);
         }
+        speed.clusters += clusters.len() as u64;
+        speed.assessing += from.elapsed();
         conclusions.append(&mut channels)?;
         conclusions.append(&mut findings)?;
         conclusions.append(&mut verdicts)?;
     }
-    Ok(tally)
+    tell_key_access(facts, conclusions, &context, &lookups)?;
+    speed.whole = began.elapsed();
+    tracing::debug!("{speed}");
+    Ok((tally, speed))
+}
+
+/// How fast clusters were judged, on one core; told to people and to `scripts/bench`, recorded nowhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Speed {
+    clusters: u64,
+    /// Looking up what clusters refer to and asking every rule.
+    assessing: Duration,
+    /// The same with reading the clusters, writing conclusions, and who can use each key.
+    whole: Duration,
+}
+
+impl std::fmt::Display for Speed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let per_second = |took: Duration| self.clusters as f64 / took.as_secs_f64().max(1e-9);
+        write!(
+            f,
+            "judged {} clusters in {:.3} s, {:.0}/s; with reading and writing {:.3} s, {:.0}/s",
+            self.clusters,
+            self.assessing.as_secs_f64(),
+            per_second(self.assessing),
+            self.whole.as_secs_f64(),
+            per_second(self.whole)
+        )
+    }
+}
+
+/// Appends who can use and rule each key of the run, once per key whatever its references are.
+fn tell_key_access(
+    facts: &Journal,
+    conclusions: &Journal,
+    context: &AssessContext<'_>,
+    lookups: &JournalLookups<'_>,
+) -> Result<(), RunError> {
+    for (account, region) in facts.groups::<KmsKey>() {
+        let mut keys = facts.read_group::<KmsKey>(&account, &region)?;
+        keys.sort_by(|a, b| (&a.key_arn, &a.key_reference).cmp(&(&b.key_arn, &b.key_reference)));
+        keys.dedup_by(|a, b| a.key_arn.is_some() && a.key_arn == b.key_arn);
+        for key in keys {
+            let answers = lookups.answers();
+            let mut rows = answers.access(&key, context.scheduled_for, context.scope, lookups)?;
+            conclusions.append(&mut rows)?;
+        }
+    }
+    Ok(())
 }

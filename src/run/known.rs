@@ -10,7 +10,7 @@ use crate::archive::records::RecordError as SealedError;
 use crate::collect::Regions;
 use crate::collect::facts::{Known, KnownAccountRegion, KnownError};
 use crate::collect::scope::Scope;
-use crate::model::datasets::{Coverage, EmrCluster};
+use crate::model::datasets::{Coverage, EmrCluster, EmrStep};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::words::{CellOutcome, Source};
 use crate::record::Journal;
@@ -87,13 +87,35 @@ impl Watermarks {
                 continue;
             }
             let here = |c: &EmrCluster| places.contains(&(c.account_id.clone(), c.region.clone()));
-            if readable(run, evidence.copy(run, &journal, here).await)?.is_none() {
+            let steps = |s: &EmrStep| places.contains(&(s.account_id.clone(), s.region.clone()));
+            let copied = async {
+                evidence.copy(run, &journal, steps).await?;
+                evidence.copy(run, &journal, here).await
+            };
+            if readable(run, copied.await)?.is_none() {
                 for (account, region) in &places {
                     marks.get_mut(account).map(|regions| regions.remove(region));
                 }
             }
         }
         Ok(Self { journal, marks })
+    }
+
+    /// The runs that are watermarks of some account-region.
+    pub fn runs(&self) -> BTreeSet<RunId> {
+        let marks = self.marks.values().flat_map(BTreeMap::values);
+        marks.map(|mark| mark.run_id.clone()).collect()
+    }
+
+    /// The clusters that an account-region's watermark held.
+    pub fn clusters(
+        &self,
+        account: &AccountId,
+        region: &Region,
+    ) -> Result<Vec<EmrCluster>, RunError> {
+        Ok(self
+            .journal
+            .read_group::<EmrCluster>(account.as_str(), region.as_str())?)
     }
 
     /// The watermark of an account-region.
@@ -224,7 +246,10 @@ fn places_of(marks: &Marks, run_id: &RunId) -> BTreeSet<Cell> {
 }
 
 /// `None`, with a warning, where the evidence of a run is missing or changed.
-fn readable<T>(run: &SealedRun, read: Result<T, RunError>) -> Result<Option<T>, RunError> {
+pub(super) fn readable<T>(
+    run: &SealedRun,
+    read: Result<T, RunError>,
+) -> Result<Option<T>, RunError> {
     match read {
         Ok(value) => Ok(Some(value)),
         Err(error @ (RunError::Changed { .. } | RunError::Record(_))) => {
@@ -267,10 +292,15 @@ impl Known for Watermarks {
             .journal
             .read_group::<EmrCluster>(account.as_str(), region.as_str())
             .map_err(|e| KnownError(Box::new(e)))?;
+        let steps = self
+            .journal
+            .read_group::<EmrStep>(account.as_str(), region.as_str())
+            .map_err(|e| KnownError(Box::new(e)))?;
         Ok(Some(KnownAccountRegion {
             listed_at: mark.listed_at,
             run_id: mark.run_id.clone(),
             clusters,
+            steps,
         }))
     }
 

@@ -8,7 +8,9 @@
 //!   assessing it.
 //! - [`known`]: watermarks from earlier sealed runs; [`sealed`]: those runs; [`memory`]: what this
 //!   machine remembers.
+//! - [`past`]: what earlier runs decide of ended clusters, and what changed rules alone turn.
 //! - [`record`]: journal to Parquet to archive.
+//! - [`story`]: one verdict with the rules and facts behind it.
 //! - [`reassess`], [`verify`], [`rollup`], [`keys`]: the other commands.
 //!
 //! This is the only module that calls across stages.
@@ -25,11 +27,13 @@ mod judge;
 mod keys;
 mod known;
 mod memory;
+mod past;
 mod progress;
 mod reassess;
 mod record;
 mod rollup;
 mod sealed;
+mod story;
 mod verify;
 mod work;
 
@@ -46,8 +50,9 @@ use crate::time::{Clock, Date};
 pub use audit::{Audited, audit};
 pub use error::RunError;
 pub use keys::{create_key, keys};
-pub use reassess::{Reassessed, reassess};
+pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, rollup};
+pub use story::{ClusterName, Which, story};
 pub use verify::{Verified, VerifyRequest, verify};
 
 /// What the outside world hands to the program.

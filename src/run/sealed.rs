@@ -6,7 +6,7 @@ use crate::archive::chain::{Chain, Entry};
 use crate::archive::layout::Name;
 use crate::archive::records::{self, run_of_record};
 use crate::archive::store::Fetch;
-use crate::model::ids::RunId;
+use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{FileEntry, RunSeal};
 use crate::time::Date;
 
@@ -25,6 +25,16 @@ impl SealedRun {
             entry: entry.clone(),
             seal: seal.clone(),
         }
+    }
+
+    /// The signed entry.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Digest of the rules that judged it.
+    pub fn rules(&self) -> &Sha256Hex {
+        &self.entry.statement.producer.rules_sha256
     }
 
     /// The files of a dataset that the run vouches for.
@@ -63,8 +73,15 @@ pub fn find(chain: &Chain, run_id: &RunId) -> Option<SealedRun> {
 
 /// The runs of record by date; a date without one is a hole.
 pub fn of_record(chain: &Chain) -> BTreeMap<Date, SealedRun> {
+    of_record_among(chain.runs())
+}
+
+/// The same of some of the sealed runs, in chain order.
+pub fn of_record_among<'a>(
+    runs: impl Iterator<Item = (&'a Entry, &'a RunSeal)>,
+) -> BTreeMap<Date, SealedRun> {
     let mut by_date: BTreeMap<Date, Vec<(&Entry, &RunSeal)>> = BTreeMap::new();
-    for run in chain.runs() {
+    for run in runs {
         by_date.entry(run.1.scheduled_for).or_default().push(run);
     }
     by_date

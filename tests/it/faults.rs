@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyproof::archive::verify::VerifiedRun;
 use keyproof::model::datasets::{Coverage, EmrCluster, Verdict};
 use keyproof::model::words::{
-    CellOutcome, Judgement, RunOutcome, Seen, Settings, Source, VerdictBasis,
+    CellOutcome, Judgement, Lookup, RunOutcome, Seen, Settings, Source, VerdictBasis,
 };
 use keyproof::run::Audited;
 use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults};
@@ -122,7 +122,12 @@ fn equals_truth(place: &Place, day: u32, found: &Day, earlier: &[(u32, &Day)]) {
     let since_of = |cell: &Cell| mark_of(cell).map(|(d, _)| place.world.audit_ms(*d));
     let is_owed = |id: &(Cell, String)| {
         let row = mark_of(&id.0).and_then(|(_, e)| e.clusters.get(id));
-        row.is_some_and(|r| r.settings == Settings::Deferred)
+        let cut_off = |l| matches!(l, Some(Lookup::NotAttempted | Lookup::Failed));
+        row.is_some_and(|r| {
+            r.settings == Settings::Deferred
+                || cut_off(r.steps_lookup)
+                || cut_off(r.sessions_lookup)
+        })
     };
     let mut stated = BTreeMap::new();
     for since in sinces {

@@ -1,4 +1,5 @@
-//! The reader role's template allows exactly the calls that the program makes in audited accounts.
+//! The templates of the reader and the sampler role allow exactly the calls that the program makes with
+//! them in audited accounts.
 //!
 //! The template is read line by line: its policy statements are written one action a line, so no
 //! YAML parser is needed, and the tests below fail when it is written otherwise.
@@ -8,6 +9,8 @@ use std::collections::BTreeSet;
 use keyproof::collect::operation::{Caller, Operation};
 
 const TEMPLATE: &str = include_str!("../../scripts/deploy/reader-role.yaml");
+
+const SAMPLER: &str = include_str!("../../scripts/deploy/sampler-role.yaml");
 
 /// One policy statement of the template.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -59,9 +62,13 @@ fn permitted(template: &str, effect: &str) -> BTreeSet<String> {
 
 /// The actions that reading an audited account needs.
 fn needed() -> BTreeSet<String> {
+    needed_by(Caller::Reader)
+}
+
+fn needed_by(caller: Caller) -> BTreeSet<String> {
     Operation::ALL
         .iter()
-        .filter(|operation| operation.caller() == Caller::Reader)
+        .filter(|operation| operation.caller() == caller)
         .filter_map(|operation| operation.iam_action())
         .map(str::to_owned)
         .collect()
@@ -135,10 +142,28 @@ fn one_named_principal_is_trusted() {
 
 #[test]
 fn a_template_that_differs_is_noticed() {
-    let wider = TEMPLATE.replace("- kms:DescribeKey", "- kms:DescribeKey\n- kms:ListGrants");
+    let wider = TEMPLATE.replace("- kms:DescribeKey", "- kms:DescribeKey\n- kms:PutKeyPolicy");
     assert_ne!(permitted(&wider, "Allow"), needed());
     let narrower = TEMPLATE.replace("- kms:DescribeKey\n", "");
     assert_ne!(permitted(&narrower, "Allow"), needed());
     let moved = TEMPLATE.replace("Effect: Deny", "Effect: Allow");
     assert_ne!(permitted(&moved, "Allow"), needed());
+}
+
+#[test]
+fn the_sampler_lists_and_heads_named_buckets_and_uses_no_key() {
+    assert_eq!(permitted(SAMPLER, "Allow"), needed_by(Caller::Sampler));
+    let only = |action: &str| BTreeSet::from([action.to_owned()]);
+    assert_eq!(permitted(SAMPLER, "Deny"), only("kms:*"));
+    let read = statements(SAMPLER);
+    assert_eq!(read.len(), SAMPLER.matches("Effect:").count());
+    assert!(!SAMPLER.contains("NotAction") && !SAMPLER.contains("ManagedPolicyArns"));
+    // The denial alone is about everything.
+    let everywhere: Vec<_> = SAMPLER
+        .lines()
+        .filter(|line| line.trim() == "Resource: \"*\"")
+        .collect();
+    assert_eq!(everywhere.len(), 1);
+    let principals = SAMPLER.matches("AWS: !Ref CollectorRoleArn").count();
+    assert_eq!(principals, 2, "one named principal is trusted");
 }

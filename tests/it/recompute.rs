@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use keyproof::archive::{layout, records};
 use keyproof::error::Exit;
-use keyproof::model::datasets::{Account, Coverage, EmrCluster, Finding, Run, Verdict};
+use keyproof::model::datasets::{Account, Coverage, EmrCluster, Exception, Finding, Run, Verdict};
 use keyproof::model::ids::Sha256Hex;
 use keyproof::model::table::Dataset;
-use keyproof::model::words::RunOutcome;
+use keyproof::model::words::{Outcome, RunOutcome};
 use keyproof::record;
 use keyproof::rollup::{self, CompliantShare, RollupInputs};
-use keyproof::run;
+use keyproof::run::{self, By};
 use keyproof::sandbox::Options;
 
-use crate::support::{Place, TAGS, files_below};
+use crate::support::{Place, Sealed, TAGS, files_below};
 
 fn options(accounts: usize) -> Options {
     Options {
@@ -48,6 +48,10 @@ async fn findings_follow_from_sealed_facts_on_every_day() {
         place.at_day(day);
         let audited = place.audit_with(&config).await.expect("sealed");
         assert_eq!(audited.outcome, RunOutcome::Partial);
+        let told = audited
+            .summary
+            .contains("Expired    short (waiver) on 2026-10-06");
+        assert_eq!(told, day == 2, "{}", audited.summary);
         runs.push(audited.run_id);
     }
     // Later, with another configuration at hand: what was sealed decides, not what is configured.
@@ -55,7 +59,7 @@ async fn findings_follow_from_sealed_facts_on_every_day() {
     let other = place.config_with(&[("rules.allowed_key_owners", "999999999999")], "");
     let mut waived = Vec::new();
     for run_id in &runs {
-        let again = run::reassess(&place.shell(), &other, run_id)
+        let again = run::reassess(&place.shell(), &other, run_id, By::Sealed)
             .await
             .expect("recomputed");
         assert!(again.equal, "{}", again.text);
@@ -68,6 +72,7 @@ async fn findings_follow_from_sealed_facts_on_every_day() {
         by.sort();
         by.dedup();
         waived.push(by.join(" "));
+        told_of_exceptions(&sealed, &findings).await;
     }
     assert_eq!(
         waived,
@@ -83,6 +88,30 @@ async fn findings_follow_from_sealed_facts_on_every_day() {
     assert!(left.is_empty(), "nothing local is left: {left:?}");
 }
 
+/// An expired exception is a finding of its own, and each counts what it covered.
+async fn told_of_exceptions(sealed: &Sealed, findings: &[Finding]) {
+    let exceptions: Vec<Exception> = sealed.rows().await;
+    assert_eq!(exceptions.len(), 3);
+    for exception in &exceptions {
+        let id = exception.exception_id.as_str();
+        let waived = findings
+            .iter()
+            .filter(|f| f.waived_by.as_deref() == Some(id));
+        assert_eq!(exception.used, waived.count() as i64, "{id}");
+        let expired = exception.scheduled_for > exception.expires;
+        assert_eq!(exception.expired, expired);
+        let outcome = if expired {
+            Outcome::Fail
+        } else {
+            Outcome::Pass
+        };
+        assert_eq!(exception.outcome, Some(outcome), "{id}");
+        assert_eq!(exception.advice.is_some(), expired, "{id}");
+        let used = &sealed.run.seal.exceptions_used;
+        assert_eq!(used.iter().any(|u| u == id), exception.used > 0, "{used:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changed_facts_are_refused_and_changed_conclusions_are_told() {
     let place = Place::new(&options(6)).await;
@@ -90,6 +119,7 @@ async fn changed_facts_are_refused_and_changed_conclusions_are_told() {
     let sealed = place.sealed(&audited.run_id).await;
     let facts = [
         "account",
+        "coverage",
         "emr_cluster",
         "emr_security_configuration",
         "kms_key",
@@ -112,28 +142,28 @@ async fn changed_facts_are_refused_and_changed_conclusions_are_told() {
         let middle = changed.len() / 2;
         changed[middle] ^= 1;
         overwrite(&path, &changed);
-        let refused = run::reassess(&place.shell(), &place.config(), &audited.run_id)
+        let refused = run::reassess(&place.shell(), &place.config(), &audited.run_id, By::Sealed)
             .await
             .expect_err(&file.name);
         assert_eq!(refused.exit(), Exit::Unverified, "{refused}");
         assert!(refused.to_string().contains(&file.name), "{refused}");
         overwrite(&path, &whole);
     }
-    assert_eq!(tried, 6);
+    assert_eq!(tried, 7);
     // The manifest itself is compared with what the entry signed.
     let manifest = files_below(&place.archive().join("manifest"));
     let whole = std::fs::read(&manifest[0]).expect("a manifest");
     overwrite(&manifest[0], &[&whole[..], b" "].concat());
-    let refused = run::reassess(&place.shell(), &place.config(), &audited.run_id)
+    let refused = run::reassess(&place.shell(), &place.config(), &audited.run_id, By::Sealed)
         .await
         .expect_err("refused");
     assert_eq!(refused.exit(), Exit::Unverified, "{refused}");
     overwrite(&manifest[0], &whole);
 
-    let again = run::reassess(&place.shell(), &place.config(), &audited.run_id).await;
+    let again = run::reassess(&place.shell(), &place.config(), &audited.run_id, By::Sealed).await;
     assert!(again.expect("recomputed").equal);
     let unknown = "20261005T020000Z-00000000".parse().expect("a run id");
-    let refused = run::reassess(&place.shell(), &place.config(), &unknown)
+    let refused = run::reassess(&place.shell(), &place.config(), &unknown, By::Sealed)
         .await
         .expect_err("no such run");
     assert!(refused.to_string().contains("not sealed"), "{refused}");

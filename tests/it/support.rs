@@ -36,7 +36,12 @@ impl Place {
 
     /// The same with latency, faults or token buckets.
     pub async fn served(options: &Options, serve: ServeOptions) -> Self {
-        let world = Arc::new(World::generate(options));
+        Self::of(World::generate(options), serve).await
+    }
+
+    /// The same of a world that was made before.
+    pub async fn of(world: World, serve: ServeOptions) -> Self {
+        let world = Arc::new(world);
         let clock = Arc::new(ShiftedClock::at(UtcMillis(world.audit_ms(0))));
         let told = clock.clone();
         let now = Arc::new(move || told.now().0);

@@ -6,7 +6,7 @@ this project:
 
 - S3, on the evidence bucket: every operation of one object and of many, Object Lock, checksums;
 - the front end's refusals: credentials, clocks, broken requests;
-- Organizations, STS, account, EMR and KMS in every account: who can be assumed, which clusters there
+- Organizations, STS, account, EMR, KMS and IAM in every account: who can be assumed, which clusters there
   are, as the sandbox's own statement of the truth has it;
 - KMS signatures of a digest, which OpenSSL verifies with the public key that KMS gives.
 
@@ -296,7 +296,34 @@ def s3_buckets(sandbox, bucket):
         check("GetBucketPolicy", error.response["Error"]["Code"] == "NoSuchBucketPolicy", error)
     refused("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration", lambda: s3.get_bucket_lifecycle_configuration(Bucket=bucket), 404)
     refused("GetBucketReplication", "ReplicationConfigurationNotFoundError", lambda: s3.get_bucket_replication(Bucket=bucket), 404)
+    check("no inventories", "InventoryConfigurationList" not in (attempt(
+        "ListBucketInventoryConfigurations", lambda: s3.list_bucket_inventory_configurations(Bucket=bucket)) or {"InventoryConfigurationList": 1}))
+    refused("GetBucketMetadataConfiguration", "MetadataConfigurationNotFound", lambda: s3.get_bucket_metadata_configuration(Bucket=bucket), 404)
     refused("an operation that is not served", "NotImplemented", lambda: s3.create_multipart_upload(Bucket=bucket, Key="k"), 501)
+
+
+def s3_settings(owner):
+    """Lifecycle, replication, inventories and metadata tables of the central log bucket."""
+    s3 = owner.client("s3")
+    central = [b["Name"] for b in s3.list_buckets(BucketRegion=owner.region)["Buckets"] if b["Name"].startswith("central-emr-logs-")]
+    check("the owner has a central log bucket", central, owner.account)
+    if not central:
+        return
+    ask = {"Bucket": central[0], "ExpectedBucketOwner": owner.account}
+    lifecycle = attempt("lifecycle", lambda: s3.get_bucket_lifecycle_configuration(**ask))
+    rules = lifecycle and [(r["Status"], r["Expiration"]["Days"]) for r in lifecycle["Rules"]]
+    check("lifecycle rules", rules == [("Enabled", 2557), ("Disabled", 1)], rules)
+    replication = attempt("replication", lambda: s3.get_bucket_replication(**ask))
+    rules = replication and [(r["Status"], r["Destination"]["Bucket"]) for r in replication["ReplicationConfiguration"]["Rules"]]
+    check("replication rules", rules == [("Enabled", f"arn:aws:s3:::{central[0]}-copies")], rules)
+    inventories = attempt("inventories", lambda: s3.list_bucket_inventory_configurations(**ask))
+    on = inventories and [i["IsEnabled"] for i in inventories["InventoryConfigurationList"]]
+    check("inventory configurations", on == [True, False] and not inventories["IsTruncated"], inventories)
+    table = attempt("metadata", lambda: s3.get_bucket_metadata_configuration(**ask))
+    result = table and table["GetBucketMetadataConfigurationResult"]["MetadataConfigurationResult"]
+    check("metadata table", result and result["JournalTableConfigurationResult"]["TableStatus"] == "ACTIVE", table)
+    refused("settings for another expected owner", "AccessDenied", lambda: s3.get_bucket_replication(
+        Bucket=central[0], ExpectedBucketOwner="000000000000"), 403)
 
 
 def raw_request(sandbox, method, target, service, body, headers, region=None, when=None, credential=None):
@@ -412,6 +439,15 @@ def reads(clients, truth):
             if listed:
                 refused(f"DescribeCluster of nothing {here}", "InvalidRequestException",
                         lambda: emr.describe_cluster(ClusterId="j-NONE"), 400)
+            for cluster in (listed or [])[:3]:
+                steps = may_deny(f"ListSteps {here}", lambda: [
+                    s for page in emr.get_paginator("list_steps").paginate(ClusterId=cluster["Id"]) for s in page["Steps"]])
+                created = [s["Status"]["Timeline"]["CreationDateTime"] for s in steps or []]
+                check(f"ListSteps {cluster['Id']}", created == sorted(created, reverse=True), created)
+            groups = may_deny(f"DescribeLogGroups {here}", lambda: [
+                g["logGroupName"] for page in client("logs", region).get_paginator("describe_log_groups").paginate(
+                    logGroupNamePrefix="/aws/emr/") for g in page["logGroups"]])
+            check(f"DescribeLogGroups {here}", groups is None or groups == sorted(groups), groups)
             names = may_deny(f"ListSecurityConfigurations {here}", lambda: [
                 c["Name"] for page in emr.get_paginator("list_security_configurations").paginate()
                 for c in page["SecurityConfigurations"]])
@@ -426,8 +462,15 @@ def reads(clients, truth):
                 check(f"DescribeKey {key['KeyId']}", metadata is None or metadata["Arn"] == key["KeyArn"], metadata)
                 may_deny(f"GetKeyPolicy {here}", lambda: kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default"))
                 may_deny(f"ListResourceTags {here}", lambda: kms.list_resource_tags(KeyId=key["KeyId"]))
-                may_deny(f"ListGrants {here}", lambda: kms.list_grants(KeyId=key["KeyId"]))
-            may_deny(f"ListAliases {here}", lambda: kms.list_aliases())
+                grants = may_deny(f"ListGrants {here}", lambda: [g for page in kms.get_paginator(
+                    "list_grants").paginate(KeyId=key["KeyId"]) for g in page["Grants"]])
+                check(f"grants {key['KeyId']}", len({g["GrantId"] for g in grants or []}) == len(grants or []), grants)
+            aliases = may_deny(f"ListAliases {here}", lambda: [a for page in kms.get_paginator(
+                "list_aliases").paginate() for a in page["Aliases"]])
+            check(f"predefined aliases {here}", aliases is None or not aliases or any(
+                "TargetKeyId" not in a for a in aliases if a["AliasName"].startswith("alias/aws/")), aliases)
+            check(f"aliases have times {here}", all(
+                a["LastUpdatedDate"] >= a["CreationDate"] for a in aliases or [] if "TargetKeyId" in a), aliases)
     check("clusters are those of the truth", set(found) == set(expected),
           f"missing {sorted(set(expected) - set(found))[:5]}, too many {sorted(set(found) - set(expected))[:5]}")
     for key in sorted(set(found) & set(expected)):
@@ -437,6 +480,40 @@ def reads(clients, truth):
             expected[key]["state"], expected[key]["ended_ms"]), found[key]["Status"])
     check("keys somewhere", keys > 0, keys)
     check("security configurations somewhere", configurations > 0, configurations)
+
+
+def identities(clients):
+    """IAM tells every role once, with decoded documents, over pages of any size; profiles lead to roles."""
+    paged = 0
+    for account, client in clients.items():
+        iam = client("iam", "us-east-1")
+        try:
+            whole = [page for page in iam.get_paginator("get_account_authorization_details").paginate(
+                PaginationConfig={"PageSize": 1000})]
+        except ClientError as error:
+            check(f"identities of {account}", error.response["Error"]["Code"] == "AccessDenied", error)
+            continue
+        roles = {r["Arn"]: r for page in whole for r in page["RoleDetailList"]}
+        pages = list(iam.get_paginator("get_account_authorization_details").paginate(
+            Filter=["Role"], PaginationConfig={"PageSize": 7}))
+        names = [r["Arn"] for page in pages for r in page["RoleDetailList"]]
+        paged += len(pages) > 2
+        check(f"roles of {account} once", sorted(names) == sorted(roles), names)
+        for role in roles.values():
+            check(f"{role['Arn']} has an id", role["RoleId"].startswith("AROA"), role["RoleId"])
+            for policy in role["RolePolicyList"]:
+                check(f"{role['Arn']} {policy['PolicyName']}", isinstance(policy["PolicyDocument"]["Statement"], list), policy)
+        node = [r for r in roles.values() for p in r["InstanceProfileList"] if p["InstanceProfileName"] == "emr-node"]
+        check(f"the node role of {account}", [r["RoleName"] for r in node] == ["emr-node"], node)
+        managed = {p["Arn"]: p for page in whole for p in page["Policies"]}
+        for role in roles.values():
+            for policy in role["AttachedManagedPolicies"]:
+                versions = managed.get(policy["PolicyArn"], {}).get("PolicyVersionList", [])
+                default = [v for v in versions if v["IsDefaultVersion"]]
+                check(f"{policy['PolicyArn']} has one default version", len(default) == 1, versions)
+        refused(f"a made-up marker in {account}", "ValidationError", lambda: iam.get_account_authorization_details(
+            Marker="made-up"), 400)
+    check("identities over several pages", paged > 0, paged)
 
 
 def signatures(sandbox):
@@ -507,10 +584,13 @@ def main():
             management = Sandbox(address, caller["Account"], "us-east-1")
             bucket, owner = evidence_bucket(management, truth)
             s3_buckets(owner, bucket)
+            s3_settings(owner)
             s3_objects(owner, bucket, "boto3/")
             s3_lists(owner, bucket, "boto3/")
             wire(management)
-            reads(organization(management, truth), truth)
+            clients = organization(management, truth)
+            reads(clients, truth)
+            identities(clients)
             signatures(owner)
         finally:
             process.send_signal(signal.SIGTERM)

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::configuration::{self, about, at_rest, unreadable};
-use super::{Judged, Rule};
+use super::{Judge, Judged, Rule};
 use crate::assess::case::Case;
 use crate::model::key_reference::KeyReference;
 use crate::model::words::{Outcome, RuleKind, Severity};
@@ -36,7 +36,7 @@ pub(super) const RULE: Rule = Rule {
         "NIST SP 800-53 r5 CM-6",
         "NIST SP 800-53 r5 SC-28(1)",
     ],
-    judge,
+    judge: Judge::Cluster(judge),
 };
 
 fn judge(case: &Case<'_>) -> Judged {

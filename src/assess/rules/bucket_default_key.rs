@@ -3,7 +3,7 @@
 //! Advice and no more: a default applies only to what is put without naming another encryption, so
 //! it is never proof of how the logs are encrypted.
 
-use super::{Fact, Judged, Rule, find_bucket, log_uri_unparseable};
+use super::{Fact, Judge, Judged, Rule, find_bucket, log_uri_unparseable};
 use crate::assess::case::{Case, LogPlace};
 use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
 
@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
         "45 CFR 164.312(a)(2)(iv)",
         "NIST SP 800-53 r5 SC-28(1)",
     ],
-    judge,
+    judge: Judge::Cluster(judge),
 };
 
 fn judge(case: &Case<'_>) -> Judged {
@@ -35,7 +35,7 @@ fn judge(case: &Case<'_>) -> Judged {
         LogPlace::S3(location) => location,
     };
     let name = &location.bucket;
-    let row = case.bucket.as_ref();
+    let row = case.bucket.as_deref();
     let lookup = row.map_or(Lookup::NotAttempted, |b| b.lookup);
     // Named by the ARN of the key itself, an AWS managed key shows only when it was described.
     let is_aws_managed = case
@@ -45,7 +45,7 @@ fn judge(case: &Case<'_>) -> Judged {
     let judged = if lookup != Lookup::Found {
         let action = row.and_then(|b| b.denied_action.as_deref());
         let action = action.unwrap_or("s3:GetEncryptionConfiguration");
-        Judged::unknown("bucket_not_read", find_bucket(case, action)).denied(lookup, action)
+        Judged::unknown("bucket_not_read", find_bucket(row, action)).denied(lookup, action)
     } else if case.bucket_default_is_customer_key() && !is_aws_managed {
         Judged::pass("bucket_default_customer_key")
     } else {

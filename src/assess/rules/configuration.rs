@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Fact, Judged};
+use super::{Fact, Judged, missing, refused};
 use crate::assess::case::Case;
 use crate::model::datasets::EmrSecurityConfiguration;
 use crate::model::words::Outcome;
@@ -81,14 +81,18 @@ fn described<'c>(
     let (account, region) = (&case.cluster.account_id, &case.cluster.region);
     // A deleted configuration looks the same as one that could not be listed.
     let Some(row) = &case.security_configuration else {
-        return Err(Judged::unknown(
-            NOT_READ.1,
-            format!(
+        let advice = match refused(case) {
+            Some(action) => format!(
+                "allow {action} to the reader role in account {account}, {region}: what security \
+                 configuration '{name}' says was not read"
+            ),
+            None => format!(
                 "allow elasticmapreduce:ListSecurityConfigurations and \
                  elasticmapreduce:DescribeSecurityConfiguration to the reader role in account {account}, \
                  {region}; if '{name}' was deleted since the launch, relaunch with one that exists"
             ),
-        ));
+        };
+        return Err(missing(Judged::unknown(NOT_READ.1, advice), case));
     };
     match case.configuration_made_later() {
         Some(false) => {}

@@ -1,7 +1,8 @@
 //! EL-02: the log key is a customer managed key of the organization, or of an account it approved.
 
-use super::{Fact, Judged, Rule, key_unparseable, not_described, without_key};
-use crate::assess::case::{Case, Standing};
+use super::{Fact, Judge, Judged, Rule, key_unparseable, not_described};
+use crate::assess::case::Case;
+use crate::assess::key_use::{KeyUse, Standing};
 use crate::model::words::{Outcome, RuleKind, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -27,19 +28,16 @@ pub(super) const RULE: Rule = Rule {
         "45 CFR 164.312(a)(2)(iv)",
         "NIST SP 800-53 r5 SC-12",
     ],
-    judge,
+    judge: Judge::Keys(judge),
 };
 
-fn judge(case: &Case<'_>) -> Judged {
-    if let Some(judged) = without_key(case) {
-        return judged;
-    }
-    let (Some(standing), Some(arn)) = (case.standing(), case.key_arn()) else {
-        return key_unparseable(case);
+fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
+    let Some(arn) = key.arn() else {
+        return key_unparseable(key);
     };
     let owner = &arn.account_id;
-    let judged = match standing {
-        Standing::Unparseable => key_unparseable(case),
+    let judged = match key.standing() {
+        Standing::Unparseable => key_unparseable(key),
         Standing::AwsManaged => Judged::fail(
             "aws_managed_key",
             format!(
@@ -67,7 +65,7 @@ fn judge(case: &Case<'_>) -> Judged {
             "key_not_found",
             format!("relaunch with a key that exists: KMS knows no {arn}"),
         ),
-        Standing::NotDescribed => not_described(case),
+        Standing::NotDescribed => not_described(case, key),
     };
     let judged = if judged.facts.contains(&Fact::Key) {
         judged
@@ -76,10 +74,10 @@ fn judge(case: &Case<'_>) -> Judged {
     };
     judged
         .about_key()
-        .with("key", case.reference.as_ref().map(ToString::to_string))
+        .with("key", Some(key.reference.to_string()))
         .with("owner", Some(owner.as_str()))
         .with(
             "manager",
-            case.described_key().and_then(|k| k.manager.as_deref()),
+            key.described().and_then(|k| k.manager.as_deref()),
         )
 }

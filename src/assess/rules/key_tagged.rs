@@ -1,7 +1,8 @@
 //! EL-13: the log key says whose it is and what it protects, in the tags whose names are configured.
 
-use super::{Fact, Judged, Rule, customer_key, not_read_of_key};
+use super::{Fact, Judge, Judged, Rule, customer_key, not_read_of_key};
 use crate::assess::case::Case;
+use crate::assess::key_use::KeyUse;
 use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -23,19 +24,19 @@ pub(super) const RULE: Rule = Rule {
         (Outcome::NotApplicable, "no_log_uri"),
     ],
     supports: &["PCI DSS 4.0.1 3.6.1.1", "NIST SP 800-53 r5 CM-8"],
-    judge,
+    judge: Judge::Keys(judge),
 };
 
-fn judge(case: &Case<'_>) -> Judged {
+fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
     let asked = case.ctx.config.key_tags;
     if !(asked.owner || asked.cost_center || asked.data_classification) {
         return Judged::not_applicable("no_tag_name_configured");
     }
-    let row = match customer_key(case) {
+    let row = match customer_key(case, key) {
         Ok(row) => row,
         Err(judged) => return judged,
     };
-    let name = case.key_arn().map(|arn| arn.to_string());
+    let name = key.arn().map(|arn| arn.to_string());
     let tags = [
         ("owner", asked.owner, &row.owner),
         ("cost_center", asked.cost_center, &row.cost_center),
@@ -66,7 +67,7 @@ fn judge(case: &Case<'_>) -> Judged {
             )
             .with("tags", Some(missing))
         }
-        lookup => not_read_of_key(case, "tags_not_read", lookup, "kms:ListResourceTags"),
+        lookup => not_read_of_key(key, "tags_not_read", lookup, "kms:ListResourceTags"),
     };
     judged.about_key().read(Fact::Key).with("key", name)
 }

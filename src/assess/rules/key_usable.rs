@@ -1,8 +1,12 @@
 //! EL-03: the log key can do the work: state, usage, key material, Region.
 
-use super::{Fact, Judged, Rule, find_bucket, key_unparseable, not_described, without_key};
-use crate::assess::case::{Case, Standing};
+use std::collections::BTreeSet;
+
+use super::{Fact, Judge, Judged, Rule, find_bucket, key_unparseable, not_described};
+use crate::assess::case::Case;
+use crate::assess::key_use::{KeyUse, Standing, UsedAt};
 use crate::model::datasets::KmsKey;
+use crate::model::ids::Region;
 use crate::model::key_reference::KeyArn;
 use crate::model::words::{Outcome, RuleKind, Severity};
 
@@ -32,18 +36,15 @@ pub(super) const RULE: Rule = Rule {
         "PCI DSS 4.0.1 10.7.2",
         "NIST SP 800-53 r5 SC-12",
     ],
-    judge,
+    judge: Judge::Keys(judge),
 };
 
-fn judge(case: &Case<'_>) -> Judged {
-    if let Some(judged) = without_key(case) {
-        return judged;
-    }
-    let (Some(standing), Some(arn)) = (case.standing(), case.key_arn()) else {
-        return key_unparseable(case);
+fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
+    let Some(arn) = key.arn() else {
+        return key_unparseable(key);
     };
-    match (standing, case.described_key()) {
-        (Standing::Unparseable, _) => key_unparseable(case),
+    match (key.standing(), key.described()) {
+        (Standing::Unparseable, _) => key_unparseable(key),
         // Known by its alias alone, which is never resolved; EL-02 says what is wrong with it.
         (Standing::AwsManaged, None) => Judged::not_applicable("aws_managed_key")
             .about_key()
@@ -56,13 +57,13 @@ fn judge(case: &Case<'_>) -> Judged {
         .about_key()
         .read(Fact::Key)
         .with("key", Some(arn.to_string())),
-        (Standing::Customer | Standing::AwsManaged, Some(row)) => described(case, row, &arn),
-        _ => not_described(case),
+        (Standing::Customer | Standing::AwsManaged, Some(row)) => described(case, key, row, &arn),
+        _ => not_described(case, key),
     }
 }
 
 /// A key that KMS described, asked in the order of what stops the writer first.
-fn described(case: &Case<'_>, row: &KmsKey, arn: &KeyArn) -> Judged {
+fn described(case: &Case<'_>, key: &KeyUse, row: &KmsKey, arn: &KeyArn) -> Judged {
     // An answer without one of these tells nothing of the key's use.
     let (Some(state), Some(usage), Some(spec), Some(origin)) = (
         row.state.as_deref(),
@@ -70,9 +71,17 @@ fn described(case: &Case<'_>, row: &KmsKey, arn: &KeyArn) -> Judged {
         row.spec.as_deref(),
         row.origin.as_deref(),
     ) else {
-        return not_described(case);
+        return not_described(case, key);
     };
-    let bucket_region = case.bucket_region();
+    let elsewhere = key
+        .places
+        .iter()
+        .filter_map(UsedAt::region)
+        .find(|region| **region != arn.region);
+    let not_read = key.places.iter().find_map(|place| match place {
+        UsedAt::Bucket(row) if place.region().is_none() => Some(row.as_deref()),
+        _ => None,
+    });
     // Cryptographic use works in these two states alone
     // (https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html).
     let judged = if !matches!(state, "Enabled" | "Updating") {
@@ -90,19 +99,23 @@ fn described(case: &Case<'_>, row: &KmsKey, arn: &KeyArn) -> Judged {
             "key_material_expired",
             format!("import the key material of {arn} again (kms:ImportKeyMaterial)"),
         )
-    } else if let Some(bucket_region) = bucket_region.filter(|r| **r != arn.region) {
+    } else if let Some(elsewhere) = elsewhere {
         Judged::fail(
             "region_mismatch",
             format!(
-                "relaunch with a key in {bucket_region}, where the log bucket lies: S3 cannot use a \
-                 key of {}",
+                "relaunch with a key in {elsewhere}, where the logs are stored: a key of {} cannot be \
+                 used there",
                 arn.region
             ),
         )
-    } else if bucket_region.is_none() {
+    } else if let Some(bucket) = not_read {
         Judged::unknown(
             "bucket_region_unknown",
-            find_bucket(case, "s3:GetBucketLocation"),
+            find_bucket(bucket, "s3:GetBucketLocation"),
+        )
+        .with(
+            "denied_action",
+            bucket.and_then(|row| row.denied_action.as_deref()),
         )
     } else if !matches!(origin, "AWS_KMS" | "EXTERNAL") {
         // "Enabled" does not guarantee that the key in the store still works (same page).
@@ -113,22 +126,32 @@ fn described(case: &Case<'_>, row: &KmsKey, arn: &KeyArn) -> Judged {
     } else {
         Judged::pass("key_usable")
     };
+    let mut judged = judged.about_key().read(Fact::Key);
+    for place in &key.places {
+        if let UsedAt::Bucket(Some(row)) = place {
+            judged = judged.read(Fact::Row(format!("log_bucket/{}", row.bucket)));
+        }
+    }
     judged
-        .about_key()
-        .read(Fact::Key)
-        .read(Fact::Bucket)
-        .with("key", case.reference.as_ref().map(ToString::to_string))
+        .with("key", Some(key.reference.to_string()))
         .with("state", Some(state))
         .with("usage", Some(usage))
         .with("spec", Some(spec))
         .with("origin", Some(origin))
         .with("key_region", Some(arn.region.as_str()))
-        .with("bucket_region", bucket_region.map(|r| r.as_str()))
+        .with("used_in", used_in(key))
         .with(
             "material_expires_at",
             row.material_expires_at.map(|at| at.to_string()),
         )
         .with("deletion_at", row.deletion_at.map(|at| at.to_string()))
+}
+
+/// The Regions in which the key is used, where it is known.
+fn used_in(key: &KeyUse) -> Option<String> {
+    let regions: BTreeSet<_> = key.places.iter().filter_map(UsedAt::region).collect();
+    let names: Vec<_> = regions.into_iter().map(Region::as_str).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 fn mend_state(state: &str, arn: &KeyArn) -> String {

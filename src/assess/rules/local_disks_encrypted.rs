@@ -7,7 +7,7 @@
 //! An account's own default of encrypting EBS volumes is not looked at.
 
 use super::configuration::{self, about, at_rest, unreadable};
-use super::{Judged, Rule};
+use super::{Judge, Judged, Rule};
 use crate::assess::case::Case;
 use crate::model::words::{Outcome, RuleKind, Severity};
 
@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
     ],
     // PCI DSS 3.5.1.2 does not take encryption of disks alone, so no clause of it stands here.
     supports: &["45 CFR 164.312(a)(2)(iv)", "NIST SP 800-53 r5 SC-28(1)"],
-    judge,
+    judge: Judge::Cluster(judge),
 };
 
 const WANTED: &str = "has a LocalDiskEncryptionConfiguration";

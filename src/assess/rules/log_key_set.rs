@@ -1,14 +1,14 @@
 //! EL-01: a log key is set, on a release that honours it.
 
-use super::{Fact, Judged, Rule, log_uri_unparseable, uploads_disabled};
-use crate::assess::case::{Case, LogPlace};
+use super::{Fact, Judge, Judged, Rule, log_uri_unparseable, uploads_disabled};
+use crate::assess::case::{Case, LogPlace, StillUploaded};
 use crate::assess::release::Release;
 use crate::model::words::{Outcome, RuleKind, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "EL-01",
     name: "log-key-set",
-    version: 1,
+    version: 2,
     kind: RuleKind::Protects,
     severity: Severity::High,
     conclusions: &[
@@ -17,25 +17,32 @@ pub(super) const RULE: Rule = Rule {
         (Outcome::Fail, "no_log_key_bucket_default_cmk"),
         (Outcome::Unknown, "release_does_not_honour_key"),
         (Outcome::Unknown, "release_unparseable"),
+        (Outcome::Unknown, "uploads_disabled_with_steps"),
         (Outcome::Unknown, "uploads_disabled_steps_not_read"),
         (Outcome::Unknown, "log_uri_unparseable"),
         (Outcome::NotApplicable, "no_log_uri"),
+        (Outcome::NotApplicable, "uploads_disabled_no_steps"),
     ],
     supports: &[
         "PCI DSS 4.0.1 3.5.1",
         "45 CFR 164.312(a)(2)(iv)",
         "NIST SP 800-53 r5 SC-28(1)",
     ],
-    judge,
+    judge: Judge::Cluster(judge),
 };
 
 fn judge(case: &Case<'_>) -> Judged {
     let judged = match &case.place {
         LogPlace::Nowhere => Judged::not_applicable("no_log_uri"),
-        _ if case.uploads_disabled() => uploads_disabled(),
-        LogPlace::Unparseable => log_uri_unparseable(),
-        LogPlace::S3(_) if case.reference.is_none() => no_key(case),
-        LogPlace::S3(_) => key_on_release(case.cluster.release_label.as_deref()),
+        place => match (case.uploads_disabled(), place) {
+            (Some(StillUploaded::Nothing), _) => {
+                Judged::not_applicable("uploads_disabled_no_steps")
+            }
+            (Some(still), _) => uploads_disabled(case, still),
+            (None, LogPlace::S3(_)) if case.reference.is_none() => no_key(case),
+            (None, LogPlace::S3(_)) => key_on_release(case.cluster.release_label.as_deref()),
+            (None, _) => log_uri_unparseable(),
+        },
     };
     judged
         .with("release", case.cluster.release_label.as_deref())

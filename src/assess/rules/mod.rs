@@ -1,30 +1,45 @@
 //! The rules: a table, one file per rule. A new rule is one file and one line in [`RULES`].
 
+mod application_logs_follow;
 mod approved_security_configuration;
 mod bucket_default_key;
+mod cloudwatch_key;
 mod configuration;
+mod granting;
+mod history_reencrypted;
 mod key_customer_managed;
+mod key_not_public;
+mod key_segregated;
 mod key_tagged;
 mod key_usable;
+mod kill_switch_ready;
 mod local_disks_encrypted;
+mod log_destination_reachable;
 mod log_key_set;
 mod logs_delivered;
+mod objects_follow;
+mod places;
 mod retained_copies;
 mod rotation_on;
+mod steps_follow;
+mod writer_can_use_key;
 
 use serde_json::{Map, Value, json};
 
-use super::case::{Case, Standing, Unread};
+use super::case::{Case, StillUploaded, Unread};
+use super::key_use::{KeyUse, Standing};
 use crate::model::canonical;
-use crate::model::datasets::KmsKey;
+use crate::model::datasets::{KmsKey, LogBucket};
 use crate::model::ids::Sha256Hex;
 use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
 
 /// Version of the rule set. Raised with any change of what a rule concludes.
-pub const RULES_VERSION: &str = "2";
+pub const RULES_VERSION: &str = "3";
 
 /// The rule that says whether C1 is under a key that the customer set.
 pub(super) const LOG_KEY_SET: &str = log_key_set::RULE.id;
+/// The rule that says whether C1 carries anything.
+pub(super) const LOGS_DELIVERED: &str = logs_delivered::RULE.id;
 
 /// One question that is asked of every cluster.
 pub struct Rule {
@@ -41,7 +56,21 @@ pub struct Rule {
     /// Clauses that a PASS supports. It never satisfies one, and none of them demands a customer
     /// managed key: for that a report cites the organization's own policy.
     pub supports: &'static [&'static str],
-    judge: fn(&Case<'_>) -> Judged,
+    judge: Judge,
+}
+
+/// What a rule is asked about.
+enum Judge {
+    /// The cluster as a whole: one conclusion.
+    Cluster(fn(&Case<'_>) -> Judged),
+    /// Each key that some channel names; one conclusion, NOT_APPLICABLE, where none does.
+    Keys(fn(&Case<'_>, &KeyUse) -> Judged),
+}
+
+/// What a rule concluded, and of which of the cluster's keys.
+pub(super) struct Concluded<'c> {
+    pub judged: Judged,
+    pub key: Option<&'c KeyUse>,
 }
 
 /// All rules that are built, in the order of their ids.
@@ -49,13 +78,23 @@ pub static RULES: &[Rule] = &[
     log_key_set::RULE,
     key_customer_managed::RULE,
     key_usable::RULE,
+    writer_can_use_key::RULE,
+    steps_follow::RULE,
+    cloudwatch_key::RULE,
     retained_copies::RULE,
     approved_security_configuration::RULE,
+    log_destination_reachable::RULE,
+    key_not_public::RULE,
+    key_segregated::RULE,
     rotation_on::RULE,
     key_tagged::RULE,
+    kill_switch_ready::RULE,
     bucket_default_key::RULE,
+    history_reencrypted::RULE,
     logs_delivered::RULE,
     local_disks_encrypted::RULE,
+    objects_follow::RULE,
+    application_logs_follow::RULE,
 ];
 
 /// What every rule concludes of a cluster whose settings this run did not read.
@@ -65,28 +104,67 @@ pub(super) const UNREAD: &[(Outcome, &str)] = &[
 ];
 
 impl Rule {
-    /// What the rule concludes.
-    pub(super) fn conclude(&self, case: &Case<'_>) -> Judged {
-        let account = &case.cluster.account_id;
-        let region = &case.cluster.region;
-        match case.unread() {
-            None => (self.judge)(case),
-            Some(unread @ Unread::NotSeen) => Judged::unknown(
-                unread.reason(),
-                format!(
-                    "let the reader role list clusters of account {account} in {region}; the coverage \
-                     rows of this run say what stood in the way"
-                ),
-            ),
-            Some(unread @ Unread::Deferred) => Judged::unknown(
-                unread.reason(),
-                format!(
-                    "nothing, if the next run reads the cluster, as it does first; else allow \
-                     elasticmapreduce:DescribeCluster to the reader role in account {account}"
-                ),
-            ),
+    /// What the rule concludes, once per subject.
+    pub(super) fn conclude<'c>(&self, case: &'c Case<'_>) -> Vec<Concluded<'c>> {
+        let of_cluster = |judged| vec![Concluded { judged, key: None }];
+        if let Some(unread) = case.unread() {
+            return of_cluster(not_read(case, unread));
+        }
+        match self.judge {
+            Judge::Cluster(judge) => of_cluster(judge(case)),
+            Judge::Keys(_) if case.keys.is_empty() => of_cluster(without_key(case)),
+            Judge::Keys(judge) => case
+                .keys
+                .iter()
+                .map(|key| Concluded {
+                    judged: judge(case, key),
+                    key: Some(key),
+                })
+                .collect(),
         }
     }
+}
+
+/// What every rule says of a cluster that this run did not read.
+fn not_read(case: &Case<'_>, unread: Unread) -> Judged {
+    let account = &case.cluster.account_id;
+    let region = &case.cluster.region;
+    let advice = match (unread, refused(case)) {
+        (_, Some("sts:AssumeRole")) => format!(
+            "deploy the reader role in account {account}, with trust in the caller of this run"
+        ),
+        (_, Some(action)) => {
+            format!("allow {action} to the reader role in account {account}, {region}")
+        }
+        (Unread::NotSeen, None) => format!(
+            "let the reader role list clusters of account {account} in {region}; the coverage rows of \
+             this run say what stood in the way"
+        ),
+        (Unread::Deferred, None) => format!(
+            "nothing, if the next run reads the cluster, as it does first; else allow \
+             elasticmapreduce:DescribeCluster to the reader role in account {account}"
+        ),
+    };
+    missing(Judged::unknown(unread.reason(), advice), case)
+}
+
+/// The permission whose refusal keeps a fact from this run, where a cell names one.
+fn refused<'c>(case: &'c Case<'_>) -> Option<&'c str> {
+    case.missing.as_ref()?.denied_action.as_deref()
+}
+
+/// Names the cell that should have told what is missing, and what was refused there.
+fn missing(judged: Judged, case: &Case<'_>) -> Judged {
+    let Some(cell) = &case.missing else {
+        return judged;
+    };
+    judged
+        .read(Fact::Row(format!(
+            "coverage/{}/{}/{}",
+            cell.account_id, cell.region, cell.source
+        )))
+        .with("cell", Some(cell.outcome.as_str()))
+        .with("denied_action", cell.denied_action.as_deref())
 }
 
 /// SHA-256 of what tells one rule set from another: ids, names, versions, kinds, severities and
@@ -116,23 +194,29 @@ pub fn rules_digest() -> Sha256Hex {
 }
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum About {
     Cluster,
-    /// The log key; the cluster where its name cannot be understood.
+    /// The key that was asked about; the cluster where its name cannot be understood.
     Key,
     /// The log bucket; the cluster where `LogUri` names none.
     Bucket,
+    /// Something else: its kind and its ARN or id.
+    Other(Box<(&'static str, String)>),
 }
 
 /// A fact beside the cluster's own row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
+    /// The row of the key that was asked about.
     Key,
+    /// The row of the bucket that `LogUri` names.
     Bucket,
     /// The key that the bucket's default names.
     BucketKey,
     SecurityConfiguration,
+    /// Another row, by its id: `<dataset>/<primary key>`.
+    Row(String),
 }
 
 /// One rule's conclusion, before it becomes a row.
@@ -207,13 +291,40 @@ impl Judged {
     }
 }
 
-/// The advice for uploads that are off, for every rule that meets them.
-fn uploads_disabled() -> Judged {
+/// UNKNOWN for uploads that are off where steps may still upload, for every rule that meets them.
+fn uploads_disabled(case: &Case<'_>, still: StillUploaded) -> Judged {
+    if still == StillUploaded::NotRead {
+        return steps_not_read(case, "uploads_disabled_steps_not_read");
+    }
     Judged::unknown(
-        "uploads_disabled_steps_not_read",
+        "uploads_disabled_with_steps",
         "look at the cluster's log prefix for step logs, which may still be uploaded, or relaunch with \
          system or application log uploads on, or without LogUri",
     )
+    .with("steps", case.cluster.steps)
+}
+
+/// UNKNOWN for what only ListSteps tells.
+fn steps_not_read(case: &Case<'_>, reason: &'static str) -> Judged {
+    let action = "elasticmapreduce:ListSteps";
+    let lookup = case.cluster.steps_lookup.unwrap_or(Lookup::NotAttempted);
+    let (account, id) = (&case.cluster.account_id, &case.cluster.cluster_id);
+    let code = case.cluster.steps_error_code.as_deref();
+    let advice = match lookup {
+        Lookup::Denied => format!("allow {action} to the reader role in account {account}"),
+        Lookup::NotFound => format!(
+            "nothing: AWS no longer knows {id}, so where its steps sent their logs cannot be read any more"
+        ),
+        Lookup::NotAttempted => format!("run again: {action} on {id} was not attempted in time"),
+        _ => format!(
+            "run again: {action} on {id} ended with {}",
+            code.unwrap_or("an incomplete answer")
+        ),
+    };
+    Judged::unknown(reason, advice)
+        .with("steps_lookup", Some(lookup.as_str()))
+        .with("steps_error_code", code)
+        .denied(lookup, action)
 }
 
 fn log_uri_unparseable() -> Judged {
@@ -223,27 +334,21 @@ fn log_uri_unparseable() -> Judged {
     )
 }
 
-/// Why a key rule does not apply at all, if so.
-fn without_key(case: &Case<'_>) -> Option<Judged> {
-    if case.reference.is_none() {
-        Some(Judged::not_applicable("no_log_key"))
-    } else if case.place == super::case::LogPlace::Nowhere {
-        Some(Judged::not_applicable("no_log_uri"))
-    } else {
-        None
+/// What a key rule says of a cluster that names no key, or none for a place to write to.
+fn without_key(case: &Case<'_>) -> Judged {
+    match case.reference {
+        None => Judged::not_applicable("no_log_key"),
+        Some(_) => Judged::not_applicable("no_log_uri"),
     }
 }
 
 /// UNKNOWN for a key that nobody described: names the action and the account that are missing.
-fn not_described(case: &Case<'_>) -> Judged {
-    let name = case
-        .key_reference()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let account = case
-        .key_reference()
+fn not_described(case: &Case<'_>, key: &KeyUse) -> Judged {
+    let name = key.named().map(ToString::to_string).unwrap_or_default();
+    let account = key
+        .named()
         .map_or(&case.cluster.account_id, |arn| &arn.account_id);
-    let row = case.key.as_ref();
+    let row = key.row.as_ref();
     let action = row
         .and_then(|k| k.denied_action.as_deref())
         .unwrap_or("kms:DescribeKey");
@@ -277,29 +382,26 @@ fn not_described(case: &Case<'_>) -> Judged {
         )
 }
 
-fn key_unparseable(case: &Case<'_>) -> Judged {
+fn key_unparseable(key: &KeyUse) -> Judged {
     Judged::unknown(
         "key_reference_unparseable",
         "relaunch with LogEncryptionKmsKeyId set to the ARN of a customer managed key",
     )
     .about_key()
-    .with("key", case.reference.as_ref().map(ToString::to_string))
+    .with("key", Some(key.reference.to_string()))
 }
 
 /// The row of a log key that is the customer's to tag and to rotate; else what a rule about such
 /// keys concludes.
-fn customer_key<'c>(case: &'c Case<'_>) -> Result<&'c KmsKey, Judged> {
-    if let Some(judged) = without_key(case) {
-        return Err(judged);
-    }
-    let name = case.key_arn().map(|arn| arn.to_string());
-    match (case.standing(), case.described_key()) {
-        (None | Some(Standing::Unparseable), _) => Err(key_unparseable(case)),
-        (Some(Standing::AwsManaged), _) => Err(Judged::not_applicable("aws_managed_key")
+fn customer_key<'k>(case: &Case<'_>, key: &'k KeyUse) -> Result<&'k KmsKey, Judged> {
+    let name = key.arn().map(|arn| arn.to_string());
+    match (key.standing(), key.described()) {
+        (Standing::Unparseable, _) => Err(key_unparseable(key)),
+        (Standing::AwsManaged, _) => Err(Judged::not_applicable("aws_managed_key")
             .about_key()
             .read(Fact::Key)
             .with("key", name)),
-        (Some(Standing::NotFound), _) => Err(Judged::unknown(
+        (Standing::NotFound, _) => Err(Judged::unknown(
             "key_not_found",
             format!(
                 "relaunch with a key that exists: KMS knows no {}",
@@ -309,20 +411,20 @@ fn customer_key<'c>(case: &'c Case<'_>) -> Result<&'c KmsKey, Judged> {
         .about_key()
         .read(Fact::Key)
         .with("key", name)),
-        (Some(Standing::Customer), Some(row)) => Ok(row),
-        _ => Err(not_described(case)),
+        (Standing::Customer, Some(row)) => Ok(row),
+        _ => Err(not_described(case, key)),
     }
 }
 
 /// UNKNOWN for what only a call in the key owner's account tells of a described key.
 fn not_read_of_key(
-    case: &Case<'_>,
+    key: &KeyUse,
     reason: &'static str,
     lookup: Lookup,
     action: &'static str,
 ) -> Judged {
-    let (name, owner) = case
-        .key_arn()
+    let (name, owner) = key
+        .arn()
         .map(|arn| (arn.to_string(), arn.account_id.to_string()))
         .unwrap_or_default();
     let advice = match lookup {
@@ -344,8 +446,8 @@ fn not_read_of_key(
 }
 
 /// UNKNOWN advice for a log bucket whose configuration nobody read.
-fn find_bucket(case: &Case<'_>, action: &str) -> String {
-    let Some(row) = &case.bucket else {
+fn find_bucket(row: Option<&LogBucket>, action: &str) -> String {
+    let Some(row) = row else {
         return "run again: the log bucket was not looked up".to_owned();
     };
     let name = &row.bucket;
@@ -389,7 +491,7 @@ mod tests {
     fn the_digest_changes_only_on_purpose() {
         assert_eq!(
             rules_digest().as_str(),
-            "e7d282fdb538fb78131d2aa89309f51bf32d05e88702815dfa40eec3d9c385b5"
+            "ca3a0c262cbe67d7069215af32d23028bc3070c2b97e208dd22497eb7560baeb"
         );
     }
 }

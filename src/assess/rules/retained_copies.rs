@@ -1,6 +1,6 @@
 //! EL-07: AWS keeps no copies of the logs in storage of its own, where the release has the choice.
 
-use super::{Judged, Rule};
+use super::{Judge, Judged, Rule};
 use crate::assess::case::Case;
 use crate::assess::retained::{Policies, Retained, Upload};
 use crate::model::words::{Outcome, RuleKind, Severity};
@@ -19,7 +19,7 @@ pub(super) const RULE: Rule = Rule {
         (Outcome::NotApplicable, "release_has_no_switch"),
     ],
     supports: &["PCI DSS 4.0.1 3.2.1", "PCI DSS 4.0.1 3.5.1"],
-    judge,
+    judge: Judge::Cluster(judge),
 };
 
 fn judge(case: &Case<'_>) -> Judged {

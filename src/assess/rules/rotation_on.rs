@@ -1,7 +1,8 @@
 //! EL-12: the log key rotates by itself, where keys of its kind can.
 
-use super::{Fact, Judged, Rule, customer_key, not_read_of_key};
+use super::{Fact, Judge, Judged, Rule, customer_key, not_read_of_key};
 use crate::assess::case::Case;
+use crate::assess::key_use::KeyUse;
 use crate::model::datasets::KmsKey;
 use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
 
@@ -29,15 +30,15 @@ pub(super) const RULE: Rule = Rule {
         "NIST SP 800-53 r5 SC-12",
         "NIST SP 800-53 r5 SC-12(2)",
     ],
-    judge,
+    judge: Judge::Keys(judge),
 };
 
-fn judge(case: &Case<'_>) -> Judged {
-    let row = match customer_key(case) {
+fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
+    let row = match customer_key(case, key) {
         Ok(row) => row,
         Err(judged) => return judged,
     };
-    let name = case.key_arn().map(|arn| arn.to_string());
+    let name = key.arn().map(|arn| arn.to_string());
     let judged = match (row.rotation_lookup, row.rotation_enabled) {
         (Lookup::Found, Some(true)) => Judged::pass("rotation_on"),
         _ if !can_rotate(row) => Judged::not_applicable("kind_cannot_rotate"),
@@ -53,12 +54,9 @@ fn judge(case: &Case<'_>) -> Judged {
                 name.as_deref().unwrap_or_default()
             ),
         ),
-        (lookup, _) => not_read_of_key(
-            case,
-            "rotation_not_read",
-            lookup,
-            "kms:GetKeyRotationStatus",
-        ),
+        (lookup, _) => {
+            not_read_of_key(key, "rotation_not_read", lookup, "kms:GetKeyRotationStatus")
+        }
     };
     judged
         .about_key()

@@ -104,13 +104,15 @@ fn the_subject_of_an_alias_is_the_key_it_stood_for() {
 }
 
 #[test]
-fn a_key_policy_that_delegates_to_root_changes_nothing_that_is_built() {
+fn delegation_to_root_lets_iam_decide_and_lets_nobody_in_by_itself() {
     let mut w = World::compliant();
     let before = w.assess();
     w.key().policy_json = some(
-        r#"{"Statement":[{"Action":"kms:*","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Resource":"*"}]}"#,
+        r#"{"Statement":[{"Action":"kms:*","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Resource":"*","Sid":"DelegateToIam"}],"Version":"2012-10-17"}"#,
     );
     assert_eq!(w.assess(), before);
+    w.principals[0].policies_json = some("[]");
+    assert_eq!(w.said("EL-04"), "FAIL writer_not_allowed");
 }
 
 #[test]

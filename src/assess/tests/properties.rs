@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use crate::assess::fixtures::*;
+use crate::assess::key_use::KeyUse;
 use crate::assess::rules::UNREAD;
 use crate::assess::{RULES, Release, Waiver};
 use crate::model::datasets::EmrSecurityConfiguration;
@@ -138,7 +139,7 @@ fn outcome(w: &World, rule: &str) -> Outcome {
 proptest! {
     #[test]
     fn a_key_that_was_not_described_never_passes(w in any_world()) {
-        let found = w.with_case(|c| c.described_key().is_some());
+        let found = w.with_case(|c| c.log_key().and_then(KeyUse::described).is_some());
         if !found {
             prop_assert_ne!(outcome(&w, "EL-02"), Outcome::Pass);
             prop_assert_ne!(outcome(&w, "EL-03"), Outcome::Pass);

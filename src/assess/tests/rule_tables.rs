@@ -69,11 +69,24 @@ fn el_01_log_key_set() {
             ("UNKNOWN release_unparseable", |w| {
                 w.cluster.release_label = some("spark-8.0.0-preview");
             }),
-            ("UNKNOWN uploads_disabled_steps_not_read", |w| {
+            ("UNKNOWN uploads_disabled_with_steps", |w| {
                 uploads_off(w);
                 w.cluster.log_key = None;
             }),
-            ("UNKNOWN uploads_disabled_steps_not_read", uploads_off),
+            ("UNKNOWN uploads_disabled_with_steps", uploads_off),
+            ("UNKNOWN uploads_disabled_steps_not_read", |w| {
+                uploads_off(w);
+                w.cluster.steps_lookup = Some(Lookup::Denied);
+            }),
+            ("UNKNOWN uploads_disabled_steps_not_read", |w| {
+                uploads_off(w);
+                w.cluster.steps_lookup = None;
+                w.cluster.steps = None;
+            }),
+            ("NOT_APPLICABLE uploads_disabled_no_steps", |w| {
+                uploads_off(w);
+                w.cluster.steps = Some(0);
+            }),
             ("UNKNOWN log_uri_unparseable", |w| {
                 w.cluster.log_uri = some("hdfs:///logs");
             }),
@@ -240,7 +253,7 @@ fn el_17_logs_delivered() {
             ("PASS logs_archived", |_| {}),
             ("PASS logs_archived", |w| w.cluster.log_key = None),
             ("FAIL no_log_uri", |w| w.cluster.log_uri = None),
-            ("UNKNOWN uploads_disabled_steps_not_read", uploads_off),
+            ("UNKNOWN uploads_disabled_with_steps", uploads_off),
             ("UNKNOWN log_uri_unparseable", |w| {
                 w.cluster.log_uri = some("s3://");
             }),

@@ -12,8 +12,8 @@ fn verdict_delivery_and_posture() {
     use Posture as P;
     #[rustfmt::skip]
     let table: &[(J, D, P, &str, Spoil)] = &[
-        (J::Compliant, D::Working, P::Active, "EL-01 EL-02 EL-03", |_| {}),
-        (J::Compliant, D::Unknown, P::Active, "EL-01 EL-02",
+        (J::Compliant, D::Working, P::Active, "EL-01 EL-02 EL-03 EL-04", |_| {}),
+        (J::Compliant, D::Unknown, P::Active, "EL-01 EL-02 EL-04",
             |w| w.key().origin = some("AWS_CLOUDHSM")),
         (J::NonCompliant, D::NotApplicable, P::PassiveDefault, "EL-01",
             |w| w.cluster.log_key = None),
@@ -134,9 +134,14 @@ fn the_channel_says_what_is_proven_and_why() {
             |w| w.cluster.release_label = some("emr-5.29.0")),
         (E::Unknown, "release_unparseable", |w| w.cluster.release_label = None),
         (E::Unknown, "log_uri_unparseable", |w| w.cluster.log_uri = some("ftp://x")),
-        (E::Unknown, "uploads_disabled_steps_not_read", |w| {
+        (E::Unknown, "uploads_disabled_with_steps", |w| {
             w.cluster.system_logs_upload = some("disabled");
             w.cluster.application_logs_upload = some("disabled");
+        }),
+        (E::Nothing, "uploads_disabled_no_steps", |w| {
+            w.cluster.system_logs_upload = some("disabled");
+            w.cluster.application_logs_upload = some("disabled");
+            w.cluster.steps = Some(0);
         }),
     ];
     for (encryption, basis, spoil) in table {

@@ -54,6 +54,52 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        id: "EL-04",
+        asks: "May the role of the cluster's instance profile make data keys with the log key \
+              (kms:GenerateDataKey, through S3), and may its service role look the key up \
+              (kms:DescribeKey)? Key policy, grants, IAM policies and permissions boundary are \
+              evaluated.",
+        why: "S3 asks the key on behalf of whoever uploads, and that is the instance profile's \
+              role, not the service role. EMR's managed policies allow nothing in KMS, so a \
+              key policy that only delegates to IAM is not enough by itself; without the right \
+              the logs are lost. Policies above the account (SCP, RCP) are not read: the \
+              answer assumes that they forbid nothing.",
+        fix: "Add to the key policy the statement that the finding spells out. For a key of \
+              another account the role needs an IAM policy as well. DescribeKey carries no \
+              encryption context, so a statement that demands one cannot allow it.",
+        sources: &[
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html",
+            "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html",
+            "https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html",
+        ],
+    },
+    Page {
+        id: "EL-05",
+        asks: "Do the logs of all steps, and of Spark Connect sessions, that have a place or a key of \
+               their own in S3 lie under a customer key?",
+        why: "A step's own settings replace the cluster's, field by field: a cluster with a log key can \
+              hold steps that write elsewhere without one, or under a key that AWS manages.",
+        fix: "Submit steps without a log place of their own, or with a customer managed key beside it; \
+              start sessions with a place and a customer key.",
+        sources: &[
+            "https://docs.aws.amazon.com/emr/latest/APIReference/API_S3MonitoringConfiguration.html",
+            "https://docs.aws.amazon.com/emr/latest/APIReference/API_SessionMonitoringConfiguration.html",
+        ],
+    },
+    Page {
+        id: "EL-06",
+        asks: "Where logs are sent to CloudWatch, is the log group under a customer key?",
+        why: "The log group's own key encrypts what it holds; the key that EMR is told is only a wish. \
+              A key that is set later does not reach back to what was written before.",
+        fix: "Associate a customer key with the log group (logs:AssociateKmsKey) before anything is \
+              written to it.",
+        sources: &[
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-logging-cw.html",
+            "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html",
+        ],
+    },
+    Page {
         id: "EL-07",
         asks: "Are the copies that AWS keeps by itself, of system and application logs and of \
               persistent UI event logs, switched off where the release has a switch for them \
@@ -80,6 +126,56 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        id: "EL-09",
+        asks: "Where the log bucket or the log key lies in another account: do both sides let \
+              the cluster's instance profile role in, and is the key named by its full ARN?",
+        why: "Across accounts the resource's policy and the IAM policies of the writer must \
+              both allow. S3 resolves a short key id or an alias in the account of whoever \
+              asks. Unless the bucket enforces its owner, log objects belong to the writer's \
+              account.",
+        fix: "Allow s3:PutObject to the role in the bucket policy and in its own policies, set \
+              the bucket's ownership to BucketOwnerEnforced, and relaunch with the full ARN of \
+              the key.",
+        sources: &[
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html",
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html",
+            "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html",
+        ],
+    },
+    Page {
+        id: "EL-10",
+        asks: "Does neither the policy nor a grant of the log key let anybody in from outside \
+              the organization: everyone, a foreign account, or another organization?",
+        why: "A statement for everyone is closed only by a condition that the caller cannot \
+              bring about: an organization, an account, a principal. The service it goes \
+              through (kms:ViaService) or an encryption context closes nothing. A grant opens \
+              a key whatever its policy says. Services let in without a source condition are \
+              named, and do not fail the rule.",
+        fix: "Narrow the statement with aws:PrincipalOrgID or name principals, take foreign \
+              accounts out, and revoke grants to outsiders (kms:RevokeGrant).",
+        sources: &[
+            "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html",
+            "https://docs.aws.amazon.com/kms/latest/developerguide/grants.html",
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+        ],
+    },
+    Page {
+        id: "EL-11",
+        asks: "Can no principal of another business unit both read the log bucket and decrypt \
+              with the log key? The unit of a principal is its own tag, then its account's \
+              tag, then its account's organizational unit.",
+        why: "A key of one's own separates units only if others cannot use it. Reading logs \
+              takes both rights, and IAM policies such as an administrator's give both at \
+              once.",
+        fix: "Take one of the two rights away, tag principals and accounts with their unit \
+              (tags.business_unit), or waive the finding where a central team is meant to \
+              read.",
+        sources: &[
+            "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html",
+        ],
+    },
+    Page {
         id: "EL-12",
         asks: "Does KMS rotate the material of the log key, where the kind of key allows it?",
         why: "Rotation limits how much lies under one piece of key material. It encrypts nothing \
@@ -101,6 +197,23 @@ const PAGES: &[Page] = &[
         sources: &["https://docs.aws.amazon.com/kms/latest/APIReference/API_ListResourceTags.html"],
     },
     Page {
+        id: "EL-14",
+        asks: "Is it known who can disable the log key, schedule its deletion or rewrite its \
+              policy, is that not everyone, and is no deletion pending?",
+        why: "Disabling the key is the kill switch for all logs under it, and deleting it \
+              shreds them: it must be in known hands, and in some. Who may rewrite the policy \
+              can give himself every other right. A deletion takes 7 to 30 days, can be \
+              cancelled until then, and nothing under the key can be read meanwhile or ever \
+              after.",
+        fix: "Name the administrators in the key policy. Cancel a deletion that is not meant \
+              (kms:CancelKeyDeletion, then kms:EnableKey).",
+        sources: &[
+            "https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html",
+            "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
+            "https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html",
+        ],
+    },
+    Page {
         id: "EL-15",
         asks: "Is the default encryption of the log bucket a customer managed key that it names?",
         why: "A default catches what is written without an encryption of its own. It is never \
@@ -110,6 +223,20 @@ const PAGES: &[Page] = &[
         sources: &[
             "https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html",
             "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html",
+        ],
+    },
+    Page {
+        id: "EL-16",
+        asks: "Do no older log objects remain outside a customer key below the cluster's log prefix, \
+               old versions counted?",
+        why: "Log settings and bucket defaults concern what is written from then on. What was written \
+              before stays under its old key until someone re-encrypts or expires it, and a copy leaves \
+              the old version where it was.",
+        fix: "Re-encrypt what is left (UpdateObjectEncryption through S3 Batch Operations, or copies \
+              and the removal of old versions), or let a lifecycle rule expire it.",
+        sources: &[
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/update-sse-encryption.html",
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory.html",
         ],
     },
     Page {
@@ -130,6 +257,35 @@ const PAGES: &[Page] = &[
               upload fails.",
         fix: "Relaunch with a security configuration that has a LocalDiskEncryptionConfiguration.",
         sources: &[
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-data-encryption-options.html",
+        ],
+    },
+    Page {
+        id: "EL-19",
+        asks: "Do sampled log objects of the cluster lie under a customer key of the organization? \
+               Only asked of clusters that a run with --sample-objects looked at.",
+        why: "Every other rule reads settings. The objects themselves say under which key they were \
+              written, and that is what a disk or a bucket policy leak would meet. SSE-KMS alone is not \
+              enough: AWS's own key reads the same.",
+        fix: "Relaunch the cluster with LogEncryptionKmsKeyId set to a customer managed key, and find \
+              out who writes to the log prefix beside EMR. Where nothing could be read, deploy the \
+              sampler role in the account that owns the bucket.",
+        sources: &[
+            "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html",
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html",
+        ],
+    },
+    Page {
+        id: "EL-20",
+        asks: "Do logs that applications send to S3 themselves (YARN aggregation, Spark event logs) lie \
+               under a customer key?",
+        why: "They are written through EMRFS, which follows the security configuration, with its \
+              overrides for single buckets, and not LogEncryptionKmsKeyId. Destinations are read as set \
+              at launch; a later reconfiguration of instance groups is not visible.",
+        fix: "Relaunch with a security configuration whose S3EncryptionConfiguration is SSE-KMS or \
+              CSE-KMS with a customer managed key for that bucket.",
+        sources: &[
+            "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-create-security-configuration.html",
             "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-data-encryption-options.html",
         ],
     },

@@ -165,6 +165,55 @@ impl Member for FakeMember {
         })
     }
 
+    async fn steps(
+        &self,
+        region: &Region,
+        cluster: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedStep>, ApiError> {
+        let op = Operation::ListSteps;
+        let what = self.enter(op, region.as_str(), cluster).await?;
+        let (known, steps) = self.mine(|a| {
+            let all = a.clusters.get(region.as_str());
+            let known = all.is_some_and(|all| all.iter().any(|c| c.listed.id == cluster));
+            (known, a.steps.get(cluster).cloned().unwrap_or_default())
+        });
+        if !known {
+            let code = "InvalidRequestException";
+            return Err(self.error(op, region.as_str(), ErrorClass::Refused, code, ""));
+        }
+        Ok(self.cloud.page(steps, next, what))
+    }
+
+    async fn sessions(
+        &self,
+        region: &Region,
+        cluster: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedSession>, ApiError> {
+        let op = Operation::ListSessions;
+        let what = self.enter(op, region.as_str(), cluster).await?;
+        let sessions = self.mine(|a| a.sessions.get(cluster).cloned().unwrap_or_default());
+        Ok(self.cloud.page(sessions, next, what))
+    }
+
+    async fn log_groups(
+        &self,
+        region: &Region,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<DescribedLogGroup>, ApiError> {
+        let op = Operation::DescribeLogGroups;
+        let what = self.enter(op, region.as_str(), prefix).await?;
+        let groups = self.mine(|a| {
+            let all = a.log_groups.get(region.as_str()).cloned();
+            let mut all = all.unwrap_or_default();
+            all.retain(|group| group.name.starts_with(prefix));
+            all
+        });
+        Ok(self.cloud.page(groups, next, what))
+    }
+
     async fn security_configurations(
         &self,
         region: &Region,
@@ -248,6 +297,141 @@ impl Member for FakeMember {
         Ok(Some("Enabled".to_owned()))
     }
 
+    async fn bucket_policy(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        self.enter(Operation::GetBucketPolicy, region.as_str(), bucket)
+            .await?;
+        Ok(self.mine(|a| a.bucket_policies.get(bucket).cloned()))
+    }
+
+    async fn bucket_ownership(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        self.enter(
+            Operation::GetBucketOwnershipControls,
+            region.as_str(),
+            bucket,
+        )
+        .await?;
+        Ok(Some("BucketOwnerEnforced".to_owned()))
+    }
+
+    async fn bucket_object_lock(&self, region: &Region, bucket: &str) -> Result<bool, ApiError> {
+        self.enter(
+            Operation::GetObjectLockConfiguration,
+            region.as_str(),
+            bucket,
+        )
+        .await?;
+        Ok(false)
+    }
+
+    async fn bucket_public_access_blocked(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<bool, ApiError> {
+        self.enter(Operation::GetPublicAccessBlock, region.as_str(), bucket)
+            .await?;
+        Ok(true)
+    }
+
+    async fn bucket_lifecycle(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketLifecycle, ApiError> {
+        self.enter(
+            Operation::GetBucketLifecycleConfiguration,
+            region.as_str(),
+            bucket,
+        )
+        .await?;
+        Ok(BucketLifecycle {
+            rules: 2,
+            expires_after_days: Some(90),
+        })
+    }
+
+    async fn bucket_replication(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<BucketReplication, ApiError> {
+        self.enter(Operation::GetBucketReplication, region.as_str(), bucket)
+            .await?;
+        Ok(BucketReplication {
+            rules: 1,
+            destinations: vec!["arn:aws:s3:::copies".to_owned()],
+        })
+    }
+
+    async fn bucket_metadata_table(
+        &self,
+        region: &Region,
+        bucket: &str,
+    ) -> Result<Option<bool>, ApiError> {
+        self.enter(
+            Operation::GetBucketMetadataConfiguration,
+            region.as_str(),
+            bucket,
+        )
+        .await?;
+        Ok(Some(false))
+    }
+
+    async fn bucket_inventories(
+        &self,
+        region: &Region,
+        bucket: &str,
+        next: Option<String>,
+    ) -> Result<Page<bool>, ApiError> {
+        let op = Operation::ListBucketInventoryConfigurations;
+        let what = self.enter(op, region.as_str(), bucket).await?;
+        Ok(self.cloud.page(vec![true, false], next, what))
+    }
+
+    async fn log_objects(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+    ) -> Result<Vec<ListedObject>, ApiError> {
+        let subject = format!("{bucket}/{prefix}");
+        self.enter(Operation::ListObjectsV2, region.as_str(), &subject)
+            .await?;
+        Ok(self.mine(|a| {
+            let names = a.objects.keys();
+            names
+                .filter_map(|name| name.strip_prefix(&format!("{bucket}/")))
+                .filter(|name| name.starts_with(prefix))
+                .map(|name| ListedObject {
+                    name: name.to_owned(),
+                    bytes: Some(7),
+                    modified_at: Some(UtcMillis(START)),
+                })
+                .collect()
+        }))
+    }
+
+    async fn log_object(
+        &self,
+        region: &Region,
+        bucket: &str,
+        name: &str,
+    ) -> Result<ObjectHead, ApiError> {
+        let subject = format!("{bucket}/{name}");
+        let op = Operation::HeadObject;
+        self.enter(op, region.as_str(), &subject).await?;
+        self.mine(|a| a.objects.get(&subject).cloned())
+            .ok_or_else(|| self.error(op, region.as_str(), ErrorClass::NotFound, "Http404", ""))
+    }
+
     async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError> {
         let op = Operation::DescribeKey;
         self.enter(op, region.as_str(), key).await?;
@@ -299,5 +483,74 @@ impl Member for FakeMember {
             next,
             what,
         ))
+    }
+
+    async fn key_grants(
+        &self,
+        region: &Region,
+        key: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedGrant>, ApiError> {
+        let op = Operation::ListGrants;
+        let what = self.enter(op, region.as_str(), key).await?;
+        assert!(key.contains(":key/"), "ListGrants takes no alias: {key}");
+        Ok(self.cloud.page(
+            self.find_key(op, region, key).map_err(|e| *e)?.1.grants,
+            next,
+            what,
+        ))
+    }
+
+    async fn aliases(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedAlias>, ApiError> {
+        let what = self
+            .enter(Operation::ListAliases, region.as_str(), "")
+            .await?;
+        let aliases = self.mine(|a| {
+            let of_keys = a.keys.iter().flat_map(|(arn, key)| {
+                let target = arn.split(":key/").nth(1).map(str::to_owned);
+                key.aliases.iter().filter_map(move |alias| {
+                    Some(ListedAlias {
+                        name: alias.splitn(6, ':').nth(5)?.to_owned(),
+                        target: target.clone(),
+                        updated_at: Some(UtcMillis(START - 5)),
+                    })
+                })
+            });
+            of_keys.chain(a.aliases.clone()).collect()
+        });
+        Ok(self.cloud.page(aliases, next, what))
+    }
+
+    async fn key_ids(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<String>, ApiError> {
+        let what = self.enter(Operation::ListKeys, region.as_str(), "").await?;
+        let ids = self.mine(|a| {
+            let ids = a.keys.keys().filter_map(|arn| arn.split(":key/").nth(1));
+            ids.map(str::to_owned).collect()
+        });
+        Ok(self.cloud.page(ids, next, what))
+    }
+
+    async fn identities(
+        &self,
+        kinds: IdentityKinds,
+        next: Option<String>,
+    ) -> Result<Page<Identity>, ApiError> {
+        let op = Operation::GetAccountAuthorizationDetails;
+        let what = self.enter(op, "global", &format!("{kinds:?}")).await?;
+        let wanted = |identity: &Identity| {
+            let is_principal = matches!(identity, Identity::Principal(_));
+            is_principal == (kinds == IdentityKinds::Principals)
+        };
+        let all = self.mine(|a| a.identities.clone());
+        let all = all.into_iter().filter(wanted).collect();
+        Ok(self.cloud.page(all, next, what))
     }
 }

@@ -63,6 +63,7 @@ pub(crate) struct FakeKey {
     /// Its policy allows nothing to the reader.
     pub locked: bool,
     pub open_to_others: bool,
+    pub grants: Vec<ListedGrant>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -70,9 +71,21 @@ pub(crate) struct FakeAccount {
     pub regions: Vec<(String, String)>,
     pub clusters: BTreeMap<String, Vec<DescribedCluster>>,
     pub configurations: BTreeMap<String, Vec<(String, String)>>,
+    /// By cluster id, newest first.
+    pub steps: BTreeMap<String, Vec<ListedStep>>,
+    /// By cluster id.
+    pub sessions: BTreeMap<String, Vec<ListedSession>>,
+    pub log_groups: BTreeMap<String, Vec<DescribedLogGroup>>,
     pub buckets: Vec<(String, String)>,
+    /// By bucket.
+    pub bucket_policies: BTreeMap<String, String>,
+    /// By bucket, slash and name.
+    pub objects: BTreeMap<String, ObjectHead>,
     /// By key ARN.
     pub keys: BTreeMap<String, FakeKey>,
+    /// Aliases beside those that `keys` have, in every Region.
+    pub aliases: Vec<ListedAlias>,
+    pub identities: Vec<Identity>,
 }
 
 #[derive(Debug)]

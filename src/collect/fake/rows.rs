@@ -1,10 +1,12 @@
 //! Small makers of ids, accounts and clusters.
 
 use super::START;
-use crate::collect::api::{DescribedCluster, ListedCluster, Tag};
-use crate::model::datasets::{Account, EmrCluster};
+use crate::collect::api::{
+    ApplicationLogs, CloudWatchLogging, DescribedCluster, ListedCluster, Tag,
+};
+use crate::model::datasets::{Account, EMR_MODEL, EmrCluster};
 use crate::model::ids::{AccountId, Region};
-use crate::model::words::{Seen, Settings};
+use crate::model::words::{Lookup, Seen, Settings};
 use crate::time::UtcMillis;
 
 pub(crate) fn id(text: &str) -> AccountId {
@@ -63,6 +65,9 @@ pub(crate) fn described(listed: ListedCluster, log_uri: &str, log_key: &str) -> 
         system_logs_upload: None,
         application_logs_upload: None,
         ui_logs_upload: None,
+        cloudwatch: CloudWatchLogging::default(),
+        application_logs: ApplicationLogs::default(),
+        session_enabled: None,
         tags: vec![
             Tag {
                 name: "owner".to_owned(),
@@ -102,6 +107,25 @@ pub(crate) fn cluster_row(
         system_logs_upload: None,
         application_logs_upload: None,
         ui_logs_upload: None,
+        cloudwatch_enabled: None,
+        cloudwatch_log_group: None,
+        cloudwatch_stream_prefix: None,
+        cloudwatch_key: None,
+        cloudwatch_log_types: None,
+        yarn_log_dir: None,
+        yarn_log_aggregation: None,
+        spark_event_log_dir: None,
+        spark_event_log_enabled: None,
+        spark_history_dir: None,
+        session_enabled: None,
+        steps_lookup: Some(Lookup::Found),
+        steps_error_code: None,
+        steps: Some(0),
+        steps_settled_id: None,
+        steps_settled: Some(0),
+        sessions_lookup: None,
+        sessions_error_code: None,
+        emr_model: Some(EMR_MODEL),
         owner: Some("carried owner".to_owned()),
         cost_center: None,
         business_unit: None,

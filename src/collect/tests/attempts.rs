@@ -119,8 +119,12 @@ async fn sessions_are_renewed_before_they_end() {
         seen.outcome(A, IRELAND, Source::ClusterSettings),
         CellOutcome::Collected
     );
-    // 1,990 s at one call a second, 600 s of each session used.
-    assert!((4..=5).contains(&cloud.with(|s| s.sessions.len())));
+    assert_eq!(
+        seen.outcome(A, IRELAND, Source::Steps),
+        CellOutcome::Collected
+    );
+    // 3,980 s at one ListSteps in two seconds, 600 s of each session used.
+    assert!((7..=8).contains(&cloud.with(|s| s.sessions.len())));
 }
 
 #[tokio::test]

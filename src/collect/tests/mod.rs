@@ -1,9 +1,14 @@
 //! Whole runs against the scripted AWS, in virtual time.
 
 mod attempts;
+mod buckets;
+mod channels;
 mod clusters;
 mod coverage;
+mod identities;
 mod lookups;
+mod object_samples;
+mod security_configurations;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,7 +23,7 @@ use crate::collect::facts::{FactSink, Facts, Known, KnownAccountRegion, KnownErr
 use crate::collect::fake::{FakeAccount, FakeCloud, START, TestClock, account, id, region};
 use crate::collect::random::seeded;
 use crate::collect::scope::{EmrRegion, Scope};
-use crate::model::datasets::{Account, Coverage, EmrCluster, KmsKey};
+use crate::model::datasets::{Account, Coverage, EmrCluster, EmrStep, KmsKey};
 use crate::model::ids::{AccountId, Region};
 use crate::model::table::{Cell, Dataset};
 use crate::model::words::{CellOutcome, Source};
@@ -133,10 +138,16 @@ impl World {
 
     /// Account A's Ireland as it was a day ago.
     pub(super) fn knew(&mut self, clusters: Vec<EmrCluster>) {
+        self.knew_with(clusters, vec![]);
+    }
+
+    /// The same, with steps of their own places.
+    pub(super) fn knew_with(&mut self, clusters: Vec<EmrCluster>, steps: Vec<EmrStep>) {
         let known = KnownAccountRegion {
             listed_at: UtcMillis(START - 86_400_000),
             run_id: "20261123T020003Z-7f3a".parse().expect("run id"),
             clusters,
+            steps,
         };
         self.known.0.insert((id(A), region(IRELAND)), known);
     }
@@ -246,8 +257,13 @@ impl Seen {
             .flat_map(|f| {
                 text(&f.coverage)
                     .chain(text(&f.clusters))
+                    .chain(text(&f.steps))
+                    .chain(text(&f.sessions))
+                    .chain(text(&f.log_groups))
                     .chain(text(&f.security_configurations))
                     .chain(text(&f.keys))
+                    .chain(text(&f.grants))
+                    .chain(text(&f.principals))
                     .chain(text(&f.buckets))
                     .collect::<Vec<_>>()
             })

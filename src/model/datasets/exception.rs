@@ -1,5 +1,5 @@
 use crate::dataset;
-use crate::model::words::ExceptionKind;
+use crate::model::words::{ExceptionKind, Outcome, Severity};
 use crate::time::Date;
 
 dataset! {
@@ -35,4 +35,11 @@ dataset! {
     resources: String = "ARNs, space between";
     /// Accounts, cells or findings that it covered in this run.
     used: i64 = "items";
+    /// The finding about the exception itself: FAIL once it has expired. An exception belongs to no
+    /// cluster, so this stands here and not among the findings of clusters.
+    outcome: Option<Outcome> = "PASS, FAIL";
+    /// How bad it is that it expired; absent for PASS.
+    severity: Option<Severity> = "low, medium, high";
+    /// What a person can do; absent for PASS.
+    advice: Option<String> = "one sentence";
 }

@@ -41,6 +41,19 @@ dataset! {
     deletion_at: Option<UtcMillis> = "UTC";
     /// When imported key material expires.
     material_expires_at: Option<UtcMillis> = "UTC";
+    /// How it was shown, where DescribeKey was refused, that this is a customer's key: it stands in
+    /// ListKeys of its account, and no alias of AWS points at it in a complete ListAliases.
+    customer_proof: Option<String> = "listed_without_aws_alias";
+    /// Aliases of the key, in a complete list.
+    aliases: Option<String> = "names, a space between";
+    /// When the alias that the reference names was last pointed at a key.
+    alias_updated_at: Option<UtcMillis> = "UTC";
+    /// How ListGrants ended.
+    grants_lookup: Lookup = "word";
+    /// Error code where grants could not be read.
+    grants_error_code: Option<String> = "AWS error code";
+    /// How many grants the key has.
+    grants: Option<i64> = "grants";
     /// How GetKeyPolicy ended.
     policy_lookup: Lookup = "word";
     /// Error code where the policy could not be read.

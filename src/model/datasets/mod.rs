@@ -9,10 +9,18 @@ mod channel;
 mod coverage;
 mod emr_cluster;
 mod emr_security_configuration;
+mod emr_session;
+mod emr_step;
 mod exception;
 mod finding;
+mod key_access;
+mod kms_grant;
 mod kms_key;
 mod log_bucket;
+mod log_group;
+mod log_object_sample;
+mod log_object_summary;
+mod principal;
 mod run;
 mod verdict;
 
@@ -20,12 +28,20 @@ pub use account::Account;
 pub use archive_check::ArchiveCheck;
 pub use channel::Channel;
 pub use coverage::Coverage;
-pub use emr_cluster::{ACTIVE_STATES, EmrCluster, is_active_state};
+pub use emr_cluster::{ACTIVE_STATES, EMR_MODEL, EmrCluster, is_active_state};
 pub use emr_security_configuration::EmrSecurityConfiguration;
+pub use emr_session::EmrSession;
+pub use emr_step::EmrStep;
 pub use exception::Exception;
 pub use finding::Finding;
+pub use key_access::KeyAccess;
+pub use kms_grant::KmsGrant;
 pub use kms_key::KmsKey;
 pub use log_bucket::LogBucket;
+pub use log_group::LogGroup;
+pub use log_object_sample::LogObjectSample;
+pub use log_object_summary::LogObjectSummary;
+pub use principal::Principal;
 pub use run::Run;
 pub use verdict::Verdict;
 
@@ -40,10 +56,18 @@ macro_rules! for_each_dataset {
             $crate::model::datasets::Coverage,
             $crate::model::datasets::EmrCluster,
             $crate::model::datasets::EmrSecurityConfiguration,
+            $crate::model::datasets::EmrSession,
+            $crate::model::datasets::EmrStep,
             $crate::model::datasets::Exception,
             $crate::model::datasets::Finding,
+            $crate::model::datasets::KeyAccess,
+            $crate::model::datasets::KmsGrant,
             $crate::model::datasets::KmsKey,
             $crate::model::datasets::LogBucket,
+            $crate::model::datasets::LogGroup,
+            $crate::model::datasets::LogObjectSample,
+            $crate::model::datasets::LogObjectSummary,
+            $crate::model::datasets::Principal,
             $crate::model::datasets::Run,
             $crate::model::datasets::Verdict
         }

@@ -1,5 +1,5 @@
 use crate::dataset;
-use crate::model::ids::{AccountId, Region};
+use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::words::{Delivery, Judgement, OwnerSource, Posture, VerdictBasis};
 use crate::time::{Date, UtcMillis};
 
@@ -38,6 +38,12 @@ dataset! {
     basis: VerdictBasis = "assessed, deferred, carried";
     /// Rules that decided the verdict, a space between.
     decided_by: String = "rule ids";
+    /// For an ended cluster: the run that last saw it alive, whose keys and buckets it is judged by, so
+    /// that what happens to them later does not rewrite history.
+    stands_from_run: Option<RunId> = "run id";
+    /// The verdict by the rules of the run of record before, where changed rules alone make the
+    /// difference: no alert, no remediation.
+    rule_change: Option<Judgement> = "COMPLIANT, NON_COMPLIANT, UNKNOWN, NO_LOGS";
     /// Path of organizational unit ids of the account.
     ou_path: Option<String> = "o-…/r-…/ou-…/";
     /// Owner of the cluster.

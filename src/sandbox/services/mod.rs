@@ -3,7 +3,9 @@
 
 pub mod account;
 pub mod emr;
+pub mod iam;
 pub mod kms;
+pub mod logs;
 pub mod organizations;
 pub mod s3;
 pub mod session;

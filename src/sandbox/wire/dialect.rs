@@ -9,11 +9,11 @@ use super::AwsError;
 /// The protocol that a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// awsJson1.1: Organizations, EMR, KMS.
+    /// awsJson1.1: Organizations, EMR, KMS, CloudWatch Logs.
     Json,
     /// restJson1: account.
     RestJson,
-    /// awsQuery: STS.
+    /// awsQuery: IAM, STS.
     Query,
     /// restXml without an error wrapper: S3.
     S3,
@@ -24,7 +24,7 @@ impl Protocol {
     /// answered in JSON.
     pub fn of(service: &str) -> Self {
         match service {
-            "sts" => Self::Query,
+            "iam" | "sts" => Self::Query,
             "s3" => Self::S3,
             "account" => Self::RestJson,
             _ => Self::Json,
@@ -179,7 +179,7 @@ fn status(protocol: Protocol) -> u16 {
 fn throttled(service: &str) -> AwsError {
     match service {
         "s3" => AwsError::new(503, "SlowDown", "Please reduce your request rate."),
-        "sts" => AwsError::new(400, "Throttling", "Rate exceeded"),
+        "iam" | "sts" => AwsError::new(400, "Throttling", "Rate exceeded"),
         "organizations" => AwsError::new(
             400,
             "TooManyRequestsException",
@@ -203,6 +203,7 @@ fn server_error(service: &str) -> AwsError {
             "We encountered an internal error. Please try again.",
         ),
         "sts" => AwsError::new(500, "InternalFailure", "An internal failure occurred"),
+        "iam" => AwsError::new(500, "ServiceFailure", "An internal failure occurred"),
         "organizations" => AwsError::new(
             500,
             "ServiceException",

@@ -34,8 +34,13 @@ pub(crate) fn error_response(
             } else {
                 "Receiver"
             };
+            let version = if service == "iam" {
+                "2010-05-08"
+            } else {
+                "2011-06-15"
+            };
             let body = format!(
-                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <Error>\n    <Type>{side}</Type>\n    \
+                "<ErrorResponse xmlns=\"https://{service}.amazonaws.com/doc/{version}/\">\n  <Error>\n    <Type>{side}</Type>\n    \
                  <Code>{}</Code>\n    <Message>{}</Message>\n  </Error>\n  <RequestId>{request_id}</RequestId>\n</ErrorResponse>\n",
                 xml_escape(&error.code),
                 xml_escape(&error.message),

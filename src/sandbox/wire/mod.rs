@@ -26,6 +26,7 @@ mod token_bucket;
 
 pub use clock::{http_date, iso_millis};
 pub use counters::CallCount;
+pub(crate) use encoding::{parse_pairs, xml_escape};
 pub use faults::{FaultKind, FaultRule, Faults};
 pub use request::{Caller, Request};
 pub use running::Running;

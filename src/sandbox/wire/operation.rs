@@ -20,7 +20,8 @@ pub(super) fn name(service: &str, parts: &Parts<'_>) -> Result<String, Refusal> 
         "organizations" => target(parts, "AWSOrganizationsV20161128."),
         "elasticmapreduce" => target(parts, "ElasticMapReduce."),
         "kms" => target(parts, "TrentService."),
-        "sts" => action(parts),
+        "logs" => target(parts, "Logs_20140328."),
+        "iam" | "sts" => action(parts),
         "account" => rest_json(parts),
         "s3" => Ok(s3::operation_name(
             parts.method,

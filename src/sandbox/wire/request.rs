@@ -22,7 +22,8 @@ pub struct Request {
     pub caller: Caller,
     /// Region of the SigV4 scope.
     pub region: String,
-    /// Service of the SigV4 scope: `organizations`, `sts`, `account`, `elasticmapreduce`, `kms`, `s3`.
+    /// Service of the SigV4 scope: `organizations`, `sts`, `account`, `elasticmapreduce`, `iam`,
+    /// `kms`, `logs`, `s3`.
     pub service: String,
     /// Operation name, e.g. `ListClusters`; for S3 it is derived from method, path and query.
     pub operation: String,

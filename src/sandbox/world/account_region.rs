@@ -1,5 +1,6 @@
 //! Everything regional that one account owns in one Region.
 
+use super::beside::LogGroup;
 use super::clusters::{Cluster, Recipe};
 use super::keys::{Alias, Key};
 use super::security_configurations::SecurityConfiguration;
@@ -13,6 +14,8 @@ pub struct AccountRegion {
     pub aliases: Vec<Alias>,
     pub security_configurations: Vec<SecurityConfiguration>,
     pub recipes: Vec<Recipe>,
+    /// By name.
+    pub log_groups: Vec<LogGroup>,
     /// Newest first, as EMR lists them.
     clusters: Vec<Cluster>,
     /// Indices into `clusters`, in the order of cluster ids.
@@ -28,6 +31,7 @@ impl AccountRegion {
             aliases: Vec::new(),
             security_configurations: Vec::new(),
             recipes: Vec::new(),
+            log_groups: Vec::new(),
             clusters: Vec::new(),
             by_id: Vec::new(),
         }
@@ -48,6 +52,16 @@ impl AccountRegion {
         by_id.sort_by(|a, b| clusters[*a as usize].id.cmp(&clusters[*b as usize].id));
         self.clusters = clusters;
         self.by_id = by_id;
+    }
+
+    /// Moves the end of a cluster, if it is one of these.
+    pub(super) fn end_cluster(&mut self, id: &str, at_ms: i64) -> bool {
+        let cluster = self.clusters.iter_mut().find(|cluster| cluster.id == id);
+        if let Some(cluster) = cluster {
+            cluster.ended_ms = Some(at_ms);
+            return true;
+        }
+        false
     }
 
     /// The cluster of an id, whether or not EMR still shows it.

@@ -1,5 +1,6 @@
 //! Buckets: where clusters send their logs, and where evidence is kept.
 
+use super::bucket_settings::BucketSettings;
 use super::keys::Purpose;
 
 /// What a bucket exists for. One account-region has at most one bucket of each kind.
@@ -63,4 +64,6 @@ pub struct Bucket {
     pub policy: Option<String>,
     /// Object Ownership, e.g. `BucketOwnerEnforced`.
     pub ownership: String,
+    /// Expiry, copies, inventories.
+    pub settings: BucketSettings,
 }

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::account_region::AccountRegion;
+use super::beside;
+use super::bucket_settings::BucketSettings;
 use super::buckets::{Bucket, BucketEncryption, BucketKind};
 use super::keys::{Alias, Key, Purpose};
 use super::lifetimes::{self, Lifetime};
-use super::organization::{Account, Denial, ReaderRole};
+use super::organization::{Account, Denial, ReaderRole, STEPS};
 use super::recipes;
 use super::rng::Rng;
 use super::scenario::Scenario;
@@ -99,11 +101,7 @@ impl<'a> Builder<'a> {
         {
             return key.clone();
         }
-        let secret = self.planter.reserve(if purpose == Purpose::AwsManagedS3 {
-            0
-        } else {
-            2
-        });
+        let secret = self.planter.reserve(Key::secrets(purpose));
         let key = Key::generate(self.options, account, region, purpose, secret);
         let name = match purpose {
             Purpose::Logs => Some("alias/team-logs"),
@@ -121,6 +119,7 @@ impl<'a> Builder<'a> {
                 name: name.to_owned(),
                 target: Some(key.id.clone()),
                 created_ms: key.created_ms,
+                updated_ms: key.created_ms + 40 * DAY_MS,
             };
             match known {
                 Some(index) => here.aliases[index] = alias,
@@ -149,6 +148,7 @@ impl<'a> Builder<'a> {
             .default_key()
             .map(|purpose| self.key(account, region, purpose).arn());
         let protected = kind == BucketKind::Archive;
+        let secret = self.planter.reserve(BucketSettings::secrets(kind));
         self.buckets.push(Bucket {
             name: name.clone(),
             kind,
@@ -168,10 +168,30 @@ impl<'a> Builder<'a> {
             object_lock: protected,
             default_retention: None,
             public_access_block: kind != BucketKind::LegacyLogs,
-            policy: protected.then(|| evidence_policy(&name)),
+            policy: match kind {
+                _ if protected => Some(evidence_policy(&name)),
+                BucketKind::CentralLogs => Some(self.member_policy(&name)),
+                _ => None,
+            },
             ownership: "BucketOwnerEnforced".to_owned(),
+            settings: BucketSettings::of(kind, &name, secret),
         });
         name
+    }
+
+    /// Lets every member of the organization write, over TLS.
+    fn member_policy(&self, bucket: &str) -> String {
+        let path = self.accounts.first().map_or("", |account| &account.path);
+        let organization = path.split('/').next().unwrap_or_default();
+        let objects = format!("arn:aws:s3:::{bucket}/*");
+        serde_json::json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "Members", "Effect": "Allow", "Principal": "*", "Action": "s3:PutObject",
+             "Resource": objects,
+             "Condition": {"StringEquals": {"aws:PrincipalOrgID": organization}}},
+            {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+             "Resource": objects, "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        ]})
+        .to_string()
     }
 
     /// Another Region in which this account works; the same one if there is none.
@@ -198,6 +218,7 @@ impl<'a> Builder<'a> {
                 name: name.to_owned(),
                 target: None,
                 created_ms: 0,
+                updated_ms: 0,
             })
             .collect();
         self.account_regions.push(here);
@@ -285,6 +306,8 @@ impl<'a> Builder<'a> {
         account.state.is_usable()
             && account.reader == ReaderRole::Trusted
             && !account.denials.contains(&Denial::FencedRegion(slot.region))
+            // Stories about steps cannot be told there.
+            && !account.denials.contains(&Denial::MissingAction(STEPS))
     }
 
     fn fill(&mut self, account: usize, region: &'static str, slots: &[(&Slot, Scenario)]) {
@@ -334,8 +357,10 @@ impl<'a> Builder<'a> {
         clusters.push(lifetimes::almost_forgotten(self.options, &mut rng, spare));
         clusters.push(lifetimes::forgotten(self.options, &mut rng, spare));
 
+        let log_groups = beside::groups(&recipes, &clusters);
         let place = self.place(&account, region);
         let here = &mut self.account_regions[place];
+        here.log_groups = log_groups;
         here.security_configurations = configurations;
         here.recipes = recipes;
         here.set_clusters(clusters);

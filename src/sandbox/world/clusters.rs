@@ -1,5 +1,6 @@
 //! Clusters in time: a recipe says how a cluster was launched, a cluster says when it lived.
 
+use super::beside::Beside;
 use super::copies::Copies;
 use super::scenario::Scenario;
 use super::{DAY_MS, MINUTE_MS};
@@ -55,8 +56,12 @@ pub struct Recipe {
     pub log_uri: Option<String>,
     pub log_key: Option<String>,
     pub security_configuration: Option<&'static str>,
+    /// Name of the EC2 instance profile, which is not the name of the role in it.
+    pub instance_profile: &'static str,
     /// `LogTypeUploadPolicy`, releases 7.13 and later.
     pub upload_policy: Vec<(&'static str, &'static str)>,
+    /// Where logs go beside `log_uri`.
+    pub beside: Beside,
     /// What AWS keeps beside, by release and upload policy.
     pub(super) copies: Copies,
     /// Tags that an organization allow-lists.
@@ -66,6 +71,8 @@ pub struct Recipe {
     pub(super) outage_ms: Option<(i64, i64)>,
     /// First planted marker; see [`Recipe::SECRETS`].
     pub(crate) secret: u32,
+    /// First planted marker of what is done with the clusters: steps, then sessions.
+    pub(crate) activity_secret: u32,
 }
 
 impl Recipe {

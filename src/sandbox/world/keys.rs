@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::identities::{PLAIN, role_arn, role_of};
+use super::key_policies;
 use super::rng::Rng;
 use super::secrets::marker;
 use super::{DAY_MS, Options};
@@ -43,6 +45,22 @@ pub enum Purpose {
     ForeignOpen,
     /// A partner's key that does not.
     ForeignClosed,
+    /// Its policy names the writer's role, and delegates only its custody to IAM.
+    WriterNamed,
+    /// Its policy delegates only its custody to IAM; a grant, one of many, names the writer's role.
+    WriterGranted,
+    /// Its policy names the writer's role on a condition that no audit can tell.
+    OnCondition,
+    /// Its policy names a role by the id that it had before it was deleted.
+    DeletedRole,
+    /// Its policy keeps the auditor from reading it, and nothing else.
+    PolicyHidden,
+    /// Everyone may decrypt with it.
+    Overbroad,
+    /// A role of another business unit may decrypt with it.
+    OtherUnit,
+    /// Every principal of the organization may disable it or schedule its deletion.
+    KillSwitch,
 }
 
 /// `KeyState`.
@@ -84,7 +102,8 @@ pub struct Key {
     /// End of imported key material.
     pub valid_to_ms: Option<i64>,
     pub deletion_ms: Option<i64>,
-    /// First of two planted markers: in the description and in a tag.
+    /// First of [`Key::secrets`] planted markers: in the description, in a tag, and where it has
+    /// grants in their names and in an encryption context that they ask for.
     pub(crate) secret: u32,
 }
 
@@ -96,9 +115,24 @@ pub struct Alias {
     /// `None` for a name that AWS predefined and whose key nobody has needed yet.
     pub target: Option<String>,
     pub created_ms: i64,
+    /// When it was last pointed at a key.
+    pub updated_ms: i64,
 }
 
 impl Key {
+    /// Grants of a key that has many.
+    const MANY_GRANTS: usize = 120;
+
+    /// How many markers a key of this purpose shows.
+    pub(super) fn secrets(purpose: Purpose) -> u32 {
+        match purpose {
+            Purpose::AwsManagedS3 => 0,
+            Purpose::Logs | Purpose::Central => 3,
+            Purpose::WriterGranted => 4,
+            _ => 2,
+        }
+    }
+
     pub(super) fn generate(
         options: &Options,
         account_id: &str,
@@ -244,6 +278,11 @@ impl Key {
         self.purpose != Purpose::AdministratorsOnly
     }
 
+    /// Whether its policy forbids an auditor to read it.
+    pub fn hides_its_policy(&self) -> bool {
+        self.purpose == Purpose::PolicyHidden
+    }
+
     /// Whether the organization's accounts may use the cross-account actions of the key.
     pub fn is_shared_with_organization(&self) -> bool {
         matches!(
@@ -254,6 +293,21 @@ impl Key {
 
     /// The key policy document.
     pub fn policy(&self, organization_id: &str) -> String {
+        let account = &self.account_id;
+        let mut statements = key_policies::statements(self, organization_id)
+            .unwrap_or_else(|| self.ordinary_statements(organization_id));
+        if self.usage() == "ENCRYPT_DECRYPT" {
+            statements.push(json!({"Sid": "EmrManaged", "Effect": "Allow",
+                "Principal": {"Service": ["elasticmapreduce.amazonaws.com",
+                    "persistentappui.elasticmapreduce.amazonaws.com"]},
+                "Action": ["kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt"],
+                "Resource": "*", "Condition": {"StringEquals": {"aws:SourceAccount": account}}}));
+        }
+        json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+    }
+
+    /// Delegation to IAM, or to administrators; and what the organization shares.
+    fn ordinary_statements(&self, organization_id: &str) -> Vec<Value> {
         let account = &self.account_id;
         let mut statements = Vec::new();
         if self.delegates_to_iam() {
@@ -274,34 +328,45 @@ impl Key {
                     "kms:GetPublicKey", "kms:ListGrants", "kms:GetKeyRotationStatus"],
                 "Condition": {"StringEquals": {"aws:PrincipalOrgID": organization_id}}}));
         }
-        if self.usage() == "ENCRYPT_DECRYPT" {
-            statements.push(json!({"Sid": "EmrManaged", "Effect": "Allow",
-                "Principal": {"Service": ["elasticmapreduce.amazonaws.com",
-                    "persistentappui.elasticmapreduce.amazonaws.com"]},
-                "Action": ["kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt"],
-                "Resource": "*", "Condition": {"StringEquals": {"aws:SourceAccount": account}}}));
-        }
-        json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+        statements
     }
 
     /// Grants in the shape of `GrantListEntry`.
     pub fn grants(&self) -> Vec<Value> {
-        if !matches!(self.purpose, Purpose::Logs | Purpose::Central) {
-            return Vec::new();
+        let entry = |number: usize, role: &str| {
+            let id: String = self
+                .id
+                .chars()
+                .filter(char::is_ascii_hexdigit)
+                .cycle()
+                .take(60)
+                .collect();
+            json!({
+                "KeyId": self.arn(), "GrantId": format!("{id}{number:04x}"),
+                "Name": marker(self.secret + 2),
+                "CreationDate": self.created_ms / 1_000,
+                "GranteePrincipal": format!("arn:aws:iam::{}:role/{role}", self.account_id),
+                "IssuingAccount": format!("arn:aws:iam::{}:root", self.account_id),
+                "Operations": ["GenerateDataKey", "Decrypt"],
+            })
+        };
+        match self.purpose {
+            Purpose::Logs | Purpose::Central => vec![entry(0, "emr-node")],
+            // The one that lets the writer write is the last of the last page.
+            Purpose::WriterGranted => (0..Self::MANY_GRANTS)
+                .map(|number| {
+                    let mut entry = entry(number, "team/bystander-000");
+                    if number + 1 == Self::MANY_GRANTS {
+                        entry["GranteePrincipal"] =
+                            json!(role_arn(&self.account_id, role_of(PLAIN)));
+                    } else {
+                        entry["Constraints"] = json!({"EncryptionContextEquals":
+                            {"tenant": marker(self.secret + 3)}});
+                    }
+                    entry
+                })
+                .collect(),
+            _ => Vec::new(),
         }
-        let id: String = self
-            .id
-            .chars()
-            .filter(char::is_ascii_hexdigit)
-            .cycle()
-            .take(64)
-            .collect();
-        vec![json!({
-            "KeyId": self.arn(), "GrantId": id, "Name": "node-writes",
-            "CreationDate": self.created_ms / 1_000,
-            "GranteePrincipal": format!("arn:aws:iam::{}:role/emr-node", self.account_id),
-            "IssuingAccount": format!("arn:aws:iam::{}:root", self.account_id),
-            "Operations": ["GenerateDataKey", "Decrypt"],
-        })]
     }
 }

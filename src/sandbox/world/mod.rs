@@ -3,19 +3,30 @@
 //! - [`organization`]: units, accounts, and what each account lets an audit do.
 //! - [`scenario`]: the stories that clusters tell, each with its stated truth.
 //! - [`account_region`]: keys, security configurations and clusters of one account in one Region.
-//! - [`buckets`]: log buckets and the evidence bucket.
+//! - [`beside`]: where logs go beside `LogUri`.
+//! - [`buckets`], [`bucket_settings`]: log buckets and the evidence bucket.
+//! - [`identities`]: roles, users and policies of an account; [`access`]: what they and the key
+//!   policies let a cluster do.
+//! - [`log_objects`]: what clusters wrote to their log buckets.
 //! - [`truth`]: what a run at an instant should find.
 //!
 //! All times are milliseconds since the Unix epoch. Nothing changes but the clock: a cluster's
 //! state and a key's state are functions of the instant that is asked for.
 
+pub mod access;
 pub mod account_region;
+pub mod beside;
+pub mod bucket_settings;
 pub mod buckets;
 mod builder;
 pub mod clusters;
 pub mod copies;
+pub mod identities;
+mod key_policies;
+pub mod key_rules;
 pub mod keys;
 mod lifetimes;
+pub mod log_objects;
 mod options;
 pub mod organization;
 mod recipes;
@@ -66,6 +77,12 @@ pub struct World {
 }
 
 impl World {
+    /// Lets a cluster end at another time than generated; false where there is none of that id.
+    pub fn end_cluster(&mut self, id: &str, at_ms: i64) -> bool {
+        let mut all = self.account_regions.iter_mut();
+        all.any(|here| here.end_cluster(id, at_ms))
+    }
+
     /// Generates the organization. Equal options give equal worlds.
     pub fn generate(options: &Options) -> Self {
         let regions = regions::hosting(options.regions);
@@ -112,6 +129,17 @@ impl World {
     pub fn account_region(&self, account: &str, region: &str) -> Option<&AccountRegion> {
         let index = self.places.get(&format!("{account}/{region}"))?;
         Some(&self.account_regions[*index])
+    }
+
+    /// Roles, users, groups and policies of an account of the organization.
+    pub fn identities(&self, account: &str) -> Option<identities::Identities> {
+        let found = self.account(account)?;
+        let is_archive = account == self.log_archive_account;
+        Some(identities::Identities::of(
+            self.options.seed,
+            found,
+            is_archive,
+        ))
     }
 
     /// Everything regional, in no meaningful order but always the same.

@@ -1,5 +1,7 @@
 //! The organization: root, units, accounts, and what each account lets an audit do.
 
+use super::access;
+use super::identities;
 use super::regions::{self, OptStatus};
 use super::rng::Rng;
 use super::secrets::{Planter, marker};
@@ -7,6 +9,11 @@ use super::{DAY_MS, Options};
 
 /// Name of the role that an audit assumes in every account.
 pub const READER_ROLE: &str = "keyproof-reader";
+
+/// The action without which nobody knows what steps do with their logs.
+pub const STEPS: &str = "elasticmapreduce:ListSteps";
+/// Name of the role that lists and HEADs log objects, beside the reader role wherever that is.
+pub const SAMPLER_ROLE: &str = "keyproof-sampler";
 
 /// `DescribeOrganization` and the tree above the accounts.
 #[derive(Debug, Clone)]
@@ -110,6 +117,8 @@ pub struct Account {
     pub opt_statuses: Vec<(&'static str, OptStatus)>,
     pub reader: ReaderRole,
     pub denials: Vec<Denial>,
+    /// First planted marker of the account's identities.
+    pub(crate) secret: u32,
 }
 
 impl Account {
@@ -137,6 +146,10 @@ enum Story {
     NeedsExternalId,
     Fenced,
     MissingAction,
+    /// The reader role may not list steps.
+    StepsDenied,
+    /// The reader role may not read who is allowed what.
+    IdentitiesDenied,
     OptedOut,
 }
 
@@ -159,7 +172,9 @@ fn story(ordinal: usize, accounts: usize) -> Story {
         11 if accounts >= 12 => Story::OptedOut,
         _ => match ordinal % 50 {
             16 => Story::NeedsExternalId,
+            19 => Story::IdentitiesDenied,
             23 => Story::RoleMissing,
+            27 => Story::StepsDenied,
             31 => Story::Suspended,
             37 => Story::NotTrusting,
             44 => Story::OptedOut,
@@ -230,17 +245,24 @@ fn account(
         Story::LogArchive | Story::Audit => organization.units[0].id.clone(),
         _ => organization.units[1 + ordinal % 3].id.clone(),
     };
-    let secret = planter.reserve(2);
+    let state = match story {
+        Story::Suspended => AccountState::Suspended,
+        Story::Closed => AccountState::Closed,
+        Story::PendingActivation => AccountState::PendingActivation,
+        Story::PendingClosure => AccountState::PendingClosure,
+        _ => AccountState::Active,
+    };
+    // Nobody sees the identities of an account that does not answer.
+    let identities = if state.is_usable() {
+        identities::SECRETS
+    } else {
+        0
+    };
+    let secret = planter.reserve(2 + identities);
     Account {
         name: account_name(story, ordinal),
         email: format!("{}@example.com", marker(secret)),
-        state: match story {
-            Story::Suspended => AccountState::Suspended,
-            Story::Closed => AccountState::Closed,
-            Story::PendingActivation => AccountState::PendingActivation,
-            Story::PendingClosure => AccountState::PendingClosure,
-            _ => AccountState::Active,
-        },
+        state,
         path: organization.path_below(&parent),
         parent,
         joined_ms: options.start_ms - rng.between(100, 2_000) * DAY_MS,
@@ -264,8 +286,11 @@ fn account(
                     "elasticmapreduce:ListSecurityConfigurations",
                 )]
             }
+            Story::StepsDenied => vec![Denial::MissingAction(STEPS)],
+            Story::IdentitiesDenied => vec![Denial::MissingAction(access::IDENTITIES)],
             _ => Vec::new(),
         },
+        secret: secret + 2,
         id,
     }
 }

@@ -1,9 +1,11 @@
 //! From a scenario to what its clusters are launched with.
 
+use super::beside;
 use super::buckets::BucketKind;
 use super::builder::Builder;
 use super::clusters::Recipe;
 use super::copies::Copies;
+use super::identities;
 use super::keys::Purpose;
 use super::lifetimes::Lifetime;
 use super::rng::Rng;
@@ -52,6 +54,9 @@ pub(super) fn recipe(
             0
         };
     let owned = rng.below(3) != 0;
+    let beside = beside::of(builder, account, region, scenario, lifetime.is_job());
+    // One marker for steps and one for sessions, where there are any.
+    let activity = u32::from(beside.steps > 0) + u32::from(beside.session.is_some());
     Recipe {
         scenario,
         name,
@@ -59,10 +64,23 @@ pub(super) fn recipe(
         release_label: settings.release_label,
         log_uri: settings.log_uri,
         log_key: settings.log_key,
-        security_configuration: (rng.below(2) == 0)
-            .then(|| *rng.pick(&security_configurations::NAMES)),
+        security_configuration: {
+            let any = (rng.below(2) == 0).then(|| *rng.pick(&security_configurations::NAMES));
+            scenario.configuration().unwrap_or(any)
+        },
+        instance_profile: match scenario {
+            Scenario::WriterInKeyPolicy
+            | Scenario::WriterByGrant
+            | Scenario::WriterOnCondition
+            | Scenario::WriterWithoutPermission
+            | Scenario::DeletedRoleInPolicy => identities::PLAIN,
+            Scenario::WriterDenied => identities::DENIED,
+            Scenario::WriterBeyondBoundary => identities::BOUNDED,
+            _ => identities::NODE,
+        },
         upload_policy: settings.upload_policy,
         copies: settings.copies,
+        beside,
         tags: if owned {
             vec![
                 (
@@ -81,6 +99,7 @@ pub(super) fn recipe(
         kerberos,
         outage_ms: settings.outage_ms,
         secret: builder.planter.reserve(secrets),
+        activity_secret: builder.planter.reserve(activity),
     }
 }
 
@@ -118,6 +137,14 @@ fn log_settings(
         Scenario::KeyRsa => Purpose::Rsa,
         Scenario::KeyHmac => Purpose::Hmac,
         Scenario::AwsManagedKeyArn => Purpose::AwsManagedS3,
+        Scenario::WriterInKeyPolicy => Purpose::WriterNamed,
+        Scenario::WriterByGrant => Purpose::WriterGranted,
+        Scenario::WriterOnCondition => Purpose::OnCondition,
+        Scenario::DeletedRoleInPolicy => Purpose::DeletedRole,
+        Scenario::KeyPolicyNotRead => Purpose::PolicyHidden,
+        Scenario::OverbroadKeyPolicy => Purpose::Overbroad,
+        Scenario::OtherUnitReads => Purpose::OtherUnit,
+        Scenario::KillSwitchOpen => Purpose::KillSwitch,
         _ => Purpose::Logs,
     };
     let foreign = builder.foreign_account.clone();
@@ -126,6 +153,9 @@ fn log_settings(
     let key = match scenario {
         Scenario::NoLogKey
         | Scenario::NoLogUri
+        | Scenario::StepWithoutKey
+        | Scenario::StepWithAwsKey
+        | Scenario::SessionsWithKey
         | Scenario::EmptyLogUri
         | Scenario::NoLogKeyOnOldRelease
         | Scenario::BucketDefaultCustomerKey
@@ -162,7 +192,11 @@ fn log_settings(
         }
         Scenario::BlankLogKey => settings.log_key = Some("  ".to_owned()),
 
-        Scenario::NoLogUri | Scenario::KeyWithoutLogUri => settings.log_uri = None,
+        Scenario::NoLogUri
+        | Scenario::KeyWithoutLogUri
+        | Scenario::StepWithoutKey
+        | Scenario::StepWithAwsKey
+        | Scenario::SessionsWithKey => settings.log_uri = None,
         Scenario::EmptyLogUri => settings.log_uri = Some(String::new()),
         Scenario::LegacyUriScheme => settings.log_uri = uri("s3n", &bucket),
         Scenario::HadoopUriScheme => settings.log_uri = uri("s3a", &bucket),
@@ -210,6 +244,9 @@ fn log_settings(
             Some((Some("spark-8.0.0-preview"), Copies::CannotTell))
         }
         Scenario::KeyOnAmiVersion => Some((None, Copies::CannotTell)),
+        Scenario::SessionsWithKey => Some((Some("emr-spark-8.0.0"), Copies::CannotTell)),
+        Scenario::CloudWatchWithKey => Some((Some("emr-7.11.0"), Copies::NoSwitch)),
+        Scenario::CloudWatchWithoutKey => Some((Some("emr-7.13.0"), Copies::Kept)),
         _ => None,
     };
     if let Some((label, copies)) = release {
@@ -218,7 +255,7 @@ fn log_settings(
     type Policy = &'static [(&'static str, &'static str)];
     let policy: Option<(Policy, Copies)> = match scenario {
         // Nobody asked for persistent UI logs to go.
-        Scenario::UploadsDisabled => Some((
+        Scenario::UploadsDisabled | Scenario::UploadsDisabledNoSteps => Some((
             &[
                 ("system-logs", "disabled"),
                 ("application-logs", "disabled"),

@@ -54,14 +54,16 @@ pub struct Finding {
 }
 
 /// The rules whose truth is stated, all in all.
-pub const RULES: [&str; 10] = [
-    "EL-01", "EL-02", "EL-03", "EL-07", "EL-08", "EL-12", "EL-13", "EL-15", "EL-17", "EL-18",
+pub const RULES: [&str; 20] = [
+    "EL-01", "EL-02", "EL-03", "EL-04", "EL-05", "EL-06", "EL-07", "EL-08", "EL-09", "EL-10",
+    "EL-11", "EL-12", "EL-13", "EL-14", "EL-15", "EL-16", "EL-17", "EL-18", "EL-19", "EL-20",
 ];
 
 /// The rules whose truth a scenario states, in the order of [`Statement::findings`]. The others
 /// follow from parts of a launch that any scenario may have, and those parts state them:
-/// [`Copies`](super::copies::Copies) EL-07,
-/// [`security_configurations`](super::security_configurations) EL-08 and EL-18.
+/// [`beside`](super::beside) EL-05, EL-06 and EL-20, [`Copies`](super::copies::Copies) EL-07,
+/// [`security_configurations`](super::security_configurations) EL-08 and EL-18,
+/// [`log_objects`](super::log_objects) EL-16 and EL-19.
 pub const STATED: [&str; 7] = [
     "EL-01", "EL-02", "EL-03", "EL-12", "EL-13", "EL-15", "EL-17",
 ];
@@ -105,6 +107,20 @@ pub enum Scenario {
     CustomerBucketOnly,
     /// Exactly 5.30.0, the first release that honours a log key.
     OldestHonouringRelease,
+    /// The key policy names the writer's role, which has no statement about KMS of its own.
+    WriterInKeyPolicy,
+    /// A grant, the last of many, lets the writer's role use the key.
+    WriterByGrant,
+    /// Many steps write to a bucket of their own and inherit the cluster's key.
+    StepInheritsKey,
+    /// Steps write under a key of their own, of the customer's.
+    StepWithOtherKey,
+    /// Logs go to CloudWatch, too, to a group under a customer key.
+    CloudWatchWithKey,
+    /// YARN and Spark send logs to S3 under the key of the security configuration.
+    ApplicationLogsEncrypted,
+    /// No LogUri: all logs are those of sessions, under a customer key in S3 and in CloudWatch.
+    SessionsWithKey,
 
     NoLogKey,
     NoLogUri,
@@ -114,7 +130,7 @@ pub enum Scenario {
     KeyOnOldRelease,
     /// `alias/aws/s3`, whose key nobody has needed yet.
     AwsManagedKeyAlias,
-    /// The key's policy keeps auditors out.
+    /// The key's policy keeps auditors out; that it is a customer's is proven all the same.
     KeyNotDescribed,
     KeyDisabled,
     /// A partner's key that can be described.
@@ -157,11 +173,41 @@ pub enum Scenario {
     KeyWithoutLogUri,
     KeyPendingReplicaDeletion,
     KeyUnavailable,
+    /// The key policy delegates to IAM, where nothing lets the writer use a key.
+    WriterWithoutPermission,
+    /// One policy of the writer's role allows what another one denies.
+    WriterDenied,
+    /// A permissions boundary leaves KMS out.
+    WriterBeyondBoundary,
+    /// The key policy lets the writer in through one VPC endpoint only.
+    WriterOnCondition,
+    /// The key policy names the writer's deleted namesake.
+    DeletedRoleInPolicy,
+    /// The key is described, and its policy is not shown.
+    KeyPolicyNotRead,
+    /// Everyone may decrypt with the key.
+    OverbroadKeyPolicy,
+    /// A role of another business unit may read the logs.
+    OtherUnitReads,
+    /// Everyone in the organization may put the key away.
+    KillSwitchOpen,
+    /// No LogUri, and steps that send logs to a bucket without any key.
+    StepWithoutKey,
+    /// No LogUri, and steps whose logs are under a key of AWS.
+    StepWithAwsKey,
+    /// EMR was told a customer key for CloudWatch, and the group has none.
+    CloudWatchWithoutKey,
+    /// YARN and Spark send logs to S3, and no security configuration encrypts them.
+    ApplicationLogsUnencrypted,
+    /// The security configuration that encrypts application logs was made again.
+    ApplicationLogsRenewed,
+    /// System and application logs both disabled, and no step.
+    UploadsDisabledNoSteps,
 }
 
 impl Scenario {
     /// The compliant stories.
-    pub const HEALTHY: [Self; 13] = [
+    pub const HEALTHY: [Self; 20] = [
         Self::KeyArn,
         Self::KeyBareId,
         Self::KeyAliasName,
@@ -175,11 +221,18 @@ impl Scenario {
         Self::OneLogTypeDisabled,
         Self::CustomerBucketOnly,
         Self::OldestHonouringRelease,
+        Self::WriterInKeyPolicy,
+        Self::WriterByGrant,
+        Self::StepInheritsKey,
+        Self::StepWithOtherKey,
+        Self::CloudWatchWithKey,
+        Self::ApplicationLogsEncrypted,
+        Self::SessionsWithKey,
     ];
 
     /// The others. A small organization tells the first of them only, so the first fourteen give
     /// every rule each of its values.
-    pub const TROUBLED: [Self; 33] = [
+    pub const TROUBLED: [Self; 48] = [
         Self::NoLogKey,
         Self::NoLogUri,
         Self::UploadsDisabled,
@@ -213,6 +266,21 @@ impl Scenario {
         Self::KeyWithoutLogUri,
         Self::KeyPendingReplicaDeletion,
         Self::KeyUnavailable,
+        Self::WriterWithoutPermission,
+        Self::WriterDenied,
+        Self::WriterBeyondBoundary,
+        Self::WriterOnCondition,
+        Self::DeletedRoleInPolicy,
+        Self::KeyPolicyNotRead,
+        Self::OverbroadKeyPolicy,
+        Self::OtherUnitReads,
+        Self::KillSwitchOpen,
+        Self::StepWithoutKey,
+        Self::StepWithAwsKey,
+        Self::CloudWatchWithoutKey,
+        Self::ApplicationLogsUnencrypted,
+        Self::ApplicationLogsRenewed,
+        Self::UploadsDisabledNoSteps,
     ];
 
     /// Whether the story needs a cluster that is there during the whole simulation: its truth
@@ -237,7 +305,49 @@ impl Scenario {
             | Self::CredentialsInUri
             | Self::OneLogTypeDisabled
             | Self::CustomerBucketOnly
-            | Self::OldestHonouringRelease => COMPLIANT,
+            | Self::OldestHonouringRelease
+            | Self::WriterInKeyPolicy
+            | Self::WriterByGrant
+            | Self::WriterWithoutPermission
+            | Self::WriterDenied
+            | Self::WriterBeyondBoundary
+            | Self::WriterOnCondition
+            | Self::DeletedRoleInPolicy
+            | Self::KeyPolicyNotRead
+            | Self::OverbroadKeyPolicy
+            | Self::OtherUnitReads
+            | Self::KillSwitchOpen
+            | Self::StepInheritsKey
+            | Self::StepWithOtherKey
+            | Self::CloudWatchWithKey
+            | Self::ApplicationLogsEncrypted
+            | Self::ApplicationLogsRenewed => COMPLIANT,
+            Self::CloudWatchWithoutKey | Self::ApplicationLogsUnencrypted => {
+                COMPLIANT.concludes(Verdict::NonCompliant, Delivery::Working, Posture::Active)
+            }
+            Self::StepWithoutKey => NO_URI.concludes(
+                Verdict::NonCompliant,
+                Delivery::NotApplicable,
+                Posture::NotArchived,
+            ),
+            Self::StepWithAwsKey => NO_URI
+                .key_rules(NotApplicable, "aws_managed_key")
+                .with("EL-02", Fail, "aws_managed_key")
+                .concludes(
+                    Verdict::NonCompliant,
+                    Delivery::NotApplicable,
+                    Posture::NotArchived,
+                ),
+            Self::SessionsWithKey => NO_URI
+                .with("EL-02", Pass, "customer_key")
+                .with("EL-03", Pass, "key_usable")
+                .with("EL-12", Pass, "rotation_on")
+                .with("EL-13", Pass, "key_tagged")
+                .concludes(Verdict::Compliant, Delivery::Working, Posture::NotArchived),
+            Self::UploadsDisabledNoSteps => COMPLIANT
+                .with("EL-01", NotApplicable, "uploads_disabled_no_steps")
+                .with("EL-17", Fail, "uploads_disabled")
+                .concludes(Verdict::NoLogs, Delivery::Working, Posture::NotArchived),
             Self::KeyArn | Self::CentralKeyAndBucket => {
                 COMPLIANT.with("EL-15", Pass, "bucket_default_customer_key")
             }
@@ -257,8 +367,8 @@ impl Scenario {
             Self::KeyWithoutLogUri => NO_URI.key_rules(NotApplicable, "no_log_uri"),
 
             Self::UploadsDisabled => COMPLIANT
-                .with("EL-01", Unknown, "uploads_disabled_steps_not_read")
-                .with("EL-17", Unknown, "uploads_disabled_steps_not_read")
+                .with("EL-01", Unknown, "uploads_disabled_with_steps")
+                .with("EL-17", Unknown, "uploads_disabled_with_steps")
                 .concludes(Verdict::Unknown, Delivery::Working, Posture::Unknown),
             Self::KeyOnOldRelease | Self::KeyOnRelease600 => COMPLIANT
                 .with("EL-01", Unknown, "release_does_not_honour_key")
@@ -296,11 +406,12 @@ impl Scenario {
                 .key_rules(Unknown, "key_not_described")
                 .with("EL-02", Fail, "foreign_owner")
                 .concludes(Verdict::NonCompliant, Delivery::Unknown, Posture::Unknown),
-            Self::KeyNotDescribed => COMPLIANT.key_rules(Unknown, "key_not_described").concludes(
-                Verdict::Unknown,
-                Delivery::Unknown,
-                Posture::Unknown,
-            ),
+            // Its account lists the key, and no alias of AWS's points at it: the customer's. Nothing
+            // else of it is known.
+            Self::KeyNotDescribed => COMPLIANT
+                .key_rules(Unknown, "key_not_described")
+                .with("EL-02", Pass, "customer_key")
+                .concludes(Verdict::Compliant, Delivery::Unknown, Posture::Active),
             Self::KeyNotFound => COMPLIANT
                 .key_rules(Unknown, "key_not_found")
                 .with("EL-03", Fail, "key_not_found")

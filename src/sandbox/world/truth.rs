@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::World;
+use super::access::{Access, KeyFault};
 use super::account_region::AccountRegion;
+use super::beside;
 use super::clusters::Cluster;
-use super::organization::{Account, Denial, ReaderRole};
-use super::scenario::{Delivery, Finding, Posture, STATED, Scenario, Verdict};
+use super::key_rules;
+use super::log_objects;
+use super::organization::{Account, Denial, ReaderRole, STEPS};
+use super::scenario::{Delivery, Finding, Outcome, Posture, STATED, Scenario, Verdict};
 use super::security_configurations;
 
 /// Settings of the audited tool and the tags that its organizations have: EL-13 is stated for a run
@@ -47,8 +51,14 @@ pub struct ClusterTruth {
     pub verdict: Verdict,
     pub delivery: Delivery,
     pub posture: Posture,
+    /// Whether its roles may use the log key, as far as an audit can know.
+    pub access: Access,
+    /// What is wrong with the log key's policy.
+    pub key_fault: Option<KeyFault>,
     /// By rule id.
     pub findings: BTreeMap<&'static str, Finding>,
+    /// Findings of the rules about keys about a second key of the cluster.
+    pub second_key: Vec<(&'static str, Finding)>,
 }
 
 /// A cell that could not be, or need not be, collected.
@@ -57,7 +67,7 @@ pub struct CellTruth {
     pub account_id: String,
     /// `global` for what is once per account.
     pub region: &'static str,
-    /// `regions`, `clusters` or `security_configurations`.
+    /// `regions`, `clusters`, `security_configurations` or `identities`.
     pub source: &'static str,
     /// `account_state`, `denied_trust`, `denied_iam`, `denied_scp` or `region_off`.
     pub outcome: &'static str,
@@ -128,6 +138,7 @@ impl World {
         since_ms: Option<i64>,
         truth: &mut Truth,
     ) {
+        let before = truth.clusters.len();
         for (region, status) in &account.opt_statuses {
             if !status.is_usable() {
                 truth
@@ -157,10 +168,49 @@ impl World {
                 .clusters()
                 .iter()
                 .filter(|cluster| is_held(cluster, now_ms, since_ms));
-            truth
-                .clusters
-                .extend(held.map(|cluster| cluster_truth(account, here, cluster, now_ms)));
+            let before = truth.clusters.len();
+            truth.clusters.extend(held.map(|cluster| {
+                let archive = self.account(&self.log_archive_account).unwrap_or(account);
+                let central = here.recipe(cluster).scenario == Scenario::CentralKeyAndBucket;
+                let owner = if central { archive } else { account };
+                let setting = key_rules::Setting {
+                    account,
+                    archive,
+                    analyst_is_named: self.analyst_is_named(owner, now_ms, since_ms),
+                };
+                cluster_truth(&setting, here, cluster, now_ms, since_ms)
+            }));
+            let denied = Denial::MissingAction(STEPS);
+            if truth.clusters.len() > before && account.denials.contains(&denied) {
+                truth
+                    .cells
+                    .push(cell(account, region, "steps", "denied_iam"));
+            }
         }
+        // Asked where clusters have logs; every account has some with.
+        if !account.shows_identities() && truth.clusters.len() > before {
+            truth
+                .cells
+                .push(cell(account, "global", "identities", "denied_iam"));
+        }
+    }
+}
+
+impl World {
+    /// Whether a run holds a cluster of `account` whose log key names the account's analyst.
+    fn analyst_is_named(&self, account: &Account, now_ms: i64, since_ms: Option<i64>) -> bool {
+        let mut places = self
+            .account_regions
+            .iter()
+            .filter(|here| here.account_id == account.id);
+        places.any(|here| {
+            let fenced = account.denials.contains(&Denial::FencedRegion(here.region));
+            let mut held = here
+                .clusters()
+                .iter()
+                .filter(|cluster| !fenced && is_held(cluster, now_ms, since_ms));
+            held.any(|cluster| here.recipe(cluster).scenario == Scenario::OtherUnitReads)
+        })
     }
 }
 
@@ -181,14 +231,37 @@ fn is_held(cluster: &Cluster, now_ms: i64, since_ms: Option<i64>) -> bool {
 }
 
 fn cluster_truth(
-    account: &Account,
+    setting: &key_rules::Setting<'_>,
     here: &AccountRegion,
     cluster: &Cluster,
     now_ms: i64,
+    since_ms: Option<i64>,
 ) -> ClusterTruth {
+    let account = setting.account;
     let recipe = here.recipe(cluster);
     let state = cluster.state_at(now_ms, recipe);
-    let statement = recipe.scenario.statement(recipe.is_key_out_at(now_ms));
+    // What happens to a key after a cluster's end is not the cluster's: it stands as it was last seen
+    // alive.
+    let seen_alive_ms = since_ms.filter(|since| cluster.created_ms <= *since);
+    let judged_ms = match cluster.ended_at(now_ms) {
+        Some(_) => seen_alive_ms.unwrap_or(now_ms),
+        None => now_ms,
+    };
+    let statement = recipe.scenario.statement(recipe.is_key_out_at(judged_ms));
+    let beside = beside_truth(account, here, cluster);
+    let tagged = STATED.iter().position(|rule| *rule == "EL-13");
+    let of_key = statement.findings[tagged.expect("a stated rule")];
+    let has_log_uri = statement.findings.iter().all(|f| f.reason != "no_log_uri");
+    let of_access = key_rules::findings(recipe.scenario, of_key, has_log_uri, setting);
+    let (verdict, delivery) =
+        key_rules::conclude(statement.verdict, statement.delivery, &of_access);
+    let mut second_key = recipe.scenario.second_key();
+    if !second_key.is_empty() {
+        // Its policy is like that of the first, and so is what it lets people do; EL-09 is about
+        // the bucket.
+        let alike = key_rules::RULES.into_iter().zip(of_access);
+        second_key.extend(alike.filter(|(rule, _)| *rule != "EL-09"));
+    }
     ClusterTruth {
         account_id: here.account_id.clone(),
         region: here.region,
@@ -197,20 +270,56 @@ fn cluster_truth(
         ended_ms: cluster.ended_at(now_ms),
         active: state.is_active(),
         scenario: recipe.scenario,
-        verdict: statement.verdict,
-        delivery: statement.delivery,
+        verdict: match verdict {
+            Verdict::Compliant | Verdict::NoLogs
+                if beside.iter().any(|f| f.outcome == Outcome::Unknown) =>
+            {
+                Verdict::Unknown
+            }
+            other => other,
+        },
+        delivery,
         posture: statement.posture,
+        access: account.known_access(recipe.scenario),
+        key_fault: recipe.scenario.key_fault(),
         findings: STATED
             .into_iter()
             .zip(statement.findings)
+            .chain(beside::RULES.into_iter().zip(beside))
+            .chain(key_rules::RULES.into_iter().zip(of_access))
             .chain([("EL-07", recipe.copies.finding())])
+            .chain(log_objects::unread(recipe))
             .chain(
                 ["EL-08", "EL-18"]
                     .into_iter()
                     .zip(configuration_truth(account, here, cluster)),
             )
             .collect(),
+        second_key,
     }
+}
+
+/// What EL-05, EL-06 and EL-20 should conclude.
+fn beside_truth(account: &Account, here: &AccountRegion, cluster: &Cluster) -> [Finding; 3] {
+    let scenario = here.recipe(cluster).scenario;
+    let [mut steps, cloudwatch, mut applications] = scenario.beside();
+    let unknown = |reason| Finding {
+        outcome: Outcome::Unknown,
+        reason,
+    };
+    if account.denials.contains(&Denial::MissingAction(STEPS)) {
+        steps = unknown("steps_not_read");
+    }
+    if let Some(Some(name)) = scenario.configuration() {
+        let denied = Denial::MissingAction("elasticmapreduce:ListSecurityConfigurations");
+        let made_ms = here.security_configuration(name).map(|c| c.created_ms);
+        if account.denials.contains(&denied) {
+            applications = unknown("security_configuration_not_read");
+        } else if made_ms.is_some_and(|made| made > cluster.created_ms) {
+            applications = unknown("security_configuration_created_after_launch");
+        }
+    }
+    [steps, cloudwatch, applications]
 }
 
 /// What EL-08 and EL-18 should conclude.

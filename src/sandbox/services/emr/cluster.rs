@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::json::seconds;
 use crate::sandbox::world::account_region::AccountRegion;
 use crate::sandbox::world::clusters::{Cluster, ClusterState, Recipe};
+use crate::sandbox::world::identities::SERVICE_ROLE;
 use crate::sandbox::world::marker;
 
 /// `ClusterSummary`
@@ -36,7 +37,7 @@ pub(super) fn detail(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> Va
             "Ec2KeyName": secret(2),
             "Ec2SubnetId": "subnet-0a1b2c3d",
             "Ec2AvailabilityZone": format!("{}a", here.region),
-            "IamInstanceProfile": "emr-node",
+            "IamInstanceProfile": recipe.instance_profile,
         },
         "InstanceCollectionType": "INSTANCE_GROUP",
         "AutoTerminate": recipe.is_job,
@@ -47,17 +48,10 @@ pub(super) fn detail(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> Va
             {"Name": "Spark", "Version": "3.5.0", "Args": ["--password", secret(6)]},
         ],
         "Tags": tags,
-        "ServiceRole": "emr-service",
+        "ServiceRole": SERVICE_ROLE,
         "NormalizedInstanceHours": instance_hours(cluster, now_ms),
         "MasterPublicDnsName": format!("ec2-{}.compute.amazonaws.com", secret(1)),
-        "Configurations": [{
-            "Classification": "hive-site",
-            "Properties": {
-                "javax.jdo.option.ConnectionURL": "jdbc:mysql://metastore:3306/hive",
-                "javax.jdo.option.ConnectionPassword": secret(3),
-            },
-            "Configurations": [],
-        }],
+        "Configurations": configurations(recipe, &secret(3)),
         "ScaleDownBehavior": "TERMINATE_AT_TASK_COMPLETION",
         "EbsRootVolumeSize": 64,
         "ClusterArn": arn(here, cluster),
@@ -80,6 +74,7 @@ pub(super) fn detail(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> Va
     if let Some(name) = recipe.security_configuration {
         set("SecurityConfiguration", json!(name));
     }
+    let mut monitoring = json!({});
     if !recipe.upload_policy.is_empty() {
         let policy: Value = recipe
             .upload_policy
@@ -87,8 +82,21 @@ pub(super) fn detail(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> Va
             .map(|(kind, choice)| ((*kind).to_owned(), json!(choice)))
             .collect::<serde_json::Map<_, _>>()
             .into();
-        let logging = json!({"S3LoggingConfiguration": {"LogTypeUploadPolicy": policy}});
-        set("MonitoringConfiguration", logging);
+        monitoring["S3LoggingConfiguration"] = json!({"LogTypeUploadPolicy": policy});
+    }
+    if let Some(cloudwatch) = &recipe.beside.cloudwatch {
+        monitoring["CloudWatchLogConfiguration"] = json!({
+            "Enabled": true,
+            "LogStreamNamePrefix": "emr",
+            "EncryptionKeyArn": cloudwatch.requested_key,
+            "LogTypes": {"STEP_LOGS": ["STDOUT", "STDERR"], "SPARK_DRIVER": ["STDERR"]},
+        });
+    }
+    if monitoring != json!({}) {
+        set("MonitoringConfiguration", monitoring);
+    }
+    if recipe.beside.session.is_some() {
+        set("SessionEnabled", json!(true));
     }
     if recipe.kerberos {
         set(
@@ -103,6 +111,30 @@ pub(super) fn detail(here: &AccountRegion, cluster: &Cluster, now_ms: i64) -> Va
         );
     }
     body
+}
+
+/// Where logs go, among what nobody else may see.
+fn configurations(recipe: &Recipe, secret: &str) -> Value {
+    let hive = json!({
+        "javax.jdo.option.ConnectionURL": "jdbc:mysql://metastore:3306/hive",
+        "javax.jdo.option.ConnectionPassword": secret,
+    });
+    let mut all = vec![("hive-site", hive)];
+    for (classification, property, value) in &recipe.beside.properties {
+        match all.iter_mut().find(|(known, _)| known == classification) {
+            Some((_, properties)) => properties[*property] = json!(value),
+            None => {
+                let properties = json!({*property: value, "spark.hadoop.password": secret});
+                all.push((*classification, properties));
+            }
+        }
+    }
+    all.into_iter()
+        .map(|(classification, properties)| {
+            json!({"Classification": classification, "Properties": properties,
+                "Configurations": []})
+        })
+        .collect()
 }
 
 fn status(recipe: &Recipe, cluster: &Cluster, now_ms: i64) -> Value {

@@ -1,5 +1,6 @@
 //! Amazon EMR (awsJson1.1): clusters and security configurations.
 
+mod activity;
 mod cluster;
 
 use serde_json::{Map, Value, json};
@@ -8,6 +9,7 @@ use super::{gate, json};
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Request, Response};
 use crate::sandbox::world::account_region::AccountRegion;
+use crate::sandbox::world::clusters::Cluster;
 
 /// Items in one page of every EMR list; callers cannot choose.
 const PAGE: usize = 50;
@@ -21,6 +23,8 @@ pub fn handle(world: &World, now_ms: i64, request: &Request) -> Result<Response,
     let body = match request.operation.as_str() {
         "ListClusters" => list_clusters(here, now_ms, &input)?,
         "DescribeCluster" => describe_cluster(here, now_ms, &input)?,
+        "ListSteps" => list_steps(world, here, now_ms, &input)?,
+        "ListSessions" => list_sessions(here, now_ms, &input)?,
         "ListSecurityConfigurations" => list_security_configurations(here, now_ms, &input)?,
         "DescribeSecurityConfiguration" => describe_security_configuration(here, now_ms, &input)?,
         _ => return Err(json::unknown_operation(request)),
@@ -78,6 +82,52 @@ fn describe_cluster(
         Some(cluster) => Ok(json!({"Cluster": cluster})),
         None => Err(invalid(format!("Cluster id '{id}' is not valid."))),
     }
+}
+
+fn visible<'h>(
+    here: Option<&'h AccountRegion>,
+    now_ms: i64,
+    input: &Map<String, Value>,
+) -> Result<(&'h AccountRegion, &'h Cluster), AwsError> {
+    let id = json::text(input, "ClusterId").unwrap_or_default();
+    here.and_then(|here| {
+        let cluster = here.cluster(id)?;
+        cluster.is_visible_at(now_ms).then_some((here, cluster))
+    })
+    .ok_or_else(|| invalid(format!("Cluster id '{id}' is not valid.")))
+}
+
+fn list_steps(
+    world: &World,
+    here: Option<&AccountRegion>,
+    now_ms: i64,
+    input: &Map<String, Value>,
+) -> Result<Value, AwsError> {
+    let from = start(input)?;
+    let (here, cluster) = visible(here, now_ms, input)?;
+    let steps = activity::steps(world, here, cluster, now_ms);
+    let (page, next) = json::page(&steps, from, PAGE);
+    Ok(with_marker(json!({"Steps": page}), next))
+}
+
+fn list_sessions(
+    here: Option<&AccountRegion>,
+    now_ms: i64,
+    input: &Map<String, Value>,
+) -> Result<Value, AwsError> {
+    let from = match json::text(input, "NextToken") {
+        None => 0,
+        Some(token) => json::position(token)
+            .ok_or_else(|| invalid(format!("NextToken '{token}' is not valid.")))?,
+    };
+    let (here, cluster) = visible(here, now_ms, input)?;
+    let sessions = activity::sessions(here, cluster, now_ms);
+    let (page, next) = json::page(&sessions, from, PAGE);
+    let mut body = json!({"Sessions": page});
+    if let Some(next) = next {
+        body["NextToken"] = json!(json::token(next));
+    }
+    Ok(body)
 }
 
 fn list_security_configurations(

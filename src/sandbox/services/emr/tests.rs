@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::testing::{body, request};
 use super::*;
 use crate::sandbox::Options;
+use crate::sandbox::world::scenario::Scenario;
 
 fn ids(world: &World, now_ms: i64, account: &str, region: &str, filter: &Value) -> Vec<String> {
     let mut ids = Vec::new();
@@ -150,10 +151,59 @@ fn denials_say_which_policy_denies() {
     assert_eq!(error.code, "UnrecognizedClientException");
 }
 
+#[test]
+fn steps_come_newest_first_and_pages_lose_none() {
+    let world = World::generate(&Options {
+        accounts: 50,
+        regions: 4,
+        days: 3,
+        ..Options::default()
+    });
+    let now = world.audit_ms(2);
+    let here = world.account_regions().iter().find_map(|here| {
+        let told = |c: &&Cluster| {
+            here.recipe(c).scenario == Scenario::StepInheritsKey && c.is_active_at(now)
+        };
+        Some((here, here.clusters().iter().find(told)?))
+    });
+    let (here, cluster) = here.expect("a cluster with many steps");
+    let mut input = json!({"ClusterId": cluster.id});
+    let mut steps: Vec<Value> = Vec::new();
+    loop {
+        let asked = request(&here.account_id, here.region, "ListSteps", &input);
+        let answer = body(&handle(&world, now, &asked).unwrap());
+        let page = answer["Steps"].as_array().unwrap();
+        assert!(page.len() <= PAGE);
+        steps.extend(page.iter().cloned());
+        match answer.get("Marker") {
+            Some(marker) => input["Marker"] = marker.clone(),
+            None => break,
+        }
+    }
+    assert!(steps.len() >= 120, "{}", steps.len());
+    let created = |s: &Value| {
+        s["Status"]["Timeline"]["CreationDateTime"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!(steps.is_sorted_by(|a, b| created(a) >= created(b)));
+    let ids: BTreeSet<_> = steps.iter().map(|s| s["Id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), steps.len());
+    let own = steps.iter().filter(|s| s.get("LogUri").is_some()).count();
+    assert!((10..=20).contains(&own), "{own}");
+
+    let asked = json!({"ClusterId": "j-NONE"});
+    let asked = request(&here.account_id, here.region, "ListSteps", &asked);
+    assert_eq!(
+        handle(&world, now, &asked).unwrap_err().code,
+        "InvalidRequestException"
+    );
+}
+
 /// A marker that no answer contains would make the search for it pass for nothing.
 #[test]
 fn every_planted_secret_is_shown_by_some_answer() {
-    use super::super::organizations;
+    use super::super::{iam, organizations};
     let world = World::generate(&Options {
         days: 3,
         ..Options::default()
@@ -165,10 +215,26 @@ fn every_planted_secret_is_shown_by_some_answer() {
         let asked = json!({"ResourceId": account.id});
         let asked = request(&management, "us-east-1", "ListTagsForResource", &asked);
         shown += &body(&organizations::handle(&world, 0, &asked).unwrap()).to_string();
+        let mut asked = request(
+            &account.id,
+            "us-east-1",
+            "GetAccountAuthorizationDetails",
+            &json!({}),
+        );
+        asked.body = b"MaxItems=1000".to_vec();
+        if let Ok(answer) = iam::handle(&world, 0, &asked) {
+            shown += &String::from_utf8(answer.body).unwrap();
+        }
     }
     for here in world.account_regions() {
         for cluster in here.clusters() {
             shown += &cluster::detail(here, cluster, cluster.created_ms).to_string();
+            for step in activity::steps(&world, here, cluster, cluster.created_ms) {
+                shown += &step.to_string();
+            }
+            for session in activity::sessions(here, cluster, cluster.created_ms) {
+                shown += &session.to_string();
+            }
         }
         for configuration in &here.security_configurations {
             shown += &configuration.document;
@@ -176,7 +242,11 @@ fn every_planted_secret_is_shown_by_some_answer() {
         for key in &here.keys {
             shown += &key.description();
             shown += &format!("{:?}", key.tags());
+            shown += &format!("{:?}", key.grants());
         }
+    }
+    for bucket in &world.buckets {
+        shown += &format!("{:?}", bucket.settings.rule_names());
     }
     let planted: BTreeSet<_> = world.planted_secrets().into_iter().collect();
     let missing: Vec<_> = planted

@@ -86,6 +86,10 @@ pub(super) fn authorize(request: &Request, key: &Key, action: &str) -> Result<()
         "kms:ListGrants",
         "kms:Sign",
     ];
+    if action == "kms:GetKeyPolicy" && key.hides_its_policy() {
+        let reason = "with an explicit deny in a resource-based policy";
+        return Err(gate::denied(&request.caller, action, &key.arn(), reason));
+    }
     let allowed = if key.account_id == request.caller.account {
         key.delegates_to_iam()
     } else {

@@ -125,6 +125,7 @@ fn list_aliases(
         if let Some(target) = &alias.target {
             entry["TargetKeyId"] = json!(target);
             entry["CreationDate"] = json::seconds(alias.created_ms);
+            entry["LastUpdatedDate"] = json::seconds(alias.updated_ms);
         }
         entry
     });

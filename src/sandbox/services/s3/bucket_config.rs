@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::bucket_rules;
 use super::xml::Xml;
 use super::{invalid_argument, not_implemented, owner_id};
 use crate::sandbox::wire::{AwsError, Request, Response, iso_millis};
@@ -23,6 +24,7 @@ pub(super) const SUBRESOURCES: &[(&str, &str)] = &[
     ("tagging", "GetBucketTagging"),
     ("logging", "GetBucketLogging"),
     ("inventory", "ListBucketInventoryConfigurations"),
+    ("metadataConfiguration", "GetBucketMetadataConfiguration"),
     ("policyStatus", "GetBucketPolicyStatus"),
     ("uploads", "ListMultipartUploads"),
 ];
@@ -63,19 +65,15 @@ pub(super) fn read(bucket: &Bucket, operation: &str) -> Result<Response, AwsErro
             Ok(xml.respond())
         }
         "GetObjectLockConfiguration" => object_lock(bucket),
-        "GetBucketLifecycleConfiguration" => Err(missing(
-            "NoSuchLifecycleConfiguration",
-            "The lifecycle configuration does not exist",
-        )),
-        "GetBucketReplication" => Err(missing(
-            "ReplicationConfigurationNotFoundError",
-            "The replication configuration was not found",
-        )),
+        "GetBucketLifecycleConfiguration" => bucket_rules::lifecycle(bucket),
+        "GetBucketReplication" => bucket_rules::replication(bucket),
+        "ListBucketInventoryConfigurations" => Ok(bucket_rules::inventories(bucket)),
+        "GetBucketMetadataConfiguration" => bucket_rules::metadata(bucket),
         other => Err(not_implemented(other)),
     }
 }
 
-fn missing(code: &str, message: &str) -> AwsError {
+pub(super) fn missing(code: &str, message: &str) -> AwsError {
     AwsError::new(404, code, message)
 }
 

@@ -1,16 +1,19 @@
 //! S3: where the logs' buckets are configured, and where the evidence is archived.
 //!
 //! - [`store`]: objects and versions. - [`put`], [`object`]: one object at a time. - [`list`]: many.
-//! - [`bucket_config`]: what a bucket says of itself. - [`checksum`], [`chunked`], [`xml`]: parts.
+//! - [`bucket_config`], [`bucket_rules`]: what a bucket says of itself. - [`log_objects`]: what
+//!   clusters wrote. - [`checksum`], [`chunked`], [`xml`]: parts.
 //!
 //! Access is kept simple: the owner of a bucket, and every account of the organization for buckets
 //! whose name begins with [`SHARED_PREFIX`]. Bucket policies are returned, not evaluated. Multipart
 //! uploads, copies and writes of configuration are answered with 501 NotImplemented.
 
 mod bucket_config;
+mod bucket_rules;
 mod checksum;
 mod chunked;
 mod list;
+mod log_objects;
 mod object;
 mod put;
 mod store;
@@ -127,7 +130,11 @@ pub fn handle(
     if request.operation != "GetBucketLocation" && request.region != bucket.region {
         return Ok(redirect(bucket, request));
     }
-    match access(bucket, request).and_then(|()| dispatch(bucket, key, state, now_ms, request)) {
+    let admitted = access(bucket, request).and_then(|()| log_objects::may(request));
+    if admitted.is_ok() {
+        log_objects::provide(world, state, now_ms, bucket, key, request);
+    }
+    match admitted.and_then(|()| dispatch(bucket, key, state, now_ms, request)) {
         // S3 tells the Region even to those it refuses.
         Err(error) if error.status == 403 => {
             let response = error_response(&error, "s3", &request.path, &request.request_id);

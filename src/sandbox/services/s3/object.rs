@@ -29,6 +29,15 @@ pub(super) fn read(
     else {
         return Err(no_such_key());
     };
+    if content.encryption.algorithm == "SSE-C" {
+        // Only whoever sends the object's own key may look, also at its headers.
+        return Err(AwsError::new(
+            400,
+            "InvalidRequest",
+            "The object was stored using a form of Server Side Encryption. The correct parameters must \
+             be provided to retrieve the object.",
+        ));
+    }
     let length = content.body.len();
     let range = match request.header("range") {
         Some(text) => byte_range(text, length)?,

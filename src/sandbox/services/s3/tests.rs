@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{S3State, access, dispatch, operation_name};
 use crate::sandbox::wire::encoding::parse_pairs;
 use crate::sandbox::wire::{AwsError, Caller, Request, Response, iso_millis};
+use crate::sandbox::world::bucket_settings::BucketSettings;
 use crate::sandbox::world::buckets::BucketKind;
 use crate::sandbox::world::{Bucket, BucketEncryption};
 
@@ -33,6 +34,7 @@ fn bucket() -> Bucket {
         public_access_block: true,
         policy: None,
         ownership: "BucketOwnerEnforced".into(),
+        settings: BucketSettings::default(),
     }
 }
 

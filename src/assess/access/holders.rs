@@ -1,0 +1,252 @@
+//! Who may do something with a key: the reverse question, with the identities of its account and of
+//! the accounts that it lets in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::facts::{Identities, KeyFacts, READS_IDENTITIES};
+use super::setting::of_key;
+use super::units::Unit;
+use super::writer::{ask, told};
+use crate::assess::inputs::{LookupError, ScopeFacts};
+use crate::model::datasets::KeyAccess;
+use crate::model::ids::AccountId;
+use crate::policy::{
+    Caller, Context, Holder as Named, HolderKind, Layers, Outcome, Request, evaluate, who_can,
+};
+use crate::time::Date;
+
+/// What `key_access` tells of every key: who can read what lies under it, and who rules it.
+const ACTIONS: &[&str] = &[
+    "kms:Decrypt",
+    "kms:CreateGrant",
+    "kms:PutKeyPolicy",
+    "kms:DisableKey",
+    "kms:ScheduleKeyDeletion",
+];
+
+/// Those of [`ACTIONS`] that a principal of another account can be allowed
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html>).
+const CROSS_ACCOUNT: &[&str] = &["kms:Decrypt", "kms:CreateGrant"];
+
+/// Somebody who may do it, or may be the one who may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::assess) struct Holder {
+    /// ARN, account, service or `*`.
+    pub who: String,
+    pub kind: &'static str,
+    pub account: Option<AccountId>,
+    /// Business unit by its own tag.
+    pub business_unit: Option<String>,
+    /// Never `Denied`.
+    pub outcome: Outcome,
+    pub depends_on: Vec<String>,
+    pub decided_by: Vec<String>,
+}
+
+/// Reads the identities of an account.
+pub(super) type Find<'f> = dyn Fn(&AccountId) -> Result<Arc<Identities>, LookupError> + 'f;
+
+/// Lists everyone who may do `action` with the key, each principal once.
+pub(super) fn holders(
+    key: &KeyFacts,
+    action: &str,
+    scope: &ScopeFacts,
+    find: &Find<'_>,
+) -> Result<Vec<Holder>, LookupError> {
+    let owner = &key.arn.account_id;
+    let crosses = CROSS_ACCOUNT.contains(&action);
+    let named: Vec<Named> = who_can(action, Some(&key.resource), &key.layers, &Context::open())
+        .into_iter()
+        .filter(|h| h.outcome != Outcome::Denied)
+        .filter(|h| crosses || h.account.as_deref().is_none_or(|a| a == owner.as_str()))
+        .collect();
+    // The accounts whose identities have a say: the key's own, and every other that is named.
+    let mut accounts: BTreeMap<AccountId, Arc<Identities>> = BTreeMap::new();
+    if !named.is_empty() {
+        accounts.insert(owner.clone(), find(owner)?);
+    }
+    for holder in &named {
+        let id = holder.account.as_deref().and_then(|a| a.parse().ok());
+        if let Some(id) = id
+            && !accounts.contains_key(&id)
+            && scope.accounts.contains_key(&id)
+        {
+            let identities = find(&id)?;
+            accounts.insert(id, identities);
+        }
+    }
+    let mut found: BTreeMap<String, Holder> = BTreeMap::new();
+    let mut layers = key.layers.clone();
+    for identities in accounts.values() {
+        for identity in identities.all() {
+            layers.identity = Some(identity.policies.clone());
+            layers.boundary.clone_from(&identity.boundary);
+            let context = of_key(key, &identity.caller, action, scope);
+            let decision = ask(identity, action, &key.resource, &layers, &context);
+            if decision.outcome == Outcome::Denied {
+                continue;
+            }
+            let holder = Holder {
+                who: identity.arn.clone(),
+                kind: if identity.kind == "user" {
+                    "user"
+                } else {
+                    "role"
+                },
+                account: Some(identity.account.clone()),
+                business_unit: identity.business_unit.clone(),
+                outcome: decision.outcome,
+                depends_on: decision
+                    .depends_on
+                    .iter()
+                    .map(|n| n.as_str().to_owned())
+                    .collect(),
+                decided_by: decision.decided_by.iter().map(told).collect(),
+            };
+            found.insert(holder.who.clone(), holder);
+        }
+    }
+    for named in named {
+        let account: Option<AccountId> = named.account.as_deref().and_then(|a| a.parse().ok());
+        let identities = account.as_ref().and_then(|id| accounts.get(id));
+        let is_read = identities.is_some_and(|i| i.is_read);
+        let is_judged =
+            identities.is_some_and(|i| i.all().iter().any(|one| one.arn == named.principal));
+        if is_judged {
+            continue;
+        }
+        let mut holder = Holder {
+            who: named.principal.clone(),
+            kind: kind(named.kind),
+            business_unit: None,
+            outcome: named.outcome,
+            depends_on: named
+                .depends_on
+                .iter()
+                .map(|n| n.as_str().to_owned())
+                .collect(),
+            decided_by: named.decided_by.iter().map(told).collect(),
+            account,
+        };
+        // The account's root user may, whatever IAM says; who else may, its identities tell.
+        if named.subject_to.is_some() && !is_read {
+            holder.outcome = Outcome::Unknown;
+            let account = named.subject_to.as_deref().unwrap_or_default();
+            holder
+                .depends_on
+                .push(format!("{READS_IDENTITIES} in account {account}"));
+        }
+        found.entry(holder.who.clone()).or_insert(holder);
+    }
+    Ok(found.into_values().collect())
+}
+
+fn kind(kind: HolderKind) -> &'static str {
+    match kind {
+        HolderKind::Everyone | HolderKind::EveryoneElse => "everyone",
+        HolderKind::Account | HolderKind::AllOfAccount => "account",
+        HolderKind::Role => "role",
+        HolderKind::Session => "session",
+        HolderKind::User | HolderKind::FederatedUser => "user",
+        HolderKind::Service => "service",
+        HolderKind::NoKmsPrincipal | HolderKind::Deleted | HolderKind::NotUnderstood => "unknown",
+    }
+}
+
+/// The rows of `key_access` for one key.
+///
+/// # Errors
+/// When `find` cannot read a fact that it holds.
+pub(super) fn access_rows(
+    key: &KeyFacts,
+    scheduled_for: Date,
+    scope: &ScopeFacts,
+    find: &Find<'_>,
+) -> Result<Vec<KeyAccess>, LookupError> {
+    let mut rows = Vec::new();
+    for action in ACTIONS {
+        for holder in holders(key, action, scope, find)? {
+            let in_organization = holder.account.as_ref().and_then(|account| {
+                let listed = scope.accounts.contains_key(account);
+                (listed || scope.has_account_list).then_some(listed)
+            });
+            let business_unit = holder.account.as_ref().and_then(|account| {
+                let unit = Unit::of(holder.business_unit.as_deref(), account, scope);
+                unit.name().map(str::to_owned)
+            });
+            rows.push(KeyAccess {
+                scheduled_for,
+                account_id: key.arn.account_id.clone(),
+                region: key.arn.region.clone(),
+                key_arn: key.resource.arn.clone(),
+                action: (*action).to_owned(),
+                holder: holder.who,
+                holder_kind: holder.kind.to_owned(),
+                holder_account: holder.account,
+                in_organization,
+                business_unit,
+                decision: holder.outcome.as_str().to_owned(),
+                depends_on: (!holder.depends_on.is_empty()).then(|| holder.depends_on.join("; ")),
+                decided_by: holder.decided_by.join("; "),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// Who can switch a key off, or rewrite its policy and so let himself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::assess) struct Rulers {
+    /// By action: who surely or perhaps may.
+    pub by_action: BTreeMap<&'static str, Vec<Holder>>,
+    /// The actions that everyone in the key's account may do, whatever its IAM policies say.
+    pub of_everyone: Vec<&'static str>,
+}
+
+/// The actions that rule a key.
+const RULING: &[&str] = &[
+    "kms:DisableKey",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+];
+
+impl Rulers {
+    pub(super) fn of(
+        key: &KeyFacts,
+        scope: &ScopeFacts,
+        find: &Find<'_>,
+    ) -> Result<Self, LookupError> {
+        let mut by_action = BTreeMap::new();
+        for action in RULING {
+            by_action.insert(*action, holders(key, action, scope, find)?);
+        }
+        let open = |action: &&&'static str| everyone_may(key, action, scope);
+        Ok(Self {
+            by_action,
+            of_everyone: RULING.iter().filter(open).copied().collect(),
+        })
+    }
+
+    /// Whether there is an action that surely nobody may do.
+    pub fn lacks_ruler(&self) -> bool {
+        self.by_action.values().any(Vec::is_empty)
+    }
+}
+
+/// Whether an identity of the key's account that no policy names may do it.
+fn everyone_may(key: &KeyFacts, action: &str, scope: &ScopeFacts) -> bool {
+    let caller = Caller::Account(key.resource.account.clone());
+    let context = of_key(key, &caller, action, scope);
+    let request = Request {
+        caller: &caller,
+        action,
+        resource: &key.resource,
+        context: &context,
+    };
+    let layers = Layers {
+        identity: Some(Vec::new()),
+        ..key.layers.clone()
+    };
+    evaluate(&request, &layers).outcome == Outcome::Allowed
+}

@@ -1,0 +1,433 @@
+//! What a key's policy and grants open to principals outside the organization.
+//!
+//! A statement that means everyone is closed by a condition that names accounts or organizations,
+//! if the caller cannot do without it. What a caller chooses freely (the service it goes through, an
+//! encryption context, tags on its own role) closes nothing; what cannot be judged from here
+//! (networks) leaves the answer open.
+
+use std::collections::BTreeSet;
+
+use super::facts::KeyFacts;
+use super::setting::own_organization;
+use super::writer::told;
+use crate::assess::inputs::ScopeFacts;
+use crate::model::ids::AccountId;
+use crate::policy::{
+    Caller, Condition, Context, Decider, Effect, Holder, HolderKind, Need, Outcome, Request,
+    Statement, Value, evaluate, who_can,
+};
+
+/// Actions that use a key or hand on its use, and that cross accounts.
+const USES: &[&str] = &[
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:Encrypt",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:CreateGrant",
+];
+
+/// Somebody outside who is let in, or may be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::assess) struct Opening {
+    /// `*`, an account, an organization, a principal or a service.
+    pub who: String,
+    /// The statement or grant, e.g. `key_policy[1] (Partner)`.
+    pub by: String,
+    /// Id of the grant, where it is one.
+    pub grant: Option<String>,
+    /// What decides where it is not sure.
+    pub depends_on: Vec<String>,
+}
+
+/// Everything that a key opens.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::assess) struct Openings {
+    /// Surely.
+    pub open: BTreeSet<Opening>,
+    /// Nobody can tell.
+    pub unclear: BTreeSet<Opening>,
+    /// Services that are let in for whomever they act, as statements.
+    pub unbound_services: BTreeSet<String>,
+}
+
+impl Openings {
+    /// Reads the key's policy and grants. An unread policy is unclear; unread grants are not looked
+    /// at here.
+    pub fn of(key: &KeyFacts, scope: &ScopeFacts) -> Self {
+        let mut found = Self::default();
+        let look = Look { key, scope };
+        for action in USES {
+            for holder in who_can(action, Some(&key.resource), &key.layers, &Context::open()) {
+                look.at(action, &holder, &mut found);
+            }
+        }
+        found
+    }
+}
+
+/// Whether `account` is inside: the key's own account, or one of the organization; `None` when
+/// nobody can tell. Accounts whose keys are accepted are not thereby let in to other keys.
+pub(super) fn is_inside(account: &str, key: &KeyFacts, scope: &ScopeFacts) -> Option<bool> {
+    let listed = account
+        .parse::<AccountId>()
+        .is_ok_and(|id| scope.accounts.contains_key(&id));
+    let inside = account == key.resource.account || listed;
+    (inside || scope.has_account_list).then_some(inside)
+}
+
+struct Look<'a> {
+    key: &'a KeyFacts,
+    scope: &'a ScopeFacts,
+}
+
+/// To whom the conditions of a statement limit it.
+enum Limit<'s> {
+    Accounts(Vec<&'s str>),
+    Organizations(Vec<&'s str>),
+}
+
+impl Look<'_> {
+    fn at(&self, action: &str, holder: &Holder, found: &mut Openings) {
+        if holder.outcome == Outcome::Denied {
+            return;
+        }
+        match holder.kind {
+            HolderKind::Everyone | HolderKind::EveryoneElse => {
+                if !self.denies_outsiders(action) {
+                    self.at_everyone(holder, found);
+                }
+            }
+            HolderKind::NotUnderstood => {
+                found
+                    .unclear
+                    .insert(opening("*", "key_policy".to_owned(), None, needs(holder)));
+            }
+            HolderKind::Service => self.at_service(holder, found),
+            HolderKind::NoKmsPrincipal | HolderKind::Deleted => {}
+            _ => {
+                let Some(account) = holder.account.as_deref() else {
+                    return;
+                };
+                for decider in allows(holder) {
+                    self.judge(account, &holder.principal, decider, found);
+                }
+            }
+        }
+    }
+
+    /// Files an account under open, unclear or neither.
+    fn judge(&self, account: &str, who: &str, decider: &Decider, found: &mut Openings) {
+        let grant = decider
+            .statement
+            .is_none()
+            .then(|| decider.sid.clone())
+            .flatten();
+        match is_inside(account, self.key, self.scope) {
+            Some(true) => {}
+            Some(false) => {
+                found
+                    .open
+                    .insert(opening(who, told(decider), grant, Vec::new()));
+            }
+            None => {
+                let what = vec![format!("whether account {account} is in the organization")];
+                found
+                    .unclear
+                    .insert(opening(who, told(decider), grant, what));
+            }
+        }
+    }
+
+    fn at_everyone(&self, holder: &Holder, found: &mut Openings) {
+        for decider in allows(holder) {
+            let Some(statement) = self.statement(decider) else {
+                continue;
+            };
+            let mut limits = statement.conditions.iter().filter_map(limit).peekable();
+            if limits.peek().is_some() {
+                // Every limit holds; the narrowest decides, and one that keeps outsiders away is
+                // enough.
+                let limits: Vec<Limit<'_>> = limits.collect();
+                let mut best: Option<Openings> = None;
+                for limit in &limits {
+                    let mut of_limit = Openings::default();
+                    self.at_limit(limit, decider, &mut of_limit);
+                    if best.as_ref().is_none_or(|b| weight(&of_limit) < weight(b)) {
+                        best = Some(of_limit);
+                    }
+                }
+                let best = best.unwrap_or_default();
+                found.open.extend(best.open);
+                found.unclear.extend(best.unclear);
+                continue;
+            }
+            let unsure: Vec<String> = holder
+                .depends_on
+                .iter()
+                .filter(|need| match need {
+                    Need::Key(key) => !is_chosen_by_caller(key) && self.matters(key, statement),
+                    Need::Unread(_) => true,
+                })
+                .map(|need| need.as_str().to_owned())
+                .collect();
+            let list = if unsure.is_empty() {
+                &mut found.open
+            } else {
+                &mut found.unclear
+            };
+            list.insert(opening("*", told(decider), None, unsure));
+        }
+    }
+
+    fn at_limit(&self, limit: &Limit<'_>, decider: &Decider, found: &mut Openings) {
+        match limit {
+            Limit::Accounts(accounts) => {
+                for account in accounts {
+                    self.judge(account, account, decider, found);
+                }
+            }
+            Limit::Organizations(organizations) => {
+                let own = own_organization(self.scope);
+                for organization in organizations {
+                    match own {
+                        Some(own) if own == *organization => {}
+                        Some(_) => {
+                            found.open.insert(opening(
+                                organization,
+                                told(decider),
+                                None,
+                                Vec::new(),
+                            ));
+                        }
+                        None => {
+                            let what = vec![format!("whether {organization} is the organization")];
+                            found
+                                .unclear
+                                .insert(opening(organization, told(decider), None, what));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn at_service(&self, holder: &Holder, found: &mut Openings) {
+        for decider in allows(holder) {
+            let bound = self.statement(decider).is_some_and(|s| {
+                s.conditions.iter().any(|c| {
+                    let key = c.key.to_lowercase();
+                    let names_source = matches!(
+                        key.as_str(),
+                        "aws:sourceaccount"
+                            | "aws:sourcearn"
+                            | "aws:sourceorgid"
+                            | "aws:sourceorgpaths"
+                            | "kms:encryptioncontext:aws:logs:arn"
+                    );
+                    names_source && is_positive(&c.operator)
+                })
+            });
+            // A grant to a service is made for one resource of the account that made it.
+            if !bound && decider.statement.is_some() {
+                let text = format!("{} in {}", holder.principal, told(decider));
+                found.unbound_services.insert(text);
+            }
+        }
+    }
+
+    /// Whether a Deny surely keeps away whoever is not of the organization.
+    fn denies_outsiders(&self, action: &str) -> bool {
+        let outsider = "000000000000";
+        let mut context = Context::open()
+            .with("aws:PrincipalAccount", outsider)
+            .with("kms:CallerAccount", outsider)
+            .with("aws:PrincipalIsAWSService", "false");
+        for absent in [
+            "aws:SourceAccount",
+            "aws:SourceArn",
+            "aws:SourceOrgID",
+            "aws:SourceOrgPaths",
+            "aws:PrincipalServiceName",
+            "aws:PrincipalServiceNamesList",
+        ] {
+            context.set(absent, Value::Absent);
+        }
+        // Members of another organization, and accounts of none.
+        let strangers = [
+            context
+                .clone()
+                .with("aws:PrincipalOrgID", "o-0000000000")
+                .with(
+                    "aws:PrincipalOrgPaths",
+                    Value::Many(vec!["o-0000000000/r-0000/".to_owned()]),
+                ),
+            context
+                .with("aws:PrincipalOrgID", Value::Absent)
+                .with("aws:PrincipalOrgPaths", Value::Absent),
+        ];
+        strangers.iter().all(|context| {
+            let request = Request {
+                caller: &Caller::Anyone,
+                action,
+                resource: &self.key.resource,
+                context,
+            };
+            evaluate(&request, &self.key.layers).reason == "explicit_deny"
+        })
+    }
+
+    /// Whether the statement, or one that denies, asks for the key.
+    fn matters(&self, key: &str, statement: &Statement) -> bool {
+        let asks = |s: &Statement| s.conditions.iter().any(|c| c.key.eq_ignore_ascii_case(key));
+        let statements = self.key.policy().map(|p| p.statements.iter());
+        let mut denies = statements
+            .into_iter()
+            .flatten()
+            .filter(|s| s.effect == Some(Effect::Deny));
+        asks(statement) || denies.any(asks)
+    }
+
+    fn statement(&self, decider: &Decider) -> Option<&Statement> {
+        self.key.policy()?.statements.get(decider.statement?)
+    }
+}
+
+fn weight(openings: &Openings) -> usize {
+    openings.open.len() * 1_000 + openings.unclear.len()
+}
+
+fn opening(who: &str, by: String, grant: Option<String>, depends_on: Vec<String>) -> Opening {
+    Opening {
+        who: who.to_owned(),
+        by,
+        grant,
+        depends_on,
+    }
+}
+
+fn allows(holder: &Holder) -> impl Iterator<Item = &Decider> {
+    holder
+        .decided_by
+        .iter()
+        .filter(|d| d.effect == Effect::Allow)
+}
+
+fn needs(holder: &Holder) -> Vec<String> {
+    holder
+        .depends_on
+        .iter()
+        .map(|n| n.as_str().to_owned())
+        .collect()
+}
+
+/// The accounts or organizations that a condition demands of a caller.
+fn limit(condition: &Condition) -> Option<Limit<'_>> {
+    if !is_positive(&condition.operator) {
+        return None;
+    }
+    let operator = condition.operator.to_lowercase();
+    let if_exists = operator.ends_with("ifexists");
+    let for_all = operator.starts_with("forallvalues:");
+    let values = || condition.values.iter().map(String::as_str);
+    match condition.key.to_lowercase().as_str() {
+        "kms:calleraccount" | "aws:principalaccount" => values()
+            .map(|v| is_account(v).then_some(v))
+            .collect::<Option<_>>()
+            .map(Limit::Accounts),
+        // A principal has these always; the account in the ARN must be spelled out.
+        "aws:principalarn" => values()
+            .map(|arn| arn.split(':').nth(4).filter(|a| is_account(a)))
+            .collect::<Option<_>>()
+            .map(Limit::Accounts),
+        // An account of no organization has none of these.
+        "aws:principalorgid" if !if_exists && !for_all => values()
+            .map(|v| is_plain(v).then_some(v))
+            .collect::<Option<_>>()
+            .map(Limit::Organizations),
+        "aws:principalorgpaths" if !if_exists && !for_all => values()
+            .map(|v| {
+                v.split('/')
+                    .next()
+                    .filter(|o| is_plain(o) && v.contains('/'))
+            })
+            .collect::<Option<_>>()
+            .map(Limit::Organizations),
+        // Only calls of services carry these.
+        "aws:sourceaccount" if !if_exists && !for_all => values()
+            .map(|v| is_account(v).then_some(v))
+            .collect::<Option<_>>()
+            .map(Limit::Accounts),
+        "aws:sourcearn" if !if_exists && !for_all => values()
+            .map(|arn| arn.split(':').nth(4).filter(|a| is_account(a)))
+            .collect::<Option<_>>()
+            .map(Limit::Accounts),
+        "aws:sourceorgid" if !if_exists && !for_all => values()
+            .map(|v| is_plain(v).then_some(v))
+            .collect::<Option<_>>()
+            .map(Limit::Organizations),
+        _ => None,
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['*', '?', '$'])
+}
+
+/// Whether the operator demands one of its values.
+fn is_positive(operator: &str) -> bool {
+    let operator = operator.to_lowercase();
+    let base = operator.rsplit(':').next().unwrap_or_default();
+    let base = base.strip_suffix("ifexists").unwrap_or(base);
+    matches!(
+        base,
+        "stringequals" | "stringequalsignorecase" | "stringlike" | "arnequals" | "arnlike"
+    )
+}
+
+/// Keys whose value any caller can bring about.
+fn is_chosen_by_caller(key: &str) -> bool {
+    const CHOSEN: &[&str] = &[
+        "aws:calledvia",
+        "aws:calledviafirst",
+        "aws:calledvialast",
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:multifactorauthage",
+        "aws:multifactorauthpresent",
+        "aws:principalarn",
+        "aws:principalisawsservice",
+        "aws:principaltype",
+        "aws:referer",
+        "aws:requestedregion",
+        "aws:securetransport",
+        "aws:tokenissuetime",
+        "aws:useragent",
+        "aws:userid",
+        "aws:username",
+        "aws:viaawsservice",
+        "kms:encryptionalgorithm",
+        "kms:encryptioncontextkeys",
+        "kms:grantconstrainttype",
+        "kms:grantisforawsresource",
+        "kms:granteeprincipal",
+        "kms:grantoperations",
+        "kms:requestalias",
+        "kms:viaservice",
+    ];
+    let key = key.to_lowercase();
+    CHOSEN.contains(&key.as_str())
+        || key.starts_with("kms:encryptioncontext:")
+        || key.starts_with("aws:principaltag/")
+        // Negated, such a condition is fulfilled by whoever is outside.
+        || matches!(
+            key.as_str(),
+            "kms:calleraccount" | "aws:principalaccount" | "aws:principalorgid"
+                | "aws:principalorgpaths"
+        )
+}

@@ -1,0 +1,32 @@
+use crate::dataset;
+use crate::model::ids::{AccountId, Region};
+use crate::time::{Date, UtcMillis};
+
+dataset! {
+    /// One row per log prefix and way of encryption: how many objects and versions lie there so.
+    pub struct LogObjectSummary: "log_object_summary" v 1, key [account_id, region, bucket, prefix, encryption, key_arn, is_latest];
+    /// Date the run speaks for.
+    scheduled_for: Date = "UTC date";
+    /// Account that owns the bucket.
+    account_id: AccountId = "12 digits";
+    /// Region of the bucket.
+    region: Region = "Region";
+    /// The bucket.
+    bucket: String = "bucket name";
+    /// Prefix that a cluster's `LogUri` names.
+    prefix: String = "prefix";
+    /// How the objects are encrypted.
+    encryption: String = "customer_key, aws_managed_key, kms_key_unknown, sse_s3, sse_c, none, unknown";
+    /// The key, where the source names it.
+    key_arn: Option<String> = "ARN";
+    /// Current versions, or older ones.
+    is_latest: bool = "true or false";
+    /// Number of versions.
+    versions: i64 = "versions";
+    /// Their sizes together.
+    bytes: i64 = "bytes";
+    /// Where the numbers come from.
+    source: String = "inventory, metadata_table, listing";
+    /// What moment they describe.
+    as_of_at: Option<UtcMillis> = "UTC";
+}
