@@ -326,7 +326,7 @@ fn steps_cost_one_call(calls: u64, today: &Day, earlier: Option<&Day>) {
         Some((c.steps? - before?) / 50 + i64::from(c.steps? > 50))
     };
     let pages = new.iter().filter_map(|c| c.steps).map(|n| n / 50);
-    let pages: i64 = pages.chain(known.iter().filter_map(|c| since(&c))).sum();
+    let pages: i64 = pages.chain(known.iter().filter_map(since)).sum();
     let least = (known.len() + new.len()) as u64;
     // Three refusals show that a permission is missing in an account-region.
     let refused = today
