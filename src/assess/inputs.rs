@@ -120,7 +120,7 @@ pub trait Lookups {
     fn sessions(&self, cluster: &EmrCluster) -> Result<Vec<EmrSession>, LookupError>;
     /// The row of a log group in the account and Region of a cluster.
     fn log_group(&self, cluster: &EmrCluster, name: &str) -> Result<Option<LogGroup>, LookupError>;
-    /// The grants of a key, in any order.
+    /// The grants of a key.
     fn grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, LookupError>;
     /// The roles and users of an account.
     fn principals(&self, account: &AccountId) -> Result<Vec<Principal>, LookupError>;

@@ -265,17 +265,13 @@ impl Lookups for JournalLookups<'_> {
             .read_group(key.account_id.as_str(), key.region.as_str())
             .map_err(|e| LookupError(e.to_string()))?;
         rows.retain(|grant| grant.key_arn == arn);
-        rows.sort_by(|a, b| a.grant_id.cmp(&b.grant_id));
         Ok(rows)
     }
 
     fn principals(&self, account: &AccountId) -> Result<Vec<Principal>, LookupError> {
-        let mut rows: Vec<Principal> = self
-            .journal
+        self.journal
             .read_group(account.as_str(), Region::global().as_str())
-            .map_err(|e| LookupError(e.to_string()))?;
-        rows.sort_by(|a, b| a.principal.cmp(&b.principal));
-        Ok(rows)
+            .map_err(|e| LookupError(e.to_string()))
     }
 
     fn answers(&self) -> &Answers {
