@@ -5,6 +5,8 @@
 //! The one retry loop stands in `collect::attempt`. All methods may be called concurrently, and
 //! dropping a returned future abandons the request.
 
+mod identity;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -12,6 +14,10 @@ use async_trait::async_trait;
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
 use crate::time::UtcMillis;
+
+pub use identity::{
+    Identity, IdentityKinds, ListedGroup, ListedPolicy, ListedPrincipal, PrincipalKind,
+};
 
 /// How an attempt failed, told apart because each becomes different evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -379,65 +385,6 @@ pub struct ListedAlias {
     /// Id of the key; a name that AWS predefined has none until somebody needs its key.
     pub target: Option<String>,
     pub updated_at: Option<UtcMillis>,
-}
-
-/// Which entries of GetAccountAuthorizationDetails are asked for. Policies and groups are asked
-/// first, so that every role and user can be understood as soon as it arrives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdentityKinds {
-    /// Groups, and managed policies of the account and of AWS.
-    Policies,
-    /// Users and roles.
-    Principals,
-}
-
-/// One entry of GetAccountAuthorizationDetails. Policy documents are plain JSON text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
-    Group(ListedGroup),
-    Policy(ListedPolicy),
-    Principal(ListedPrincipal),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedGroup {
-    pub name: String,
-    pub inline: Vec<String>,
-    /// ARNs of managed policies.
-    pub attached: Vec<String>,
-}
-
-/// A managed policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedPolicy {
-    pub arn: String,
-    /// Its default version.
-    pub document: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrincipalKind {
-    Role,
-    User,
-}
-
-/// A role or a user. The trust policy is not kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedPrincipal {
-    pub kind: PrincipalKind,
-    pub arn: String,
-    pub name: String,
-    pub unique_id: Option<String>,
-    /// Names of the instance profiles that hold the role.
-    pub instance_profiles: Vec<String>,
-    /// Names of the user's groups.
-    pub groups: Vec<String>,
-    pub inline: Vec<String>,
-    /// ARNs of managed policies.
-    pub attached: Vec<String>,
-    /// ARN of the permissions boundary; empty where AWS did not name it.
-    pub boundary: Option<String>,
-    pub tags: Vec<Tag>,
 }
 
 /// GetKeyRotationStatus.
