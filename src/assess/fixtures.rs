@@ -13,6 +13,7 @@ use crate::model::datasets::{
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
 use crate::model::words::{CellOutcome, Lookup, Seen, Settings, Source};
+use crate::testkit::coverage;
 use crate::time::{Date, UtcMillis};
 
 pub(super) const OWN: &str = "111122223333";
@@ -195,28 +196,7 @@ pub(super) fn grant(grantee: &str, operations: &str) -> KmsGrant {
 
 /// The coverage row of an account whose identities were read.
 pub(super) fn identities_read(account: &str) -> Coverage {
-    Coverage {
-        scheduled_for: date(),
-        account_id: account_id(account),
-        region: Region::global(),
-        source: Source::Identities,
-        outcome: CellOutcome::Collected,
-        accepted_by: None,
-        items_expected: None,
-        items_collected: None,
-        items_locked: None,
-        items_failed: None,
-        error_code: None,
-        denied_action: None,
-        watermark_run: None,
-        watermark_at: None,
-        calls: 1,
-        retries: 0,
-        throttles: 0,
-        request_id: None,
-        started_at: AS_OF,
-        ended_at: AS_OF,
-    }
+    coverage(account_id(account), Region::global(), Source::Identities)
 }
 
 /// A document of a security configuration, as collected, with this S3 encryption and, beside it, local
@@ -592,25 +572,9 @@ impl Lookups for Facts<'_> {
 /// A cell of the cluster's account-region that was refused for want of `action`.
 pub(super) fn refused_cell(source: Source, action: &str) -> Coverage {
     Coverage {
-        scheduled_for: date(),
-        account_id: account_id(OWN),
-        region: region("eu-west-1"),
-        source,
         outcome: CellOutcome::DeniedIam,
-        accepted_by: None,
-        items_expected: None,
-        items_collected: None,
-        items_locked: None,
-        items_failed: None,
         error_code: some("AccessDeniedException"),
         denied_action: some(action),
-        watermark_run: None,
-        watermark_at: None,
-        calls: 1,
-        retries: 0,
-        throttles: 0,
-        request_id: None,
-        started_at: AS_OF,
-        ended_at: AS_OF,
+        ..coverage(account_id(OWN), region("eu-west-1"), source)
     }
 }

@@ -232,41 +232,9 @@ impl Changes {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::model::words::VerdictBasis;
-
-    pub(crate) fn verdict(id: &str, verdict: Judgement, active: bool) -> Verdict {
-        Verdict {
-            scheduled_for: "2026-11-24".parse().expect("date"),
-            account_id: "111122223333".parse().expect("account"),
-            region: "eu-west-1".parse().expect("region"),
-            cluster_id: id.to_owned(),
-            name: None,
-            state: String::new(),
-            active,
-            created_at: None,
-            created_ms: None,
-            ended_at: None,
-            ended_ms: None,
-            verdict,
-            delivery: Delivery::Working,
-            posture: Posture::Active,
-            basis: VerdictBasis::Assessed,
-            decided_by: String::new(),
-            stands_from_run: None,
-            rule_change: None,
-            ou_path: None,
-            owner: None,
-            owner_source: None,
-            cost_center: None,
-            cost_center_source: None,
-            business_unit: None,
-            business_unit_source: None,
-            data_classification: None,
-            data_classification_source: None,
-        }
-    }
+    use crate::testkit::verdict;
 
     #[test]
     fn changes_are_told_apart() {

@@ -9,11 +9,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::datasets::{Account, Coverage, Run, Verdict};
 use crate::model::table::Dataset;
-use crate::model::words::{
-    CellOutcome, Delivery, Judgement, Posture, RunOutcome, Source, VerdictBasis,
-};
+use crate::model::words::{CellOutcome, Delivery, Judgement, RunOutcome, Source};
 use crate::record::write_rows;
-use crate::time::{Date, HOUR_MS, Quarter, UtcMillis};
+use crate::testkit;
+use crate::time::{HOUR_MS, Quarter, UtcMillis};
 
 /// A folder of evidence files that goes away with the test.
 struct Evidence {
@@ -125,33 +124,15 @@ fn run(started_at: UtcMillis) -> Run {
 
 fn verdict(id: &str, verdict: Judgement, created: i64, ended: Option<i64>) -> Verdict {
     Verdict {
-        scheduled_for: Date::from_days(0),
         account_id: "111111111111".parse().expect("account id"),
-        region: "eu-west-1".parse().expect("region"),
-        cluster_id: id.to_owned(),
-        name: None,
-        state: "WAITING".to_owned(),
-        active: ended.is_none(),
         created_at: Some(hour(created)),
         created_ms: Some(hour(created).0),
         ended_at: ended.map(hour),
         ended_ms: ended.map(|h| hour(h).0),
-        verdict,
-        delivery: Delivery::Working,
-        posture: Posture::Active,
-        basis: VerdictBasis::Assessed,
-        decided_by: String::new(),
-        stands_from_run: None,
-        rule_change: None,
         ou_path: Some("o-a/r-a/ou-a/".to_owned()),
-        owner: None,
-        owner_source: None,
         cost_center: Some("cc-1".to_owned()),
-        cost_center_source: None,
         business_unit: Some("bu".to_owned()),
-        business_unit_source: None,
-        data_classification: None,
-        data_classification_source: None,
+        ..testkit::verdict(id, verdict, ended.is_none())
     }
 }
 
@@ -299,25 +280,14 @@ fn cells_are_open_unless_answered_accepted_or_locked() {
     let cell =
         |account: &str, region: &str, outcome, items_failed, accepted: Option<&str>| Coverage {
             scheduled_for: date,
-            account_id: account.parse().expect("account id"),
-            region: region.parse().expect("region"),
-            source: Source::Keys,
             outcome,
             accepted_by: accepted.map(str::to_owned),
-            items_expected: None,
-            items_collected: None,
-            items_locked: None,
             items_failed,
-            error_code: None,
-            denied_action: None,
-            watermark_run: None,
-            watermark_at: None,
-            calls: 0,
-            retries: 0,
-            throttles: 0,
-            request_id: None,
-            started_at: hour(2),
-            ended_at: hour(2),
+            ..testkit::coverage(
+                account.parse().expect("account id"),
+                region.parse().expect("region"),
+                Source::Keys,
+            )
         };
     let (a, b) = ("111111111111", "222222222222");
     let coverage = evidence.write(vec![

@@ -388,11 +388,8 @@ mod tests {
         drop(memory);
         let name: ClusterName = "j-1ABC".parse().expect("an id");
         let verdict = |account: &str| {
-            let mut verdict = crate::report::tally::tests::verdict(
-                "j-1ABC",
-                crate::model::words::Judgement::Unknown,
-                true,
-            );
+            let judged = crate::model::words::Judgement::Unknown;
+            let mut verdict = crate::testkit::verdict("j-1ABC", judged, true);
             verdict.account_id = account.parse().expect("account");
             verdict
         };

@@ -1,9 +1,10 @@
 //! For tests, unit and integration alike: a store in memory, a store that fails on demand, a clock
-//! that stands still, and the behaviour that every store must show. Nothing in the program uses it.
+//! that stands still, rows to change, and the behaviour that every store must show. Nothing in the program uses it.
 
 mod clock;
 mod fault_store;
 mod memory_store;
+mod rows;
 mod sample_archive;
 mod signer;
 mod store_suite;
@@ -12,6 +13,7 @@ mod temp_dir;
 pub use clock::FixedClock;
 pub use fault_store::{Fault, FaultStore};
 pub use memory_store::MemoryStore;
+pub use rows::{coverage, verdict};
 pub use sample_archive::{SampleArchive, SampleError};
 pub use signer::TestSigner;
 pub use store_suite::store_suite;

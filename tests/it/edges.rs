@@ -2,7 +2,8 @@
 //! `src/aws`, and that archive names are formatted in `src/archive/layout.rs` alone.
 //!
 //! Comments and literals are told apart by a small lexer, so that prose may name anything. Unit
-//! tests (from `#[cfg(test)]` on, last in a file) may also use `testkit` and write archive names out.
+//! tests (from `#[cfg(test)]` on, last in a file) and their fixtures may also use `testkit` and write
+//! archive names out.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -130,7 +131,8 @@ impl Source {
 
     /// Where the unit tests begin in `code`.
     fn tests_at(&self) -> usize {
-        if self.path.ends_with("tests.rs") || self.path.iter().any(|part| part == "tests") {
+        let of_tests = ["tests.rs", "fixtures.rs"].map(|name| self.path.ends_with(name));
+        if of_tests.contains(&true) || self.path.iter().any(|part| part == "tests") {
             return 0;
         }
         self.code.find("#[cfg(test)]").unwrap_or(self.code.len())

@@ -6,33 +6,13 @@ use super::{Folder, Sample, account, date, region, row};
 use crate::model::datasets::{Coverage, LogBucket};
 use crate::model::ids::Region;
 use crate::model::table::Dataset;
-use crate::model::words::{CellOutcome, Lookup, Source};
+use crate::model::words::{Lookup, Source};
 use crate::record::{Journal, JournalError, Unfinished};
+use crate::testkit::coverage;
 use crate::time::UtcMillis;
 
 fn cell(account_number: u8, region: Region, source: Source) -> Coverage {
-    Coverage {
-        scheduled_for: date(20_000),
-        account_id: account(account_number),
-        region,
-        source,
-        outcome: CellOutcome::Collected,
-        accepted_by: None,
-        items_expected: None,
-        items_collected: None,
-        items_locked: None,
-        items_failed: None,
-        error_code: None,
-        denied_action: None,
-        watermark_run: None,
-        watermark_at: None,
-        calls: 1,
-        retries: 0,
-        throttles: 0,
-        request_id: None,
-        started_at: UtcMillis(1),
-        ended_at: UtcMillis(2),
-    }
+    coverage(account(account_number), region, source)
 }
 
 fn bucket(owner: Option<u8>, name: &str) -> LogBucket {
