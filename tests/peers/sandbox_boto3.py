@@ -8,6 +8,7 @@ this project:
 - the front end's refusals: credentials, clocks, broken requests;
 - Organizations, STS, account, EMR, KMS and IAM in every account: who can be assumed, which clusters there
   are, as the sandbox's own statement of the truth has it;
+- the sampler role, which lists and HEADs log objects, and what the roles are refused;
 - KMS signatures of a digest, which OpenSSL verifies with the public key that KMS gives.
 
 Prints `N passed, N failed` and ends with 1 if any check failed.
@@ -89,10 +90,10 @@ class Sandbox:
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, **config),
         )
 
-    def assume(self, account, **more):
-        """A function that makes clients with the reader role of an account."""
+    def assume(self, account, role="keyproof-reader"):
+        """A function that makes clients with a role of an account."""
         got = self.client("sts").assume_role(
-            RoleArn=f"arn:aws:iam::{account}:role/keyproof-reader", RoleSessionName="boto3", **more)["Credentials"]
+            RoleArn=f"arn:aws:iam::{account}:role/{role}", RoleSessionName="boto3")["Credentials"]
         return lambda service, region=None: self.client(
             service, region=region, key_id=got["AccessKeyId"], secret=got["SecretAccessKey"], token=got["SessionToken"])
 
@@ -516,6 +517,58 @@ def identities(clients):
     check("identities over several pages", paged > 0, paged)
 
 
+def log_objects(sandbox, clients):
+    """The sampler role lists and HEADs what clusters wrote, and nothing more; the reader role does neither."""
+    looked_at, under_a_key, without = 0, 0, 0
+    for account, reader in clients.items():
+        if account == sandbox.account or looked_at >= 60:
+            continue
+        client = attempt(f"AssumeRole keyproof-sampler in {account}", lambda: sandbox.assume(account, "keyproof-sampler"))
+        try:
+            listed = reader("s3", "us-east-1").list_buckets(MaxBuckets=1000)["Buckets"]
+        except ClientError as error:
+            check(f"ListBuckets of {account}", error.response["Error"]["Code"] == "AccessDenied", error)
+            continue
+        owned = {b["Name"]: b["BucketRegion"] for b in listed}
+        for region in sorted(set(owned.values())):
+            emr = reader("emr", region)
+            listed = may_deny(f"ListClusters of {account} {region}", lambda: emr.list_clusters()["Clusters"]) or []
+            for cluster in listed[:12]:
+                described = may_deny("DescribeCluster", lambda: emr.describe_cluster(ClusterId=cluster["Id"])["Cluster"]) or {}
+                place = urllib.parse.urlparse(described.get("LogUri", ""))
+                if client is None or place.netloc not in owned:
+                    continue
+                bucket, here = place.netloc, f"of {cluster['Id']}"
+                prefix = "/".join(filter(None, [place.path.strip("/"), cluster["Id"]])) + "/"
+                s3, own = client("s3", owned[bucket]), reader("s3", owned[bucket])
+                ask = {"Bucket": bucket, "ExpectedBucketOwner": account}
+                page = attempt(f"ListObjectsV2 {here}", lambda: s3.list_objects_v2(Prefix=prefix, MaxKeys=50, **ask))
+                keys = [o["Key"] for o in (page or {}).get("Contents", [])]
+                looked_at += 1
+                check(f"objects {here} lie below the prefix, in order",
+                      page and keys == sorted(keys) and all(k.startswith(prefix) for k in keys) and page["KeyCount"] == len(keys), keys)
+                refused(f"the reader lists objects {here}", "AccessDenied", lambda: own.list_objects_v2(Prefix=prefix, **ask), 403)
+                for key in keys[:3]:
+                    refused(f"the reader's HEAD of {key}", "403", lambda: own.head_object(Key=key, **ask), 403)
+                    refused(f"the sampler's GET of {key}", "AccessDenied", lambda: s3.get_object(Key=key, **ask), 403)
+                    refused(f"the sampler's PUT of {key}", "AccessDenied", lambda: s3.put_object(Key=key, Body=b"", **ask), 403)
+                    refused(f"the sampler's DELETE of {key}", "AccessDenied", lambda: s3.delete_object(Key=key, **ask), 403)
+                    try:
+                        head = s3.head_object(Key=key, **ask)
+                    except ClientError as error:  # under a key that the writer brought along
+                        check(f"HEAD of {key}", error.response["Error"]["Code"] == "400", error)
+                        continue
+                    named = described.get("LogEncryptionKmsKeyId", "").strip()
+                    if head["ServerSideEncryption"] == "aws:kms":
+                        under_a_key += 1
+                        check(f"key of {key}", ":kms:" in head["SSEKMSKeyId"] and (
+                            ":key/" not in named or head["SSEKMSKeyId"] == named), (head["SSEKMSKeyId"], named))
+                    else:
+                        without += 1
+                        check(f"encryption of {key}", head["ServerSideEncryption"] == "AES256" and "SSEKMSKeyId" not in head, head)
+    check("log objects with a key and without, somewhere", under_a_key and without, (looked_at, under_a_key, without))
+
+
 def signatures(sandbox):
     """KMS signs a digest and a message alike, and OpenSSL verifies both with the public key."""
     kms = sandbox.client("kms")
@@ -591,6 +644,7 @@ def main():
             clients = organization(management, truth)
             reads(clients, truth)
             identities(clients)
+            log_objects(management, clients)
             signatures(owner)
         finally:
             process.send_signal(signal.SIGTERM)
