@@ -216,7 +216,8 @@ pub(super) struct Run {
     pub references: Mutex<References>,
     /// Regions that accounts are known to use.
     pub regions: Mutex<BTreeSet<Region>>,
-    /// Principals that policies and grants of log keys name, as `identity_policy::principal_of` does.
+    /// Principals that policies and grants of log keys name, as `identity_policy::principal_of` does,
+    /// and accounts in which a log key means everyone, as `identity_policy::everyone_of` does.
     pub named: Mutex<BTreeSet<String>>,
     /// Hashes of grants that were handed over.
     pub granted: Mutex<HashSet<u64>>,

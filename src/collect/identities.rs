@@ -7,6 +7,9 @@
 //!
 //! Kept are the roles that clusters write logs and are served with, the principals that a policy or a
 //! grant of a log key names, and every principal that its own policies allow anything on a key.
+//! Where the policy of a log key means everyone of the account, whoever has a policy about S3 is kept,
+//! too: with such a key he may read logs.
+//!
 //! A principal whose policies could not be read whole is kept too, without them: it may be one of
 //! these.
 
@@ -18,7 +21,7 @@ use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::{Fault, ItemTally};
 use crate::collect::engine::{CollectError, Run};
 use crate::collect::facts::Facts;
-use crate::collect::identity_policy::{Kept, keep, principal_of};
+use crate::collect::identity_policy::{Kept, everyone_of, keep, principal_of};
 use crate::collect::operation::Operation;
 use crate::collect::references::Writers;
 use crate::collect::scope::tag_value;
@@ -146,7 +149,11 @@ impl Reading<'_> {
         let may_use_keys = policies
             .as_ref()
             .is_none_or(|all| all.iter().any(|p| p.allows_keys));
-        if !(may_use_keys || self.is_named(&given)) {
+        let is_meant = |all: &Vec<Arc<Kept>>| {
+            let everyone = everyone_of(&self.unit.account);
+            all.iter().any(|p| p.says_something) && lock(&self.run.named).contains(&everyone)
+        };
+        if !(may_use_keys || policies.as_ref().is_some_and(is_meant) || self.is_named(&given)) {
             return;
         }
         let json = policies.map(|all| {

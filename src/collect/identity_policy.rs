@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::collect::key_policy;
 use crate::model::canonical;
+use crate::model::ids::AccountId;
 
 /// Actions of KMS that are about no key
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>).
@@ -147,6 +148,29 @@ pub(super) fn named_by(policy: &Value) -> BTreeSet<String> {
     named
 }
 
+/// Whether a statement of a projected key policy may let in principals whose own policies say nothing
+/// about keys: everyone, or everyone but some.
+pub(super) fn means_everyone(policy: &Value) -> bool {
+    let statements = match policy.get("Statement") {
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let is_star = |principal: &Value| {
+        let named = principal.get("AWS").unwrap_or(principal);
+        texts(named).any(|name| name == "*")
+    };
+    statements
+        .iter()
+        .filter(|s| s.get("Effect").and_then(Value::as_str) != Some("Deny"))
+        .any(|s| s.get("NotPrincipal").is_some() || s.get("Principal").is_some_and(is_star))
+}
+
+/// Everyone of an account, as a name among those of principals.
+pub(super) fn everyone_of(account: &AccountId) -> String {
+    format!("{account} *")
+}
+
 /// The role or user behind an ARN or a unique id: `<account> <ARN>`, `<account> role <name>` where
 /// a session names it, or the id alone. `None` for whole accounts, services and patterns.
 pub(super) fn principal_of(name: &str) -> Option<String> {
@@ -267,8 +291,25 @@ mod tests {
                 "AROAEXAMPLE",
             ]
         );
+        assert!(
+            means_everyone(&policy),
+            "a condition limits it, to whom must be seen"
+        );
         assert!(named_by(&Value::Null).is_empty());
         let one = serde_json::json!({"Statement": {"Principal": {"AWS": "AIDAX"}}});
         assert_eq!(named_by(&one).len(), 1);
+        assert!(!means_everyone(&one) && !means_everyone(&Value::Null));
+        for (statement, expected) in [
+            (serde_json::json!({"Principal": {"AWS": ["*"]}}), true),
+            (serde_json::json!({"NotPrincipal": {"AWS": "1"}}), true),
+            (
+                serde_json::json!({"Principal": "*", "Effect": "Deny"}),
+                false,
+            ),
+            (serde_json::json!({"Principal": {"Service": "*"}}), false),
+        ] {
+            let policy = serde_json::json!({"Statement": [statement]});
+            assert_eq!(means_everyone(&policy), expected, "{policy}");
+        }
     }
 }

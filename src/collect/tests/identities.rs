@@ -352,6 +352,40 @@ async fn only_principals_that_concern_a_log_key_are_kept_and_only_what_concerns_
 }
 
 #[tokio::test]
+async fn where_a_key_means_everyone_whoever_may_read_objects_is_kept() {
+    const S3: &str = r#"{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
+    let of_the_account = serde_json::json!({"StringEquals": {"kms:CallerAccount": A}});
+    for (principal, expected) in [
+        (
+            serde_json::json!({"AWS": format!("arn:aws:iam::{A}:root")}),
+            &[][..],
+        ),
+        (serde_json::json!("*"), &["reader"][..]),
+        (serde_json::json!({"AWS": "*"}), &["reader"][..]),
+    ] {
+        let mut k = key();
+        k.policy = serde_json::json!({"Statement": [{"Effect": "Allow", "Action": "kms:Decrypt",
+            "Principal": principal, "Resource": "*", "Condition": of_the_account}]})
+        .to_string();
+        let world = world(k);
+        let with = |name: &str, document: &str| {
+            Identity::Principal(ListedPrincipal {
+                inline: vec![document.to_owned()],
+                ..role(name)
+            })
+        };
+        knows(&world, vec![with("reader", S3), with("stranger", EC2)]);
+        let seen = world.run().await;
+        let names: Vec<_> = seen
+            .principals()
+            .iter()
+            .filter_map(|p| p.principal.rsplit('/').next().map(str::to_owned))
+            .collect();
+        assert_eq!(names, expected, "{principal}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_with_five_thousand_roles_is_read_in_pieces() {
     let world = world(key());
     let many = (0..5_000).map(|n| {
