@@ -343,7 +343,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.key_access_v1 (
   `region` string COMMENT 'Region of the key.',
   `key_arn` string COMMENT 'The key.',
   `action` string COMMENT 'What the holder may do.',
-  `holder` string COMMENT 'Who: a principal, an account, a service, or everyone.',
+  `holder` string COMMENT 'Who: a principal, an account, a service, or everyone as the policy says it.',
   `holder_kind` string COMMENT 'Kind of the holder.',
   `holder_account` string COMMENT 'Account of the holder, where it has one.',
   `in_organization` boolean COMMENT 'Whether that account belongs to the organization; absent where nobody can tell.',

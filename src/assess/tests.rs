@@ -4,6 +4,7 @@ mod access_tables;
 mod advice_tables;
 mod channel_tables;
 mod easily_wrong;
+mod everyone;
 mod object_tables;
 mod properties;
 mod rule_tables;

@@ -21,7 +21,7 @@ use crate::model::words::Source;
 use crate::time::Date;
 
 /// How many accounts' identities are kept parsed at one time.
-const ACCOUNTS: usize = 16;
+pub(super) const ACCOUNTS: usize = 16;
 /// How many keys' policies are kept parsed at one time.
 const KEYS: usize = 512;
 /// How many answers about one key, writer and bucket are kept.
@@ -84,6 +84,17 @@ pub(in crate::assess) struct Used {
     pub readers_not_read: Vec<String>,
     /// The unit that the readers are compared with.
     pub unit: Unit,
+}
+
+/// One use of a key: whose logs go where under it.
+pub(in crate::assess) struct Use<'a> {
+    pub key: &'a KeyAnswers,
+    pub cluster: &'a EmrCluster,
+    /// The unit that readers are compared with.
+    pub unit: &'a Unit,
+    pub place: &'a S3Location,
+    /// The row of the place's bucket.
+    pub bucket: Option<&'a LogBucket>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -167,18 +178,20 @@ impl Answers {
         Ok(known.as_ref().clone())
     }
 
-    /// What is known of a cluster's use of a key for logs at `place`.
-    #[allow(clippy::too_many_arguments)] // each is one fact of the question
+    /// What is known of a cluster's use of a key.
     pub(in crate::assess) fn of_use(
         &self,
-        key: &KeyAnswers,
-        cluster: &EmrCluster,
-        unit: &Unit,
-        place: &S3Location,
-        bucket: Option<&LogBucket>,
+        asked: &Use<'_>,
         scope: &ScopeFacts,
         lookups: &dyn Lookups,
     ) -> Result<Arc<Used>, LookupError> {
+        let Use {
+            key,
+            cluster,
+            unit,
+            place,
+            bucket,
+        } = *asked;
         let account = &cluster.account_id;
         let identities = self.identities(account, lookups)?;
         let facts = &key.facts;

@@ -1,18 +1,21 @@
 //! Who may do something with a key: the reverse question, with the identities of its account and of
 //! the accounts that it lets in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::answers::ACCOUNTS;
 use super::facts::{Identities, KeyFacts, READS_IDENTITIES};
-use super::setting::of_key;
+use super::limits::Reach;
+use super::setting::{of_key, own_organization};
 use super::units::Unit;
 use super::writer::{ask, told};
 use crate::assess::inputs::{LookupError, ScopeFacts};
 use crate::model::datasets::KeyAccess;
 use crate::model::ids::AccountId;
 use crate::policy::{
-    Caller, Context, Holder as Named, HolderKind, Layers, Outcome, Request, evaluate, who_can,
+    Caller, Context, Effect, Holder as Named, HolderKind, Layers, Outcome, Request, evaluate,
+    who_can,
 };
 use crate::time::Date;
 
@@ -32,7 +35,8 @@ const CROSS_ACCOUNT: &[&str] = &["kms:Decrypt", "kms:CreateGrant"];
 /// Somebody who may do it, or may be the one who may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::assess) struct Holder {
-    /// ARN, account, service or `*`.
+    /// ARN, account, service, or what the policy says of everyone it means: a pattern of ARNs, an
+    /// organization or `*`.
     pub who: String,
     pub kind: &'static str,
     pub account: Option<AccountId>,
@@ -42,17 +46,21 @@ pub(in crate::assess) struct Holder {
     pub outcome: Outcome,
     pub depends_on: Vec<String>,
     pub decided_by: Vec<String>,
+    /// Where it stands for several principals: what keeps them from being named one by one.
+    pub not_named: Vec<String>,
 }
 
 /// Reads the identities of an account.
 pub(super) type Find<'f> = dyn Fn(&AccountId) -> Result<Arc<Identities>, LookupError> + 'f;
 
-/// Lists everyone who may do `action` with the key, each principal once.
+/// Lists everyone who may do `action` with the key, each principal once. Whom a statement means by
+/// everyone is looked up in the accounts that its conditions leave, as far as they are `of_interest`.
 pub(super) fn holders(
     key: &KeyFacts,
     action: &str,
     scope: &ScopeFacts,
     find: &Find<'_>,
+    of_interest: &dyn Fn(&AccountId) -> bool,
 ) -> Result<Vec<Holder>, LookupError> {
     let owner = &key.arn.account_id;
     let crosses = CROSS_ACCOUNT.contains(&action);
@@ -77,6 +85,54 @@ pub(super) fn holders(
         }
     }
     let mut found: BTreeMap<String, Holder> = BTreeMap::new();
+    // Of more accounts than are kept parsed at one time nobody is named.
+    for named in named.iter().filter(|n| means_many(n.kind)) {
+        for (mut reach, decided_by) in reaches(named, key, scope) {
+            let mut not_named = Vec::new();
+            let meant = reach.accounts.take().map(|accounts| {
+                let accounts = accounts.into_iter().filter(|a| crosses || a == owner);
+                accounts.filter(|a| of_interest(a)).collect::<BTreeSet<_>>()
+            });
+            match meant.filter(|a| a.len() <= ACCOUNTS) {
+                None => not_named.push(format!("who {} is", reach.said.join(" or "))),
+                Some(meant) => {
+                    for id in meant {
+                        let identities = match accounts.get(&id) {
+                            Some(known) => Arc::clone(known),
+                            None => find(&id)?,
+                        };
+                        if !identities.is_read {
+                            not_named.push(format!("{READS_IDENTITIES} in account {id}"));
+                        }
+                        accounts.insert(id, identities);
+                    }
+                }
+            }
+            for who in reach.said {
+                let account = account_in(&who);
+                if !crosses && account.as_ref().is_some_and(|a| a != owner) {
+                    continue;
+                }
+                let kind = match named.kind {
+                    HolderKind::NotUnderstood => kind(named.kind),
+                    _ => reach.kind,
+                };
+                let holder = found.entry(who.clone()).or_insert_with(|| Holder {
+                    who,
+                    kind,
+                    account,
+                    business_unit: None,
+                    outcome: named.outcome,
+                    depends_on: needs(named),
+                    decided_by: Vec::new(),
+                    not_named: Vec::new(),
+                });
+                // Several statements may say the same of whom they mean.
+                holder.decided_by.extend(decided_by.iter().cloned());
+                holder.not_named.extend(not_named.iter().cloned());
+            }
+        }
+    }
     let mut layers = key.layers.clone();
     for identities in accounts.values() {
         for identity in identities.all() {
@@ -103,11 +159,12 @@ pub(super) fn holders(
                     .map(|n| n.as_str().to_owned())
                     .collect(),
                 decided_by: decision.decided_by.iter().map(told).collect(),
+                not_named: Vec::new(),
             };
             found.insert(holder.who.clone(), holder);
         }
     }
-    for named in named {
+    for named in named.into_iter().filter(|n| !means_many(n.kind)) {
         let account: Option<AccountId> = named.account.as_deref().and_then(|a| a.parse().ok());
         let identities = account.as_ref().and_then(|id| accounts.get(id));
         let is_read = identities.is_some_and(|i| i.is_read);
@@ -121,14 +178,16 @@ pub(super) fn holders(
             kind: kind(named.kind),
             business_unit: None,
             outcome: named.outcome,
-            depends_on: named
-                .depends_on
-                .iter()
-                .map(|n| n.as_str().to_owned())
-                .collect(),
+            depends_on: needs(&named),
             decided_by: named.decided_by.iter().map(told).collect(),
+            not_named: Vec::new(),
             account,
         };
+        if holder.kind == "account" && !is_read {
+            holder
+                .not_named
+                .push(format!("{READS_IDENTITIES} in account {}", named.principal));
+        }
         // The account's root user may, whatever IAM says; who else may, its identities tell.
         if named.subject_to.is_some() && !is_read {
             holder.outcome = Outcome::Unknown;
@@ -140,6 +199,47 @@ pub(super) fn holders(
         found.entry(holder.who.clone()).or_insert(holder);
     }
     Ok(found.into_values().collect())
+}
+
+/// Whether it stands for principals of accounts that nobody names.
+fn means_many(kind: HolderKind) -> bool {
+    matches!(
+        kind,
+        HolderKind::Everyone | HolderKind::EveryoneElse | HolderKind::NotUnderstood
+    )
+}
+
+/// Whom each statement that means everyone means, with the statement.
+fn reaches(named: &Named, key: &KeyFacts, scope: &ScopeFacts) -> Vec<(Reach, Vec<String>)> {
+    let allows = named
+        .decided_by
+        .iter()
+        .filter(|d| d.effect == Effect::Allow);
+    let statement = |at: usize| key.policy()?.statements.get(at);
+    let found: Vec<_> = allows
+        .map(|decider| {
+            let reach = match decider.statement.and_then(statement) {
+                Some(statement) => Reach::of(statement, key, scope),
+                None => Reach::unlimited(),
+            };
+            (reach, vec![told(decider)])
+        })
+        .collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let decided_by = named.decided_by.iter().map(told).collect();
+    vec![(Reach::unlimited(), decided_by)]
+}
+
+/// The account that a pattern of ARNs spells out.
+fn account_in(pattern: &str) -> Option<AccountId> {
+    pattern.split(':').nth(4)?.parse().ok()
+}
+
+fn needs(named: &Named) -> Vec<String> {
+    let needs = named.depends_on.iter();
+    needs.map(|n| n.as_str().to_owned()).collect()
 }
 
 fn kind(kind: HolderKind) -> &'static str {
@@ -166,11 +266,17 @@ pub(super) fn access_rows(
 ) -> Result<Vec<KeyAccess>, LookupError> {
     let mut rows = Vec::new();
     for action in ACTIONS {
-        for holder in holders(key, action, scope, find)? {
-            let in_organization = holder.account.as_ref().and_then(|account| {
-                let listed = scope.accounts.contains_key(account);
-                (listed || scope.has_account_list).then_some(listed)
-            });
+        for holder in holders(key, action, scope, find, &|_| true)? {
+            let in_organization = match &holder.account {
+                Some(account) => {
+                    let listed = scope.accounts.contains_key(account);
+                    (listed || scope.has_account_list).then_some(listed)
+                }
+                None if holder.kind == "organization" => {
+                    own_organization(scope).map(|own| holder.who.split('/').next() == Some(own))
+                }
+                None => None,
+            };
             let business_unit = holder.account.as_ref().and_then(|account| {
                 let unit = Unit::of(holder.business_unit.as_deref(), account, scope);
                 unit.name().map(str::to_owned)
@@ -219,9 +325,9 @@ impl Rulers {
     ) -> Result<Self, LookupError> {
         let mut by_action = BTreeMap::new();
         for action in RULING {
-            by_action.insert(*action, holders(key, action, scope, find)?);
+            by_action.insert(*action, holders(key, action, scope, find, &|_| true)?);
         }
-        let open = |action: &&&'static str| everyone_may(key, action, scope);
+        let open = |action: &&&'static str| anyone_may(key, action, scope) == Outcome::Allowed;
         Ok(Self {
             by_action,
             of_everyone: RULING.iter().filter(open).copied().collect(),
@@ -234,8 +340,8 @@ impl Rulers {
     }
 }
 
-/// Whether an identity of the key's account that no policy names may do it.
-fn everyone_may(key: &KeyFacts, action: &str, scope: &ScopeFacts) -> bool {
+/// Whether an identity of the key's account that no policy names, and that has none, may do it.
+pub(super) fn anyone_may(key: &KeyFacts, action: &str, scope: &ScopeFacts) -> Outcome {
     let caller = Caller::Account(key.resource.account.clone());
     let context = of_key(key, &caller, action, scope);
     let request = Request {
@@ -248,5 +354,5 @@ fn everyone_may(key: &KeyFacts, action: &str, scope: &ScopeFacts) -> bool {
         identity: Some(Vec::new()),
         ..key.layers.clone()
     };
-    evaluate(&request, &layers).outcome == Outcome::Allowed
+    evaluate(&request, &layers).outcome
 }

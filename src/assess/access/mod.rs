@@ -15,6 +15,7 @@ mod answers;
 mod destination;
 mod facts;
 mod holders;
+mod limits;
 mod openings;
 mod readers;
 mod setting;

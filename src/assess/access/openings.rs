@@ -8,13 +8,14 @@
 use std::collections::BTreeSet;
 
 use super::facts::KeyFacts;
+use super::limits::{Limit, is_positive, limit};
 use super::setting::own_organization;
 use super::writer::told;
 use crate::assess::inputs::ScopeFacts;
 use crate::model::ids::AccountId;
 use crate::policy::{
-    Caller, Condition, Context, Decider, Effect, Holder, HolderKind, Need, Outcome, Request,
-    Statement, Value, evaluate, who_can,
+    Caller, Context, Decider, Effect, Holder, HolderKind, Need, Outcome, Request, Statement, Value,
+    evaluate, who_can,
 };
 
 /// Actions that use a key or hand on its use, and that cross accounts.
@@ -80,12 +81,6 @@ pub(super) fn is_inside(account: &str, key: &KeyFacts, scope: &ScopeFacts) -> Op
 struct Look<'a> {
     key: &'a KeyFacts,
     scope: &'a ScopeFacts,
-}
-
-/// To whom the conditions of a statement limit it.
-enum Limit<'s> {
-    Accounts(Vec<&'s str>),
-    Organizations(Vec<&'s str>),
 }
 
 impl Look<'_> {
@@ -320,74 +315,6 @@ fn needs(holder: &Holder) -> Vec<String> {
         .iter()
         .map(|n| n.as_str().to_owned())
         .collect()
-}
-
-/// The accounts or organizations that a condition demands of a caller.
-fn limit(condition: &Condition) -> Option<Limit<'_>> {
-    if !is_positive(&condition.operator) {
-        return None;
-    }
-    let operator = condition.operator.to_lowercase();
-    let if_exists = operator.ends_with("ifexists");
-    let for_all = operator.starts_with("forallvalues:");
-    let values = || condition.values.iter().map(String::as_str);
-    match condition.key.to_lowercase().as_str() {
-        "kms:calleraccount" | "aws:principalaccount" => values()
-            .map(|v| is_account(v).then_some(v))
-            .collect::<Option<_>>()
-            .map(Limit::Accounts),
-        // A principal has these always; the account in the ARN must be spelled out.
-        "aws:principalarn" => values()
-            .map(|arn| arn.split(':').nth(4).filter(|a| is_account(a)))
-            .collect::<Option<_>>()
-            .map(Limit::Accounts),
-        // An account of no organization has none of these.
-        "aws:principalorgid" if !if_exists && !for_all => values()
-            .map(|v| is_plain(v).then_some(v))
-            .collect::<Option<_>>()
-            .map(Limit::Organizations),
-        "aws:principalorgpaths" if !if_exists && !for_all => values()
-            .map(|v| {
-                v.split('/')
-                    .next()
-                    .filter(|o| is_plain(o) && v.contains('/'))
-            })
-            .collect::<Option<_>>()
-            .map(Limit::Organizations),
-        // Only calls of services carry these.
-        "aws:sourceaccount" if !if_exists && !for_all => values()
-            .map(|v| is_account(v).then_some(v))
-            .collect::<Option<_>>()
-            .map(Limit::Accounts),
-        "aws:sourcearn" if !if_exists && !for_all => values()
-            .map(|arn| arn.split(':').nth(4).filter(|a| is_account(a)))
-            .collect::<Option<_>>()
-            .map(Limit::Accounts),
-        "aws:sourceorgid" if !if_exists && !for_all => values()
-            .map(|v| is_plain(v).then_some(v))
-            .collect::<Option<_>>()
-            .map(Limit::Organizations),
-        _ => None,
-    }
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && !text.contains(['*', '?', '$'])
-}
-
-/// Whether the operator demands one of its values.
-fn is_positive(operator: &str) -> bool {
-    let operator = operator.to_lowercase();
-    let base = operator.rsplit(':').next().unwrap_or_default();
-    let base = base.strip_suffix("ifexists").unwrap_or(base);
-    matches!(
-        base,
-        "stringequals" | "stringequalsignorecase" | "stringlike" | "arnequals" | "arnlike"
-    )
 }
 
 /// Keys whose value any caller can bring about.

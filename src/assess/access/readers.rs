@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use super::destination::bucket_side;
 use super::facts::{Identities, KeyFacts, READS_IDENTITIES};
-use super::holders::{Find, holders};
+use super::holders::{Find, anyone_may, holders};
 use super::setting::{Upload, organization, through_s3};
 use super::units::Unit;
 use super::writer::{ask, with};
 use crate::assess::inputs::{LookupError, ScopeFacts};
 use crate::model::datasets::LogBucket;
 use crate::model::ids::AccountId;
-use crate::policy::{Context, Outcome};
+use crate::policy::{
+    Caller, Context, Holder, HolderKind, Layers, Outcome, Request, evaluate, who_can,
+};
+
+/// Kinds of holders whose principals stand beside them one by one.
+const STANDS_FOR_MANY: [&str; 4] = ["account", "everyone", "organization", "pattern"];
 
 /// A principal who can, or may be able to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,24 +54,49 @@ impl Readers {
                 .insert(format!("kms:GetKeyPolicy on {}", key.arn));
             return Ok(found);
         }
+        // Who has no policy of his own is not among the identities.
+        let nobody = Layers {
+            identity: Some(Vec::new()),
+            ..bucket_layers.clone()
+        };
+        let anyone = Caller::Account(owner.to_string());
+        let request = Request {
+            caller: &anyone,
+            action: "s3:GetObject",
+            resource: &resource,
+            context: &organization(Context::open(), &anyone, owner.as_str(), scope),
+        };
+        if *owner == key.arn.account_id
+            && evaluate(&request, &nobody).outcome != Outcome::Denied
+            && anyone_may(key, "kms:Decrypt", scope) != Outcome::Denied
+        {
+            let what = format!("who else in account {owner} both policies let in");
+            found.not_read.insert(what);
+        }
         let mut accounts: BTreeMap<AccountId, Arc<Identities>> = BTreeMap::new();
-        for holder in holders(key, "kms:Decrypt", scope, find)? {
-            let Some(account) = holder.account else {
-                // A service reads no bucket for itself; everyone is what EL-10 is about, and within
-                // the organization IAM policies of every account would have to be asked.
-                if holder.kind == "everyone" {
-                    found.not_read.insert(format!("who {} is", holder.who));
-                }
-                continue;
+        // Of another account reads only who is let in by the bucket's policy.
+        let let_in = who_can(
+            "s3:GetObject",
+            Some(&resource),
+            &bucket_layers,
+            &Context::open(),
+        );
+        let may_read = |account: &AccountId| {
+            let is_let_in = |h: &Holder| {
+                h.kind != HolderKind::Service
+                    && h.account.as_deref().is_none_or(|a| a == account.as_str())
             };
-            if holder.kind == "account" {
-                let identities = find(&account)?;
-                if !identities.is_read {
-                    let what = format!("{READS_IDENTITIES} in account {account}");
-                    found.not_read.insert(what);
-                }
+            account == owner || let_in.iter().any(is_let_in)
+        };
+        for holder in holders(key, "kms:Decrypt", scope, find, &may_read)? {
+            found.not_read.extend(holder.not_named);
+            if STANDS_FOR_MANY.contains(&holder.kind) {
                 continue;
             }
+            // A service reads no bucket for itself.
+            let Some(account) = holder.account else {
+                continue;
+            };
             let identities = match accounts.get(&account) {
                 Some(known) => Arc::clone(known),
                 None => {

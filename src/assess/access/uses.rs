@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::answers::{KeyAnswers, Used};
+use super::answers::{KeyAnswers, Use, Used};
 use super::units::Unit;
 use crate::assess::case::LogPlace;
 use crate::assess::inputs::{AssessContext, LookupError, Lookups};
@@ -57,15 +57,14 @@ impl Access {
             let Some(location) = location(place, bucket.as_deref()) else {
                 continue;
             };
-            let used = answers.of_use(
-                &known,
+            let asked = Use {
+                key: &known,
                 cluster,
-                &unit,
-                &location,
-                bucket.as_deref(),
-                ctx.scope,
-                lookups,
-            )?;
+                unit: &unit,
+                place: &location,
+                bucket: bucket.as_deref(),
+            };
+            let used = answers.of_use(&asked, ctx.scope, lookups)?;
             uses.push(BucketUse {
                 bucket: location.bucket,
                 row: bucket.clone(),

@@ -3,7 +3,7 @@
 use crate::assess::fixtures::*;
 use crate::model::words::{CellOutcome, Delivery, Judgement, Lookup};
 
-type Spoil = fn(&mut World);
+pub(super) type Spoil = fn(&mut World);
 
 fn check(rule: &str, table: &[(&str, Spoil)]) {
     for (at, (expected, spoil)) in table.iter().enumerate() {
@@ -14,7 +14,7 @@ fn check(rule: &str, table: &[(&str, Spoil)]) {
 }
 
 /// A statement that allows `actions` to `principal` under `condition`.
-fn allow(principal: &str, actions: &str, condition: &str) -> String {
+pub(super) fn allow(principal: &str, actions: &str, condition: &str) -> String {
     format!(
         r#"{{"Sid":"Extra","Effect":"Allow","Principal":{principal},"Action":{actions},"Resource":"*","Condition":{condition}}}"#
     )
@@ -369,7 +369,7 @@ fn el_09_log_destination_reachable() {
     );
 }
 
-fn everyone(w: &mut World, condition: &str) {
+pub(super) fn everyone(w: &mut World, condition: &str) {
     w.key_policy(&[&allow(r#""*""#, WRITE, condition)]);
 }
 
@@ -524,7 +524,7 @@ fn reader(w: &mut World, unit: Option<&str>) {
     w.principals.push(role);
 }
 
-fn retail(w: &mut World) {
+pub(super) fn retail(w: &mut World) {
     w.own_account().business_unit = some("retail");
 }
 

@@ -251,3 +251,30 @@ fn an_unknown_owner_of_a_bucket_is_not_an_owner_outside_the_scope() {
     assert!(!advice.contains("into scope"), "{advice}");
     assert!(advice.contains("bucket_owners"), "{advice}");
 }
+
+/// A replica shares its primary's material and nothing of its policy
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html>).
+#[test]
+fn a_replica_in_the_buckets_region_is_judged_by_its_own_policy() {
+    let replica = KEY.replace("key/", "key/mrk-");
+    let primary = replica.replace("eu-west-1", "us-east-1");
+    let (silent, delegates) = (policy(&[]), policy(&[&delegation(OWN)]));
+    for (own, primarys, expected) in [
+        (&delegates, &silent, "PASS writer_can_use_key"),
+        (&silent, &delegates, "FAIL writer_not_allowed"),
+    ] {
+        let mut w = World::compliant();
+        w.cluster.log_key = Some(replica.clone());
+        w.key().key_reference.clone_from(&replica);
+        w.key().key_arn = Some(replica.clone());
+        w.key().multi_region = Some(true);
+        let mut other = w.keys[0].clone();
+        w.key().policy_json = Some(own.clone());
+        other.key_reference.clone_from(&primary);
+        other.key_arn = Some(primary.clone());
+        other.region = region("us-east-1");
+        other.policy_json = Some(primarys.clone());
+        w.keys.push(other);
+        assert_eq!(w.said("EL-04"), expected);
+    }
+}

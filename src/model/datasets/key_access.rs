@@ -16,10 +16,10 @@ dataset! {
     key_arn: String = "ARN";
     /// What the holder may do.
     action: String = "kms:Decrypt, kms:ScheduleKeyDeletion, …";
-    /// Who: a principal, an account, a service, or everyone.
-    holder: String = "ARN, 12 digits, service principal, *";
+    /// Who: a principal, an account, a service, or everyone as the policy says it.
+    holder: String = "ARN or pattern of ARNs, 12 digits, service principal, o-…, *";
     /// Kind of the holder.
-    holder_kind: String = "role, user, session, account, service, everyone, unknown";
+    holder_kind: String = "role, user, session, account, service, pattern, organization, everyone, unknown";
     /// Account of the holder, where it has one.
     holder_account: Option<AccountId> = "12 digits";
     /// Whether that account belongs to the organization; absent where nobody can tell.

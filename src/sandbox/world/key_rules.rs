@@ -14,9 +14,6 @@ pub(super) struct Setting<'a> {
     pub account: &'a Account,
     /// The log archive's account, which owns the central key and bucket.
     pub archive: &'a Account,
-    /// Whether some log key that the run looks at names the analyst of the unit `treasury` in the
-    /// account of the log key, so that the audit hears of this role.
-    pub analyst_is_named: bool,
 }
 
 /// [`RULES`] for one cluster. `of_key` is what the rules say that ask any customer key, where there is
@@ -97,7 +94,7 @@ fn reachable(scenario: Scenario, at: &Setting<'_>) -> Finding {
     }
 }
 
-/// EL-11: the analyst of another unit, and whoever works in the log archive.
+/// EL-11: the analyst of another unit, of whom every account has one.
 fn segregated(scenario: Scenario, at: &Setting<'_>) -> Finding {
     use Outcome::{Fail, Pass, Unknown};
     let said = |outcome, reason| Finding { outcome, reason };
@@ -105,11 +102,9 @@ fn segregated(scenario: Scenario, at: &Setting<'_>) -> Finding {
     let open = central || scenario.key_fault() == Some(KeyFault::OpenToEveryone);
     let named = scenario.key_fault() == Some(KeyFault::OpenToAnotherUnit);
     let own = unit(at.account);
-    let other_reads = own.is_some() && {
-        let archive_reads = central && unit(at.archive) != own;
-        let analyst_reads = open && at.analyst_is_named;
-        archive_reads || (analyst_reads || named) && (central || at.account.shows_identities())
-    };
+    // In the account of the log key, which no policy but the key's need let the analyst use.
+    let other_reads =
+        own.is_some() && (open || named) && (central || at.account.shows_identities());
     // Their policies and grants name the writer alone, of whom nobody tells which unit it is of.
     let writer_alone = matches!(
         scenario.access(),
@@ -119,10 +114,11 @@ fn segregated(scenario: Scenario, at: &Setting<'_>) -> Finding {
         said(Fail, "other_unit_can_read")
     } else if writer_alone && !at.account.shows_identities() {
         said(Unknown, "unit_not_known")
-    } else if open || (!central && !at.account.shows_identities()) {
-        // Everyone who is let in cannot be counted.
+    } else if !central && (open || !at.account.shows_identities()) {
+        // Everyone who is let in cannot be counted; the members of the organization can, since the
+        // central bucket lets no other account read.
         said(Unknown, "readers_not_known")
-    } else if named {
+    } else if named || central {
         said(Unknown, "unit_not_known")
     } else {
         said(Pass, "segregated")

@@ -171,13 +171,7 @@ impl World {
             let before = truth.clusters.len();
             truth.clusters.extend(held.map(|cluster| {
                 let archive = self.account(&self.log_archive_account).unwrap_or(account);
-                let central = here.recipe(cluster).scenario == Scenario::CentralKeyAndBucket;
-                let owner = if central { archive } else { account };
-                let setting = key_rules::Setting {
-                    account,
-                    archive,
-                    analyst_is_named: self.analyst_is_named(owner, now_ms, since_ms),
-                };
+                let setting = key_rules::Setting { account, archive };
                 cluster_truth(&setting, here, cluster, now_ms, since_ms)
             }));
             let denied = Denial::MissingAction(STEPS);
@@ -193,24 +187,6 @@ impl World {
                 .cells
                 .push(cell(account, "global", "identities", "denied_iam"));
         }
-    }
-}
-
-impl World {
-    /// Whether a run holds a cluster of `account` whose log key names the account's analyst.
-    fn analyst_is_named(&self, account: &Account, now_ms: i64, since_ms: Option<i64>) -> bool {
-        let mut places = self
-            .account_regions
-            .iter()
-            .filter(|here| here.account_id == account.id);
-        places.any(|here| {
-            let fenced = account.denials.contains(&Denial::FencedRegion(here.region));
-            let mut held = here
-                .clusters()
-                .iter()
-                .filter(|cluster| !fenced && is_held(cluster, now_ms, since_ms));
-            held.any(|cluster| here.recipe(cluster).scenario == Scenario::OtherUnitReads)
-        })
     }
 }
 
