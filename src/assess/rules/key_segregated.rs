@@ -93,7 +93,8 @@ fn of_bucket(key: &KeyUse, access: &Access, at: &BucketUse) -> Judged {
                 Judged::unknown(
                     "readers_not_known",
                     format!(
-                        "let the reader role tell {}, so that every reader of the logs is known",
+                        "make known {}: give the reader role the permission where one is named, and \
+                         narrow the policy of the key or bucket {bucket} where everyone is meant",
                         spelled(&used.readers_not_read)
                     ),
                 )

@@ -166,10 +166,11 @@ const PAGES: &[Page] = &[
               tag, then its account's organizational unit.",
         why: "A key of one's own separates units only if others cannot use it. Reading logs \
               takes both rights, and IAM policies such as an administrator's give both at \
-              once.",
-        fix: "Take one of the two rights away, tag principals and accounts with their unit \
-              (tags.business_unit), or waive the finding where a central team is meant to \
-              read.",
+              once. Everyone in a key policy means the identities that its conditions leave; \
+              without conditions that name accounts or the organization, nobody can list them.",
+        fix: "Take one of the two rights away, narrow a statement that means everyone, tag \
+              principals and accounts with their unit (tags.business_unit), or waive the \
+              finding where a central team is meant to read.",
         sources: &[
             "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
             "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html",
