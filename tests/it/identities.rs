@@ -107,10 +107,26 @@ async fn facts_about_who_may_use_a_key_are_what_the_stories_state() {
         .filter_map(|p| p.principal.rsplit('/').next())
         .collect();
     assert!(names.contains("OrganizationAccountAccessRole") && names.contains("alice"));
+    // Its policies are about S3 alone: it matters where a log key may let in the whole account.
+    let accounts_of = |name: &str| -> BTreeSet<_> {
+        let of_name = principals.iter().filter(|p| p.principal.ends_with(name));
+        of_name.map(|p| p.account_id.clone()).collect()
+    };
+    let everyone = [r#""Principal":"*""#, r#""Principal":{"AWS":"*"}"#];
+    let open: BTreeSet<_> = keys
+        .iter()
+        .filter(|k| {
+            let policy = k.policy_json.as_deref().unwrap_or_default();
+            everyone.iter().any(|principal| policy.contains(principal))
+        })
+        .map(|k| k.account_id.clone())
+        .collect();
+    let servers = accounts_of("/build-server");
     assert!(
-        !names.contains("build-server"),
-        "its policies are about S3 alone"
+        !servers.is_empty() && servers.is_subset(&open),
+        "{servers:?}"
     );
+    assert!(accounts_of("/alice").difference(&servers).count() > 0);
     assert!(
         !names.contains("bystander-001"),
         "it has nothing to do with keys"
