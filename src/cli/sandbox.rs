@@ -40,6 +40,7 @@ impl Size {
             days: self.days,
             seed: self.seed,
             start_ms: first_day.start().0,
+            stories: None,
         }
     }
 }

@@ -38,6 +38,7 @@ impl Served {
             days: 2,
             seed: 7,
             start_ms: first_day.start().0,
+            stories: None,
         });
         edit(&mut world);
         let world = Arc::new(world);

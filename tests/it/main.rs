@@ -15,6 +15,7 @@ mod recompute;
 mod s3_archive;
 mod samples;
 mod secrets;
+mod stories;
 mod story;
 mod support;
 mod truth;

@@ -1,8 +1,11 @@
 //! A sandbox organization, a clock that tests move, a folder of its own, and configuration made
 //! through the same layers as on the command line.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyproof::archive::file_store::FileStore;
 use keyproof::archive::store::{Fetch, Store};
@@ -19,6 +22,22 @@ use keyproof::sandbox::{self, Options, World};
 use keyproof::testkit::TempDir;
 use keyproof::time::{Clock, Date, ShiftedClock, SystemClock, UtcMillis};
 use tokio::sync::watch;
+
+/// A clock that shows the time of another and waits for a twentieth of what it is told to. An
+/// organization that enforces no request rates is audited with it as if its rates were twenty times
+/// AWS's: what a run concludes does not depend on how long it waited.
+#[derive(Debug)]
+pub struct Impatient(pub Arc<ShiftedClock>);
+
+impl Clock for Impatient {
+    fn now(&self) -> UtcMillis {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.sleep(duration / 20)
+    }
+}
 
 /// An organization that is being served, and everything that an audit of it needs.
 pub struct Place {
@@ -66,6 +85,7 @@ impl Place {
             days: 3,
             seed: 11,
             start_ms: now.date().plus_days(-1).start().0,
+            stories: None,
         };
         let place = Self::served(&options, serve).await;
         place.clock.set(SystemClock.now());

@@ -4,7 +4,7 @@
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>); the key that EMR
 //! was told is reported beside it.
 
-use super::places::{self, AWS_MANAGED, NOT_DESCRIBED, NOT_FOUND, UNPARSEABLE};
+use super::places::{self, AWS_MANAGED, NOT_DESCRIBED, NOT_FOUND, SESSIONS_NOT_READ, UNPARSEABLE};
 use super::{About, Judge, Judged, Rule};
 use crate::assess::case::Case;
 use crate::assess::places::Place;
@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
         (Outcome::Unknown, "release_without_cloudwatch"),
         (Outcome::Unknown, "release_unparseable"),
         (Outcome::Unknown, "session_place_not_named"),
+        SESSIONS_NOT_READ,
         (Outcome::NotApplicable, "cloudwatch_off"),
     ],
     supports: &[
@@ -40,8 +41,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(case: &Case<'_>) -> Judged {
     let places: Vec<&Place> = case.places.iter().filter(|p| p.is_group).collect();
-    let Some(place) = places::worst(&places) else {
-        return Judged::not_applicable("cloudwatch_off");
+    let place = match places::worst(&places) {
+        // What is known to escape does, whatever else could not be read.
+        Some(place) if place.outcome == Outcome::Fail => place,
+        _ if places::sessions_missing(case) => return places::sessions_not_read(case),
+        Some(place) => place,
+        None => return Judged::not_applicable("cloudwatch_off"),
     };
     let mut judged = places::judge(case, &places, place, "log_group_customer_key", |place| {
         let name = &place.destination;

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use super::{Fact, Judged};
 use crate::assess::case::Case;
 use crate::assess::places::Place;
-use crate::model::words::Outcome;
+use crate::model::words::{Lookup, Outcome};
 
 /// Conclusions that every kind of place can reach about its key.
 pub(super) const AWS_MANAGED: (Outcome, &str) = (Outcome::Fail, "aws_managed_key");
 pub(super) const NOT_DESCRIBED: (Outcome, &str) = (Outcome::Unknown, "key_not_described");
 pub(super) const NOT_FOUND: (Outcome, &str) = (Outcome::Unknown, "key_not_found");
 pub(super) const UNPARSEABLE: (Outcome, &str) = (Outcome::Unknown, "key_reference_unparseable");
+pub(super) const SESSIONS_NOT_READ: (Outcome, &str) = (Outcome::Unknown, "sessions_not_read");
 
 /// Sources that a finding names; there may be thousands.
 const NAMED: usize = 5;
@@ -137,4 +138,33 @@ fn unknown(case: &Case<'_>, place: &Place) -> String {
              understood"
         ),
     }
+}
+
+/// Whether the cluster has sessions, and nobody knows where they log to.
+pub(super) fn sessions_missing(case: &Case<'_>) -> bool {
+    case.cluster.session_enabled == Some(true)
+        && case.cluster.sessions_lookup != Some(Lookup::Found)
+}
+
+/// The conclusion where that decides.
+pub(super) fn sessions_not_read(case: &Case<'_>) -> Judged {
+    let action = "elasticmapreduce:ListSessions";
+    let cluster = case.cluster;
+    let lookup = cluster.sessions_lookup.unwrap_or(Lookup::NotAttempted);
+    let account = &cluster.account_id;
+    let advice = if lookup == Lookup::Denied {
+        format!("allow {action} to the reader role in account {account}")
+    } else {
+        format!(
+            "run again: {action} on {} was not answered",
+            cluster.cluster_id
+        )
+    };
+    Judged::unknown("sessions_not_read", advice)
+        .with("sessions_lookup", Some(lookup.as_str()))
+        .with(
+            "sessions_error_code",
+            cluster.sessions_error_code.as_deref(),
+        )
+        .denied(lookup, action)
 }

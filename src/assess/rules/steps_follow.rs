@@ -4,11 +4,11 @@
 //! steps that are not
 //! (<https://docs.aws.amazon.com/emr/latest/APIReference/API_S3MonitoringConfiguration.html>).
 
-use super::places::{self, AWS_MANAGED, NOT_DESCRIBED, NOT_FOUND, UNPARSEABLE};
+use super::places::{self, AWS_MANAGED, NOT_DESCRIBED, NOT_FOUND, SESSIONS_NOT_READ, UNPARSEABLE};
 use super::{Judge, Judged, Rule, steps_not_read};
 use crate::assess::case::Case;
 use crate::assess::places::Place;
-use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
+use crate::model::words::{Outcome, RuleKind, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "EL-05",
@@ -28,7 +28,7 @@ pub(super) const RULE: Rule = Rule {
         (Outcome::Unknown, "release_unparseable"),
         (Outcome::Unknown, "session_place_not_named"),
         (Outcome::Unknown, "session_key_not_named"),
-        (Outcome::Unknown, "sessions_not_read"),
+        SESSIONS_NOT_READ,
         (Outcome::Unknown, "steps_not_read"),
         (Outcome::NotApplicable, "no_step_overrides"),
     ],
@@ -53,7 +53,7 @@ fn judge(case: &Case<'_>) -> Judged {
         // What is known to escape does, whatever else could not be read.
         Some(place) if place.outcome == Outcome::Fail => said(place),
         _ if !case.steps_were_read() => steps_not_read(case, "steps_not_read"),
-        _ if sessions_missing(case) => sessions_not_read(case),
+        _ if places::sessions_missing(case) => places::sessions_not_read(case),
         Some(place) => said(place),
         None => Judged::not_applicable("no_step_overrides"),
     }
@@ -76,31 +76,4 @@ fn advice(place: &Place) -> String {
             "submit {who} with a customer managed key: that of the logs in {destination} is managed by AWS"
         ),
     }
-}
-
-fn sessions_missing(case: &Case<'_>) -> bool {
-    case.cluster.session_enabled == Some(true)
-        && case.cluster.sessions_lookup != Some(Lookup::Found)
-}
-
-fn sessions_not_read(case: &Case<'_>) -> Judged {
-    let action = "elasticmapreduce:ListSessions";
-    let cluster = case.cluster;
-    let lookup = cluster.sessions_lookup.unwrap_or(Lookup::NotAttempted);
-    let account = &cluster.account_id;
-    let advice = if lookup == Lookup::Denied {
-        format!("allow {action} to the reader role in account {account}")
-    } else {
-        format!(
-            "run again: {action} on {} was not answered",
-            cluster.cluster_id
-        )
-    };
-    Judged::unknown("sessions_not_read", advice)
-        .with("sessions_lookup", Some(lookup.as_str()))
-        .with(
-            "sessions_error_code",
-            cluster.sessions_error_code.as_deref(),
-        )
-        .denied(lookup, action)
 }

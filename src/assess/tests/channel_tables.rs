@@ -284,6 +284,21 @@ fn el_06_cloudwatch_key() {
             ("UNKNOWN session_place_not_named", |w| {
                 session(w).cloudwatch_enabled = Some(true);
             }),
+            ("UNKNOWN sessions_not_read", |w| {
+                w.cluster.session_enabled = Some(true);
+                w.cluster.sessions_lookup = Some(Lookup::Denied);
+            }),
+            ("UNKNOWN sessions_not_read", |w| {
+                cloudwatch(w, Some(KEY));
+                w.cluster.session_enabled = Some(true);
+                w.cluster.sessions_lookup = Some(Lookup::Failed);
+            }),
+            // What escapes does, whatever sessions do.
+            ("FAIL log_group_without_key", |w| {
+                cloudwatch(w, None);
+                w.cluster.session_enabled = Some(true);
+                w.cluster.sessions_lookup = Some(Lookup::Denied);
+            }),
         ],
     );
     let mut w = World::compliant();

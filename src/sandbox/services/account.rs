@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::gate::caller_arn;
+use super::gate::{self, caller_arn};
 use super::json;
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Request, Response};
+use crate::sandbox::world::organization::LIST_REGIONS;
 use crate::sandbox::world::regions;
 
 const PAGE: usize = 50;
@@ -21,6 +22,18 @@ pub fn handle(world: &World, _now_ms: i64, request: &Request) -> Result<Response
 fn list_regions(world: &World, request: &Request) -> Result<Response, AwsError> {
     let input = json::input(request)?;
     let caller = request.caller.account.as_str();
+    if world
+        .account(caller)
+        .is_some_and(|account| gate::lacks(account, &request.caller, LIST_REGIONS))
+    {
+        let message = format!(
+            "User: {} is not authorized to perform: {LIST_REGIONS} on resource: \
+             arn:aws:account::{caller}:account {}",
+            caller_arn(&request.caller),
+            gate::not_allowed(LIST_REGIONS)
+        );
+        return Err(AwsError::new(403, "AccessDeniedException", message));
+    }
     let target = match json::text(&input, "AccountId") {
         None => caller,
         // AWS wants the management account to leave its own id out.
@@ -129,5 +142,20 @@ mod tests {
         let suspended = world.accounts[3].id.as_str();
         let refused = ask(&world, management, &of(suspended)).unwrap_err();
         assert_eq!(refused.code, "AccessDeniedException");
+    }
+
+    #[test]
+    fn a_security_audit_role_may_not_list_regions() {
+        let world = World::generate(&Options {
+            accounts: 50,
+            ..Options::default()
+        });
+        let poor = world.accounts.iter().find(|a| a.lacks(LIST_REGIONS));
+        let refused = ask(&world, &poor.unwrap().id, &json!({})).unwrap_err();
+        assert_eq!(
+            (refused.status, refused.code.as_str()),
+            (403, "AccessDeniedException")
+        );
+        assert!(refused.message.contains(LIST_REGIONS), "{refused:?}");
     }
 }

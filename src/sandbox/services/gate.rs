@@ -2,7 +2,8 @@
 
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Caller, Request};
-use crate::sandbox::world::organization::Denial;
+use crate::sandbox::world::organization::{Account, Denial};
+use crate::sandbox::world::regions;
 
 /// The caller's ARN, as STS and error messages name it.
 pub(super) fn caller_arn(caller: &Caller) -> String {
@@ -31,26 +32,29 @@ pub(super) fn admit(world: &World, request: &Request, action: &str) -> Result<()
             "The security token included in the request is invalid.",
         ));
     }
-    for denial in &account.denials {
-        let reason = match denial {
-            Denial::FencedRegion(region)
-                if action.starts_with("elasticmapreduce:") && *region == request.region =>
-            {
-                format!(
-                    "with an explicit deny in a service control policy: {}",
-                    world.organization.fence_policy_arn
-                )
-            }
-            Denial::MissingAction(missing)
-                if *missing == action && request.caller.role.is_some() =>
-            {
-                format!("because no identity-based policy allows the {action} action")
-            }
-            _ => continue,
-        };
-        return Err(denied(&request.caller, action, "*", &reason));
-    }
-    Ok(())
+    let fenced = |denial: &Denial| {
+        action.starts_with("elasticmapreduce:")
+            && matches!(denial, Denial::FencedRegion(region) if *region == request.region)
+    };
+    let reason = if account.denials.iter().any(fenced) {
+        let policy = &world.organization.fence_policy_arn;
+        format!("with an explicit deny in a service control policy: {policy}")
+    } else if lacks(account, &request.caller, action) {
+        not_allowed(action)
+    } else {
+        return Ok(());
+    };
+    Err(denied(&request.caller, action, "*", &reason))
+}
+
+/// Whether a caller of this account lacks an action: roles may, its own user has them all.
+pub(super) fn lacks(account: &Account, caller: &Caller, action: &str) -> bool {
+    caller.role.is_some() && account.lacks(action)
+}
+
+/// Why somebody without a permission is refused.
+pub(super) fn not_allowed(action: &str) -> String {
+    format!("because no identity-based policy allows the {action} action")
 }
 
 /// AccessDeniedException in the words of the JSON services.
@@ -62,8 +66,11 @@ pub(super) fn denied(caller: &Caller, action: &str, resource: &str, reason: &str
     AwsError::new(400, "AccessDeniedException", message)
 }
 
+/// ListRegions tells of no Region that hosts nothing, and one that nobody can turn off answers all the
+/// same.
 fn is_region_on(world: &World, request: &Request) -> bool {
-    world
-        .account(&request.caller.account)
-        .is_none_or(|account| account.opt_status(&request.region).is_usable())
+    let region = request.region.as_str();
+    let account = world.account(&request.caller.account);
+    regions::is_by_default(region)
+        || account.is_none_or(|account| account.opt_status(region).is_usable())
 }

@@ -6,12 +6,11 @@
 
 use std::fmt::Write as _;
 
-use super::gate::caller_arn;
+use super::gate;
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Request, Response, parse_pairs, xml_escape};
 use crate::sandbox::world::access::IDENTITIES;
 use crate::sandbox::world::identities::{Group, Identities, ManagedPolicy, Role, User};
-use crate::sandbox::world::organization::Denial;
 
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1_000;
@@ -57,11 +56,11 @@ fn details(world: &World, request: &Request) -> Result<Response, AwsError> {
             "The security token included in the request is invalid",
         ));
     };
-    if request.caller.role.is_some() && owner.denials.contains(&Denial::MissingAction(IDENTITIES)) {
+    if gate::lacks(owner, &request.caller, IDENTITIES) {
         let message = format!(
-            "User: {} is not authorized to perform: {IDENTITIES} on resource: * because no \
-             identity-based policy allows the {IDENTITIES} action",
-            caller_arn(&request.caller)
+            "User: {} is not authorized to perform: {IDENTITIES} on resource: * {}",
+            gate::caller_arn(&request.caller),
+            gate::not_allowed(IDENTITIES)
         );
         return Err(AwsError::new(403, "AccessDenied", message));
     }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::organization::{Account, Denial};
+use super::organization::Account;
 use super::scenario::Scenario;
 
 /// The action without which nobody knows what an account's roles are allowed.
@@ -108,7 +108,7 @@ impl Scenario {
 impl Account {
     /// Whether an audit may read who is allowed what here.
     pub fn shows_identities(&self) -> bool {
-        !self.denials.contains(&Denial::MissingAction(IDENTITIES))
+        !self.lacks(IDENTITIES)
     }
 
     /// [`Scenario::access`] of a cluster here, as far as an audit can know it: a boundary or a deny

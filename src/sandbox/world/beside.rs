@@ -5,7 +5,8 @@ use super::buckets::BucketKind;
 use super::builder::Builder;
 use super::clusters::{Cluster, Recipe};
 use super::keys::Purpose;
-use super::scenario::{Finding, Outcome, Scenario};
+use super::organization::{Account, LOG_GROUPS, SESSIONS, STEPS};
+use super::scenario::{self, Delivery, Finding, Outcome, Posture, Scenario, Statement, Verdict};
 use super::{DAY_MS, MINUTE_MS, Options};
 
 /// The rules whose truth is stated here.
@@ -48,8 +49,16 @@ pub struct Logs {
 pub struct CloudWatch {
     /// What EMR is told.
     pub requested_key: Option<String>,
-    /// What the group has.
-    pub group_key: Option<String>,
+    pub group: Group,
+}
+
+/// What has become of the log group that EMR was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    /// It is there, and this is its key.
+    Keyed(Option<String>),
+    /// It is not, though one whose name begins so is.
+    Missing,
 }
 
 /// A CloudWatch log group of an account-region.
@@ -92,6 +101,7 @@ impl Scenario {
                 | Self::StepWithoutKey
                 | Self::StepWithAwsKey
                 | Self::CloudWatchWithoutKey
+                | Self::CloudWatchGroupMissing
                 | Self::ApplicationLogsUnencrypted
                 | Self::ApplicationLogsRenewed
         )
@@ -99,7 +109,7 @@ impl Scenario {
 
     /// What EL-05, EL-06 and EL-20 should conclude, where everything can be read.
     pub fn beside(self) -> [Finding; 3] {
-        use Outcome::{Fail, NotApplicable, Pass};
+        use Outcome::{Fail, NotApplicable, Pass, Unknown};
         let mut said = [
             (NotApplicable, "no_step_overrides"),
             (NotApplicable, "cloudwatch_off"),
@@ -112,6 +122,8 @@ impl Scenario {
             Self::CloudWatchWithKey => said[1] = (Pass, "log_group_customer_key"),
             // What EMR was told does not matter.
             Self::CloudWatchWithoutKey => said[1] = (Fail, "log_group_without_key"),
+            // Under which key the next group of this name will be, nobody knows.
+            Self::CloudWatchGroupMissing => said[1] = (Unknown, "log_group_not_found"),
             Self::SessionsWithKey => {
                 said[0] = (Pass, "steps_follow");
                 said[1] = (Pass, "log_group_customer_key");
@@ -138,6 +150,54 @@ impl Scenario {
             ],
             _ => vec![],
         }
+    }
+
+    /// The story's statement and its second key, as far as an audit hears of them in this account: what
+    /// only steps, sessions or log groups tell is not told where they cannot be read.
+    pub(super) fn heard(
+        self,
+        key_is_out: bool,
+        account: &Account,
+    ) -> (Statement, Vec<(&'static str, Finding)>) {
+        let not_read = "uploads_disabled_steps_not_read";
+        let first = match self {
+            Self::StepWithoutKey | Self::StepWithAwsKey if account.lacks(STEPS) => scenario::NO_URI,
+            Self::SessionsWithKey if account.lacks(SESSIONS) => scenario::NO_URI,
+            Self::UploadsDisabled | Self::UploadsDisabledNoSteps if account.lacks(STEPS) => {
+                scenario::COMPLIANT
+                    .with("EL-01", Outcome::Unknown, not_read)
+                    .with("EL-17", Outcome::Unknown, not_read)
+                    .concludes(Verdict::Unknown, Delivery::Working, Posture::Unknown)
+            }
+            Self::CloudWatchWithoutKey if account.lacks(LOG_GROUPS) => scenario::COMPLIANT,
+            _ => self.statement(key_is_out),
+        };
+        let second = if account.lacks(STEPS) {
+            vec![]
+        } else {
+            self.second_key()
+        };
+        (first, second)
+    }
+
+    /// What EL-05 and EL-06 should conclude in this account, from what they should where everything
+    /// can be read.
+    pub(super) fn heard_beside(self, said: [Finding; 2], account: &Account) -> [Finding; 2] {
+        let unknown = |reason| Finding {
+            outcome: Outcome::Unknown,
+            reason,
+        };
+        let [mut steps, mut groups] = said;
+        let has_sessions = self == Self::SessionsWithKey;
+        if has_sessions && account.lacks(SESSIONS) {
+            (steps, groups) = (unknown("sessions_not_read"), unknown("sessions_not_read"));
+        } else if groups.outcome != Outcome::NotApplicable && account.lacks(LOG_GROUPS) {
+            groups = unknown("log_group_not_read");
+        }
+        if account.lacks(STEPS) {
+            steps = unknown("steps_not_read");
+        }
+        [steps, groups]
     }
 }
 
@@ -183,11 +243,17 @@ pub(super) fn of(
             let key = Some(builder.key(account, region, Purpose::AliasedLogs).arn());
             beside.step_place = Some(Logs { uri: None, key });
         }
-        Scenario::CloudWatchWithKey | Scenario::CloudWatchWithoutKey => {
+        Scenario::CloudWatchWithKey
+        | Scenario::CloudWatchWithoutKey
+        | Scenario::CloudWatchGroupMissing => {
             let key = builder.key(account, region, Purpose::Logs).arn();
             beside.cloudwatch = Some(CloudWatch {
                 requested_key: Some(key.clone()),
-                group_key: (scenario == Scenario::CloudWatchWithKey).then_some(key),
+                group: match scenario {
+                    Scenario::CloudWatchWithKey => Group::Keyed(Some(key)),
+                    Scenario::CloudWatchWithoutKey => Group::Keyed(None),
+                    _ => Group::Missing,
+                },
             });
         }
         Scenario::ApplicationLogsEncrypted
@@ -286,7 +352,9 @@ pub(super) fn groups(recipes: &[Recipe], clusters: &[Cluster]) -> Vec<LogGroup> 
         if let Some(cloudwatch) = &beside.cloudwatch {
             let name = format!("/aws/emr/{}", cluster.id);
             add(format!("{name}/driver"), None);
-            add(name, cloudwatch.group_key.clone());
+            if let Group::Keyed(key) = &cloudwatch.group {
+                add(name, key.clone());
+            }
         }
         if let Some(name) = &beside.session_group {
             let key = beside.session.as_ref().and_then(|logs| logs.key.clone());

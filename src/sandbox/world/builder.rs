@@ -8,7 +8,7 @@ use super::bucket_settings::BucketSettings;
 use super::buckets::{Bucket, BucketEncryption, BucketKind};
 use super::keys::{Alias, Key, Purpose};
 use super::lifetimes::{self, Lifetime};
-use super::organization::{Account, Denial, ReaderRole, STEPS};
+use super::organization::{Account, ReaderRole};
 use super::recipes;
 use super::rng::Rng;
 use super::scenario::Scenario;
@@ -259,13 +259,17 @@ impl<'a> Builder<'a> {
         let troubled = (total * 35 / 100).max(stories.min(total * 2 / 5));
         let possible =
             |scenario: &Scenario| self.hosting.len() > 1 || !scenario.needs_two_regions();
-        let mut deck: Vec<Scenario> = Scenario::TROUBLED
-            .into_iter()
-            .filter(possible)
-            .cycle()
-            .take(troubled)
-            .collect();
-        deck.extend(Scenario::HEALTHY.into_iter().cycle().take(total - troubled));
+        let told = |stories: &[Scenario], count| -> Vec<Scenario> {
+            let possible = stories.iter().copied().filter(possible);
+            possible.cycle().take(count).collect()
+        };
+        let mut deck = match &self.options.stories {
+            Some(stories) => told(stories, total),
+            None => told(&Scenario::TROUBLED, troubled),
+        };
+        // Empty where the stories are chosen.
+        let rest = total - deck.len();
+        deck.extend(told(&Scenario::HEALTHY, rest));
         rng.shuffle(&mut deck);
 
         let mut deck = deck.into_iter();
@@ -305,9 +309,7 @@ impl<'a> Builder<'a> {
         let account = &self.accounts[slot.account];
         account.state.is_usable()
             && account.reader == ReaderRole::Trusted
-            && !account.denials.contains(&Denial::FencedRegion(slot.region))
-            // Stories about steps cannot be told there.
-            && !account.denials.contains(&Denial::MissingAction(STEPS))
+            && !account.hides_region(slot.region)
     }
 
     fn fill(&mut self, account: usize, region: &'static str, slots: &[(&Slot, Scenario)]) {

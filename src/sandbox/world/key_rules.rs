@@ -55,11 +55,7 @@ pub(super) fn findings(
         Some(KeyFault::OpenToEveryone) => said(Fail, "open_to_everyone"),
         _ => said(Pass, "closed"),
     };
-    let owner_shown = if scenario == Scenario::CentralKeyAndBucket {
-        at.archive.shows_identities()
-    } else {
-        shown
-    };
+    let owner_shown = owner_shown(scenario, at);
     let kill_switch = match scenario {
         Scenario::KeyPendingDeletion | Scenario::KeyPendingReplicaDeletion => {
             said(Fail, "pending_deletion")
@@ -77,6 +73,15 @@ pub(super) fn findings(
     [may_write, reachable, public, segregated, kill_switch]
 }
 
+/// Whether the identities of the account are shown that owns key and bucket.
+fn owner_shown(scenario: Scenario, at: &Setting<'_>) -> bool {
+    if scenario == Scenario::CentralKeyAndBucket {
+        at.archive.shows_identities()
+    } else {
+        at.account.shows_identities()
+    }
+}
+
 /// EL-09.
 fn reachable(scenario: Scenario, at: &Setting<'_>) -> Finding {
     use Outcome::{NotApplicable, Pass, Unknown};
@@ -85,11 +90,14 @@ fn reachable(scenario: Scenario, at: &Setting<'_>) -> Finding {
     match scenario {
         Scenario::BucketOutsideOrganization => said(Unknown, "bucket_owner_unknown"),
         Scenario::ForeignKeyDenied => said(Unknown, "key_not_described"),
+        Scenario::CentralKeyAndBucket if at.account.id == at.archive.id => {
+            said(NotApplicable, "same_account")
+        }
         Scenario::ForeignKeyDescribed | Scenario::CentralKeyAndBucket if !shown => {
             said(Unknown, "identities_not_read")
         }
         Scenario::ForeignKeyDescribed => said(Unknown, "key_access_unknown"),
-        Scenario::CentralKeyAndBucket if at.account.id != at.archive.id => said(Pass, "reachable"),
+        Scenario::CentralKeyAndBucket => said(Pass, "reachable"),
         _ => said(NotApplicable, "same_account"),
     }
 }
@@ -103,8 +111,8 @@ fn segregated(scenario: Scenario, at: &Setting<'_>) -> Finding {
     let named = scenario.key_fault() == Some(KeyFault::OpenToAnotherUnit);
     let own = unit(at.account);
     // In the account of the log key, which no policy but the key's need let the analyst use.
-    let other_reads =
-        own.is_some() && (open || named) && (central || at.account.shows_identities());
+    let shown = owner_shown(scenario, at);
+    let other_reads = own.is_some() && (open || named) && shown;
     // Their policies and grants name the writer alone, of whom nobody tells which unit it is of.
     let writer_alone = matches!(
         scenario.access(),
@@ -112,9 +120,12 @@ fn segregated(scenario: Scenario, at: &Setting<'_>) -> Finding {
     );
     if other_reads {
         said(Fail, "other_unit_can_read")
-    } else if writer_alone && !at.account.shows_identities() {
+    } else if scenario.access() == Access::DeletedRole {
+        // Nobody is behind that id, and the policy lets nobody else decrypt.
+        said(Pass, "segregated")
+    } else if writer_alone && !shown {
         said(Unknown, "unit_not_known")
-    } else if !central && (open || !at.account.shows_identities()) {
+    } else if (open && !central) || !shown {
         // Everyone who is let in cannot be counted; the members of the organization can, since the
         // central bucket lets no other account read.
         said(Unknown, "readers_not_known")

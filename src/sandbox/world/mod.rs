@@ -34,6 +34,7 @@ pub mod regions;
 mod rng;
 pub mod scenario;
 mod secrets;
+mod security_audit;
 pub mod security_configurations;
 pub mod truth;
 

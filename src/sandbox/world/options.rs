@@ -1,5 +1,7 @@
 //! What decides a generated organization.
 
+use super::scenario::Scenario;
+
 /// Size and time span of a [`World`](super::World). Equal options give equal worlds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -14,6 +16,8 @@ pub struct Options {
     pub seed: u64,
     /// Midnight UTC of simulated day 0, milliseconds since the epoch.
     pub start_ms: i64,
+    /// The only stories that clusters tell, in equal shares; `None`: all of them, in the usual ones.
+    pub stories: Option<Vec<Scenario>>,
 }
 
 impl Default for Options {
@@ -25,6 +29,7 @@ impl Default for Options {
             days: 5,
             seed: 7,
             start_ms: 1_791_158_400_000, // 2026-10-05T00:00:00Z
+            stories: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::identities;
 use super::regions::{self, OptStatus};
 use super::rng::Rng;
 use super::secrets::{Planter, marker};
+use super::security_audit;
 use super::{DAY_MS, Options};
 
 /// Name of the role that an audit assumes in every account.
@@ -12,6 +13,14 @@ pub const READER_ROLE: &str = "keyproof-reader";
 
 /// The action without which nobody knows what steps do with their logs.
 pub const STEPS: &str = "elasticmapreduce:ListSteps";
+/// The action without which nobody knows where sessions log to.
+pub const SESSIONS: &str = "elasticmapreduce:ListSessions";
+/// The action without which nobody knows the key of a log group.
+pub const LOG_GROUPS: &str = "logs:DescribeLogGroups";
+/// The action without which nobody knows which Regions an account turned on.
+pub const LIST_REGIONS: &str = "account:ListRegions";
+/// The action without which nobody knows what security configurations say.
+pub const CONFIGURATIONS: &str = "elasticmapreduce:ListSecurityConfigurations";
 /// Name of the role that lists and HEADs log objects, beside the reader role wherever that is.
 pub const SAMPLER_ROLE: &str = "keyproof-sampler";
 
@@ -98,6 +107,8 @@ pub enum Denial {
     FencedRegion(&'static str),
     /// The reader role's policy does not list this action.
     MissingAction(&'static str),
+    /// The reader role has AWS's managed policy `SecurityAudit` and no other.
+    SecurityAuditOnly,
 }
 
 /// One account.
@@ -127,6 +138,22 @@ impl Account {
         let known = self.opt_statuses.iter().find(|(name, _)| *name == region);
         known.map_or(OptStatus::Disabled, |(_, status)| *status)
     }
+
+    /// Whether no policy of the reader role allows this action.
+    pub fn lacks(&self, action: &str) -> bool {
+        self.denials.iter().any(|denial| match denial {
+            Denial::FencedRegion(_) => false,
+            Denial::MissingAction(missing) => *missing == action,
+            Denial::SecurityAuditOnly => !security_audit::allows(action),
+        })
+    }
+
+    /// Whether an audit hears nothing of a usable Region's clusters: it is fenced, or it is one to opt
+    /// in to and nobody may say that the account did.
+    pub fn hides_region(&self, region: &str) -> bool {
+        let fenced = |denial: &Denial| matches!(denial, Denial::FencedRegion(r) if *r == region);
+        self.denials.iter().any(fenced) || regions::is_opt_in(region) && self.lacks(LIST_REGIONS)
+    }
 }
 
 /// What an account's place in the organization makes of it.
@@ -148,6 +175,10 @@ enum Story {
     MissingAction,
     /// The reader role may not list steps.
     StepsDenied,
+    /// The reader role may not look at log groups.
+    LogGroupsDenied,
+    /// The administrator gave the reader role what his auditors have.
+    SecurityAuditOnly,
     /// The reader role may not read who is allowed what.
     IdentitiesDenied,
     OptedOut,
@@ -176,7 +207,9 @@ fn story(ordinal: usize, accounts: usize) -> Story {
             23 => Story::RoleMissing,
             27 => Story::StepsDenied,
             31 => Story::Suspended,
+            33 => Story::SecurityAuditOnly,
             37 => Story::NotTrusting,
+            41 => Story::LogGroupsDenied,
             44 => Story::OptedOut,
             _ => Story::Workload,
         },
@@ -281,12 +314,10 @@ fn account(
         },
         denials: match story {
             Story::Fenced => vec![Denial::FencedRegion(hosting[hosting.len().min(2) - 1])],
-            Story::MissingAction => {
-                vec![Denial::MissingAction(
-                    "elasticmapreduce:ListSecurityConfigurations",
-                )]
-            }
+            Story::MissingAction => vec![Denial::MissingAction(CONFIGURATIONS)],
             Story::StepsDenied => vec![Denial::MissingAction(STEPS)],
+            Story::LogGroupsDenied => vec![Denial::MissingAction(LOG_GROUPS)],
+            Story::SecurityAuditOnly => vec![Denial::SecurityAuditOnly],
             Story::IdentitiesDenied => vec![Denial::MissingAction(access::IDENTITIES)],
             _ => Vec::new(),
         },

@@ -247,6 +247,7 @@ fn log_settings(
         Scenario::SessionsWithKey => Some((Some("emr-spark-8.0.0"), Copies::CannotTell)),
         Scenario::CloudWatchWithKey => Some((Some("emr-7.11.0"), Copies::NoSwitch)),
         Scenario::CloudWatchWithoutKey => Some((Some("emr-7.13.0"), Copies::Kept)),
+        Scenario::CloudWatchGroupMissing => Some((Some("emr-7.12.0"), Copies::NoSwitch)),
         _ => None,
     };
     if let Some((label, copies)) = release {

@@ -96,6 +96,11 @@ pub fn all() -> Vec<&'static str> {
     regions
 }
 
+/// Whether every account has this Region, and cannot turn it off.
+pub fn is_by_default(region: &str) -> bool {
+    BY_DEFAULT.contains(&region)
+}
+
 /// Whether an account must opt in to this Region.
 pub fn is_opt_in(region: &str) -> bool {
     OPT_IN.contains(&region)

@@ -203,6 +203,8 @@ pub enum Scenario {
     ApplicationLogsRenewed,
     /// System and application logs both disabled, and no step.
     UploadsDisabledNoSteps,
+    /// EMR was told a customer key for CloudWatch, and somebody deleted the group since.
+    CloudWatchGroupMissing,
 }
 
 impl Scenario {
@@ -232,7 +234,7 @@ impl Scenario {
 
     /// The others. A small organization tells the first of them only, so the first fourteen give
     /// every rule each of its values.
-    pub const TROUBLED: [Self; 48] = [
+    pub const TROUBLED: [Self; 49] = [
         Self::NoLogKey,
         Self::NoLogUri,
         Self::UploadsDisabled,
@@ -281,6 +283,7 @@ impl Scenario {
         Self::ApplicationLogsUnencrypted,
         Self::ApplicationLogsRenewed,
         Self::UploadsDisabledNoSteps,
+        Self::CloudWatchGroupMissing,
     ];
 
     /// Whether the story needs a cluster that is there during the whole simulation: its truth
@@ -320,6 +323,7 @@ impl Scenario {
             | Self::StepInheritsKey
             | Self::StepWithOtherKey
             | Self::CloudWatchWithKey
+            | Self::CloudWatchGroupMissing
             | Self::ApplicationLogsEncrypted
             | Self::ApplicationLogsRenewed => COMPLIANT,
             Self::CloudWatchWithoutKey | Self::ApplicationLogsUnencrypted => {
@@ -455,7 +459,7 @@ const fn finding(outcome: Outcome, reason: &'static str) -> Finding {
 }
 
 /// A well-kept customer key, and the console's log bucket, whose default is SSE-S3.
-const COMPLIANT: Statement = Statement {
+pub(super) const COMPLIANT: Statement = Statement {
     findings: [
         finding(Outcome::Pass, "log_key_set"),
         finding(Outcome::Pass, "customer_key"),
@@ -485,7 +489,7 @@ const NO_KEY: Statement = Statement {
     posture: Posture::PassiveDefault,
 };
 
-const NO_URI: Statement = Statement {
+pub(super) const NO_URI: Statement = Statement {
     findings: [
         finding(Outcome::NotApplicable, "no_log_uri"),
         finding(Outcome::NotApplicable, "no_log_key"),
@@ -510,7 +514,7 @@ const BROKEN: Statement = Statement {
 impl Statement {
     /// # Panics
     /// For a rule that is not [`STATED`].
-    fn with(mut self, rule: &str, outcome: Outcome, reason: &'static str) -> Self {
+    pub(super) fn with(mut self, rule: &str, outcome: Outcome, reason: &'static str) -> Self {
         let index = STATED.iter().position(|stated| *stated == rule);
         self.findings[index.expect("a stated rule")] = finding(outcome, reason);
         self
@@ -529,7 +533,7 @@ impl Statement {
         self.with("EL-12", Outcome::NotApplicable, "kind_cannot_rotate")
     }
 
-    fn concludes(self, verdict: Verdict, delivery: Delivery, posture: Posture) -> Self {
+    pub(super) fn concludes(self, verdict: Verdict, delivery: Delivery, posture: Posture) -> Self {
         Self {
             verdict,
             delivery,

@@ -11,7 +11,10 @@ use super::beside;
 use super::clusters::Cluster;
 use super::key_rules;
 use super::log_objects;
-use super::organization::{Account, Denial, ReaderRole, STEPS};
+use super::organization::{
+    Account, CONFIGURATIONS, LIST_REGIONS, LOG_GROUPS, ReaderRole, SESSIONS, STEPS,
+};
+use super::regions;
 use super::scenario::{Delivery, Finding, Outcome, Posture, STATED, Scenario, Verdict};
 use super::security_configurations;
 
@@ -67,7 +70,8 @@ pub struct CellTruth {
     pub account_id: String,
     /// `global` for what is once per account.
     pub region: &'static str,
-    /// `regions`, `clusters`, `security_configurations` or `identities`.
+    /// `regions`, `clusters`, `steps`, `sessions`, `log_groups`, `security_configurations` or
+    /// `identities`.
     pub source: &'static str,
     /// `account_state`, `denied_trust`, `denied_iam`, `denied_scp` or `region_off`.
     pub outcome: &'static str,
@@ -139,27 +143,33 @@ impl World {
         truth: &mut Truth,
     ) {
         let before = truth.clusters.len();
+        if account.lacks(LIST_REGIONS) {
+            truth
+                .cells
+                .push(cell(account, "global", "regions", "denied_iam"));
+        }
         for (region, status) in &account.opt_statuses {
+            // Without the list nobody knows that this Region is on, or off.
+            if regions::is_opt_in(region) && account.lacks(LIST_REGIONS) {
+                continue;
+            }
             if !status.is_usable() {
                 truth
                     .cells
                     .push(cell(account, region, "clusters", "region_off"));
                 continue;
             }
-            if account.denials.contains(&Denial::FencedRegion(region)) {
+            if account.hides_region(region) {
                 truth
                     .cells
                     .push(cell(account, region, "clusters", "denied_scp"));
                 continue;
             }
-            for denial in &account.denials {
-                if let Denial::MissingAction("elasticmapreduce:ListSecurityConfigurations") = denial
-                {
-                    let source = "security_configurations";
-                    truth
-                        .cells
-                        .push(cell(account, region, source, "denied_iam"));
-                }
+            if account.lacks(CONFIGURATIONS) {
+                let source = "security_configurations";
+                truth
+                    .cells
+                    .push(cell(account, region, source, "denied_iam"));
             }
             let Some(here) = self.account_region(&account.id, region) else {
                 continue;
@@ -174,11 +184,25 @@ impl World {
                 let setting = key_rules::Setting { account, archive };
                 cluster_truth(&setting, here, cluster, now_ms, since_ms)
             }));
-            let denied = Denial::MissingAction(STEPS);
-            if truth.clusters.len() > before && account.denials.contains(&denied) {
-                truth
-                    .cells
-                    .push(cell(account, region, "steps", "denied_iam"));
+            let told: Vec<Scenario> = truth.clusters[before..]
+                .iter()
+                .map(|cluster| cluster.scenario)
+                .collect();
+            let has_sessions = told.contains(&Scenario::SessionsWithKey);
+            let names_groups = told.iter().any(|story| {
+                let of_sessions = *story == Scenario::SessionsWithKey && account.lacks(SESSIONS);
+                story.beside()[1].outcome != Outcome::NotApplicable && !of_sessions
+            });
+            for (source, action, is_asked) in [
+                ("steps", STEPS, !told.is_empty()),
+                ("sessions", SESSIONS, has_sessions),
+                ("log_groups", LOG_GROUPS, names_groups),
+            ] {
+                if is_asked && account.lacks(action) {
+                    truth
+                        .cells
+                        .push(cell(account, region, source, "denied_iam"));
+                }
             }
         }
         // Asked where clusters have logs; every account has some with.
@@ -223,7 +247,8 @@ fn cluster_truth(
         Some(_) => seen_alive_ms.unwrap_or(now_ms),
         None => now_ms,
     };
-    let statement = recipe.scenario.statement(recipe.is_key_out_at(judged_ms));
+    let is_key_out = recipe.is_key_out_at(judged_ms);
+    let (statement, mut second_key) = recipe.scenario.heard(is_key_out, account);
     let beside = beside_truth(account, here, cluster);
     let tagged = STATED.iter().position(|rule| *rule == "EL-13");
     let of_key = statement.findings[tagged.expect("a stated rule")];
@@ -231,7 +256,6 @@ fn cluster_truth(
     let of_access = key_rules::findings(recipe.scenario, of_key, has_log_uri, setting);
     let (verdict, delivery) =
         key_rules::conclude(statement.verdict, statement.delivery, &of_access);
-    let mut second_key = recipe.scenario.second_key();
     if !second_key.is_empty() {
         // Its policy is like that of the first, and so is what it lets people do; EL-09 is about
         // the bucket.
@@ -278,18 +302,15 @@ fn cluster_truth(
 /// What EL-05, EL-06 and EL-20 should conclude.
 fn beside_truth(account: &Account, here: &AccountRegion, cluster: &Cluster) -> [Finding; 3] {
     let scenario = here.recipe(cluster).scenario;
-    let [mut steps, cloudwatch, mut applications] = scenario.beside();
+    let [steps, cloudwatch, mut applications] = scenario.beside();
+    let [steps, cloudwatch] = scenario.heard_beside([steps, cloudwatch], account);
     let unknown = |reason| Finding {
         outcome: Outcome::Unknown,
         reason,
     };
-    if account.denials.contains(&Denial::MissingAction(STEPS)) {
-        steps = unknown("steps_not_read");
-    }
     if let Some(Some(name)) = scenario.configuration() {
-        let denied = Denial::MissingAction("elasticmapreduce:ListSecurityConfigurations");
         let made_ms = here.security_configuration(name).map(|c| c.created_ms);
-        if account.denials.contains(&denied) {
+        if account.lacks(CONFIGURATIONS) {
             applications = unknown("security_configuration_not_read");
         } else if made_ms.is_some_and(|made| made > cluster.created_ms) {
             applications = unknown("security_configuration_created_after_launch");
@@ -304,8 +325,7 @@ fn configuration_truth(account: &Account, here: &AccountRegion, cluster: &Cluste
     let made_ms = name
         .and_then(|name| here.security_configuration(name))
         .map(|configuration| configuration.created_ms);
-    let denied = Denial::MissingAction("elasticmapreduce:ListSecurityConfigurations");
-    if name.is_some() && account.denials.contains(&denied) {
+    if name.is_some() && account.lacks(CONFIGURATIONS) {
         security_configurations::not_read()
     } else if made_ms.is_some_and(|made| made > cluster.created_ms) {
         security_configurations::made_after_launch()
