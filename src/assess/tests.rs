@@ -5,6 +5,7 @@ mod advice_tables;
 mod channel_tables;
 mod easily_wrong;
 mod everyone;
+mod fences;
 mod object_tables;
 mod properties;
 mod rule_tables;

@@ -75,8 +75,8 @@ impl HolderKind {
 }
 
 /// Lists, in the order of the policy, everyone whom the key policy or a grant of `layers` may let
-/// do `action` on `key`. What `context` lists is taken as true of the request. A holder who is
-/// surely refused after all is listed as denied with the statement that does it.
+/// do `action` on `key`, and whom `NotPrincipal` of a Deny spares. What `context` lists is taken as
+/// true of the request. A holder who is surely refused after all is listed as denied with the statement that does it.
 ///
 /// `key` is `None` for a policy whose key is not told: every account is then named as having the
 /// last word.
@@ -174,7 +174,28 @@ impl Question<'_> {
                 }
             }
         }
+        if !found.is_empty() {
+            found.extend(self.spared(policy));
+        }
         found
+    }
+
+    /// Whom `NotPrincipal` of a Deny spares: an Allow for everyone, or for their account, lets them in
+    /// and nobody beside them.
+    fn spared(&self, policy: &Policy) -> Vec<Holder> {
+        let denies = policy.statements.iter().filter(|statement| {
+            statement.effect == Some(Effect::Deny) && self.may_mean_action(statement)
+        });
+        denies
+            .filter_map(|statement| match &statement.principal {
+                Some(Clause::Not(Principals::Named(named))) => Some(named),
+                _ => None,
+            })
+            .flatten()
+            .flat_map(|(kind, names)| names.iter().map(move |name| (*kind, name)))
+            .filter(|(_, name)| *name != "*")
+            .filter_map(|(kind, name)| self.holder(kind, name))
+            .collect()
     }
 
     fn may_mean_action(&self, statement: &Statement) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::answers::ACCOUNTS;
 use super::facts::{Identities, KeyFacts, READS_IDENTITIES};
-use super::limits::Reach;
+use super::limits::{Fence, Reach, fences};
 use super::setting::{of_key, own_organization};
 use super::units::Unit;
 use super::writer::{ask, told};
@@ -86,8 +86,9 @@ pub(super) fn holders(
     }
     let mut found: BTreeMap<String, Holder> = BTreeMap::new();
     // Of more accounts than are kept parsed at one time nobody is named.
+    let fences = fences(key, action, scope);
     for named in named.iter().filter(|n| means_many(n.kind)) {
-        for (mut reach, decided_by) in reaches(named, key, scope) {
+        for (mut reach, decided_by) in reaches(named, &fences, key, scope) {
             let mut not_named = Vec::new();
             let meant = reach.accounts.take().map(|accounts| {
                 let accounts = accounts.into_iter().filter(|a| crosses || a == owner);
@@ -210,7 +211,13 @@ fn means_many(kind: HolderKind) -> bool {
 }
 
 /// Whom each statement that means everyone means, with the statement.
-fn reaches(named: &Named, key: &KeyFacts, scope: &ScopeFacts) -> Vec<(Reach, Vec<String>)> {
+fn reaches(
+    named: &Named,
+    fences: &[Fence<'_>],
+    key: &KeyFacts,
+    scope: &ScopeFacts,
+) -> Vec<(Reach, Vec<String>)> {
+    let unlimited = || Reach::unlimited(fences, key, scope);
     let allows = named
         .decided_by
         .iter()
@@ -219,8 +226,8 @@ fn reaches(named: &Named, key: &KeyFacts, scope: &ScopeFacts) -> Vec<(Reach, Vec
     let found: Vec<_> = allows
         .map(|decider| {
             let reach = match decider.statement.and_then(statement) {
-                Some(statement) => Reach::of(statement, key, scope),
-                None => Reach::unlimited(),
+                Some(statement) => Reach::of(statement, fences, key, scope),
+                None => unlimited(),
             };
             (reach, vec![told(decider)])
         })
@@ -229,7 +236,7 @@ fn reaches(named: &Named, key: &KeyFacts, scope: &ScopeFacts) -> Vec<(Reach, Vec
         return found;
     }
     let decided_by = named.decided_by.iter().map(told).collect();
-    vec![(Reach::unlimited(), decided_by)]
+    vec![(unlimited(), decided_by)]
 }
 
 /// The account that a pattern of ARNs spells out.

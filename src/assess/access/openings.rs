@@ -1,21 +1,20 @@
 //! What a key's policy and grants open to principals outside the organization.
 //!
 //! A statement that means everyone is closed by a condition that names accounts or organizations,
-//! if the caller cannot do without it. What a caller chooses freely (the service it goes through, an
-//! encryption context, tags on its own role) closes nothing; what cannot be judged from here
-//! (networks) leaves the answer open.
+//! if the caller cannot do without it, and by a Deny that spares nobody else. What a caller chooses
+//! freely (the service it goes through, an encryption context, tags on its own role) closes nothing;
+//! what cannot be judged from here (networks) leaves the answer open.
 
 use std::collections::BTreeSet;
 
 use super::facts::KeyFacts;
-use super::limits::{Limit, is_positive, limit};
+use super::limits::{Fence, Limit, demanded, fences, is_positive};
 use super::setting::own_organization;
 use super::writer::told;
 use crate::assess::inputs::ScopeFacts;
 use crate::model::ids::AccountId;
 use crate::policy::{
-    Caller, Context, Decider, Effect, Holder, HolderKind, Need, Outcome, Request, Statement, Value,
-    evaluate, who_can,
+    Context, Decider, Effect, Holder, HolderKind, Need, Outcome, Statement, who_can,
 };
 
 /// Actions that use a key or hand on its use, and that cross accounts.
@@ -60,8 +59,9 @@ impl Openings {
         let mut found = Self::default();
         let look = Look { key, scope };
         for action in USES {
+            let fences = fences(key, action, scope);
             for holder in who_can(action, Some(&key.resource), &key.layers, &Context::open()) {
-                look.at(action, &holder, &mut found);
+                look.at(&holder, &fences, &mut found);
             }
         }
         found
@@ -84,16 +84,12 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn at(&self, action: &str, holder: &Holder, found: &mut Openings) {
+    fn at(&self, holder: &Holder, fences: &[Fence<'_>], found: &mut Openings) {
         if holder.outcome == Outcome::Denied {
             return;
         }
+        let is_fenced = |f: &Fence<'_>| weight(&self.within(&f.spares, &f.deny)) == 0;
         match holder.kind {
-            HolderKind::Everyone | HolderKind::EveryoneElse => {
-                if !self.denies_outsiders(action) {
-                    self.at_everyone(holder, found);
-                }
-            }
             HolderKind::NotUnderstood => {
                 found
                     .unclear
@@ -101,6 +97,10 @@ impl Look<'_> {
             }
             HolderKind::Service => self.at_service(holder, found),
             HolderKind::NoKmsPrincipal | HolderKind::Deleted => {}
+            _ if fences.iter().any(is_fenced) => {}
+            HolderKind::Everyone | HolderKind::EveryoneElse => {
+                self.at_everyone(holder, fences, found);
+            }
             _ => {
                 let Some(account) = holder.account.as_deref() else {
                     return;
@@ -135,27 +135,18 @@ impl Look<'_> {
         }
     }
 
-    fn at_everyone(&self, holder: &Holder, found: &mut Openings) {
+    fn at_everyone(&self, holder: &Holder, fences: &[Fence<'_>], found: &mut Openings) {
         for decider in allows(holder) {
             let Some(statement) = self.statement(decider) else {
                 continue;
             };
-            let mut limits = statement.conditions.iter().filter_map(limit).peekable();
-            if limits.peek().is_some() {
-                // Every limit holds; the narrowest decides, and one that keeps outsiders away is
-                // enough.
-                let limits: Vec<Limit<'_>> = limits.collect();
-                let mut best: Option<Openings> = None;
-                for limit in &limits {
-                    let mut of_limit = Openings::default();
-                    self.at_limit(limit, decider, &mut of_limit);
-                    if best.as_ref().is_none_or(|b| weight(&of_limit) < weight(b)) {
-                        best = Some(of_limit);
-                    }
-                }
-                let best = best.unwrap_or_default();
-                found.open.extend(best.open);
-                found.unclear.extend(best.unclear);
+            let demanded = statement.conditions.iter().filter_map(demanded);
+            let allowed = demanded.map(|limits| self.within(&limits, decider));
+            let spared = fences.iter().map(|f| self.within(&f.spares, &f.deny));
+            // Every limit holds; the narrowest decides, and one that keeps outsiders away is enough.
+            if let Some(narrowest) = allowed.chain(spared).min_by_key(weight) {
+                found.open.extend(narrowest.open);
+                found.unclear.extend(narrowest.unclear);
                 continue;
             }
             let unsure: Vec<String> = holder
@@ -176,36 +167,38 @@ impl Look<'_> {
         }
     }
 
-    fn at_limit(&self, limit: &Limit<'_>, decider: &Decider, found: &mut Openings) {
-        match limit {
-            Limit::Accounts(accounts) => {
-                for account in accounts {
-                    self.judge(account, account, decider, found);
+    /// Who of those within `limits` is outside.
+    fn within(&self, limits: &[Limit<'_>], decider: &Decider) -> Openings {
+        let mut found = Openings::default();
+        let own = own_organization(self.scope);
+        for limit in limits {
+            let (who, what) = match limit {
+                Limit::Account(account) => {
+                    self.judge(account, account, decider, &mut found);
+                    continue;
                 }
-            }
-            Limit::Organizations(organizations) => {
-                let own = own_organization(self.scope);
-                for organization in organizations {
-                    match own {
-                        Some(own) if own == *organization => {}
-                        Some(_) => {
-                            found.open.insert(opening(
-                                organization,
-                                told(decider),
-                                None,
-                                Vec::new(),
-                            ));
-                        }
-                        None => {
-                            let what = vec![format!("whether {organization} is the organization")];
-                            found
-                                .unclear
-                                .insert(opening(organization, told(decider), None, what));
-                        }
-                    }
+                Limit::Organization(id) if own.is_some_and(|own| own.eq_ignore_ascii_case(id)) => {
+                    continue;
                 }
-            }
+                Limit::Organization(id) => {
+                    let what = format!("whether {id} is the organization");
+                    (*id, own.is_none().then_some(what))
+                }
+                Limit::Unclear(what) => ("*", Some(what.clone())),
+            };
+            let list = if what.is_none() {
+                &mut found.open
+            } else {
+                &mut found.unclear
+            };
+            list.insert(opening(
+                who,
+                told(decider),
+                None,
+                what.into_iter().collect(),
+            ));
         }
+        found
     }
 
     fn at_service(&self, holder: &Holder, found: &mut Openings) {
@@ -230,47 +223,6 @@ impl Look<'_> {
                 found.unbound_services.insert(text);
             }
         }
-    }
-
-    /// Whether a Deny surely keeps away whoever is not of the organization.
-    fn denies_outsiders(&self, action: &str) -> bool {
-        let outsider = "000000000000";
-        let mut context = Context::open()
-            .with("aws:PrincipalAccount", outsider)
-            .with("kms:CallerAccount", outsider)
-            .with("aws:PrincipalIsAWSService", "false");
-        for absent in [
-            "aws:SourceAccount",
-            "aws:SourceArn",
-            "aws:SourceOrgID",
-            "aws:SourceOrgPaths",
-            "aws:PrincipalServiceName",
-            "aws:PrincipalServiceNamesList",
-        ] {
-            context.set(absent, Value::Absent);
-        }
-        // Members of another organization, and accounts of none.
-        let strangers = [
-            context
-                .clone()
-                .with("aws:PrincipalOrgID", "o-0000000000")
-                .with(
-                    "aws:PrincipalOrgPaths",
-                    Value::Many(vec!["o-0000000000/r-0000/".to_owned()]),
-                ),
-            context
-                .with("aws:PrincipalOrgID", Value::Absent)
-                .with("aws:PrincipalOrgPaths", Value::Absent),
-        ];
-        strangers.iter().all(|context| {
-            let request = Request {
-                caller: &Caller::Anyone,
-                action,
-                resource: &self.key.resource,
-                context,
-            };
-            evaluate(&request, &self.key.layers).reason == "explicit_deny"
-        })
     }
 
     /// Whether the statement, or one that denies, asks for the key.

@@ -21,7 +21,7 @@ pub(super) fn allow(principal: &str, actions: &str, condition: &str) -> String {
 }
 
 const NODE: &str = r#"{"AWS":"arn:aws:iam::111122223333:role/emr-node"}"#;
-const WRITE: &str = r#"["kms:GenerateDataKey","kms:Decrypt"]"#;
+pub(super) const WRITE: &str = r#"["kms:GenerateDataKey","kms:Decrypt"]"#;
 
 /// Lets the key policy alone decide about the writer.
 fn only(w: &mut World, condition: &str) {

@@ -6,15 +6,15 @@ use crate::assess::fixtures::*;
 use crate::model::datasets::KeyAccess;
 use crate::model::words::Lookup;
 
-const OF_OWN: &str = r#"{"StringEquals":{"kms:CallerAccount":"111122223333"}}"#;
+pub(super) const OF_OWN: &str = r#"{"StringEquals":{"kms:CallerAccount":"111122223333"}}"#;
 const OF_ORGANIZATION: &str = r#"{"StringEquals":{"aws:PrincipalOrgID":"o-1234567890"}}"#;
 const ANALYSTS: &str = r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/ana*"}}"#;
 const ANALYSTS_ANYWHERE: &str = r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/ana*"}}"#;
 /// Nothing about KMS: the key alone lets him decrypt.
-const READS_OBJECTS: &str =
+pub(super) const READS_OBJECTS: &str =
     r#"{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
 
-fn analyst(w: &mut World, account: &str, policy: &str) {
+pub(super) fn analyst(w: &mut World, account: &str, policy: &str) {
     let mut analyst = role(account, "analyst", &[policy]);
     analyst.business_unit = some("treasury");
     w.principals.push(analyst);
