@@ -144,7 +144,7 @@ pub async fn commit(
         // The commit point.
         let settled = settle::create(store, clock, &name, Body::Bytes(&bytes), &sha256).await;
         match settled {
-            Ok(Settled::Ours) => {
+            Ok(Settled::Ours(_)) => {
                 let seq = statement.seq;
                 chain.committed(Entry {
                     seq,

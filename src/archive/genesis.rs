@@ -111,7 +111,7 @@ pub async fn create(
     )
     .await?
     {
-        Settled::Ours => {
+        Settled::Ours(_) => {
             let entry = Entry {
                 seq: 1,
                 sha256,

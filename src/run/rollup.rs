@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitRequest};
 use crate::archive::layout;
+use crate::archive::store::{Store, Stored};
 use crate::assess;
 use crate::config::Config;
 use crate::model::datasets::{Account, Coverage, Run, Verdict};
@@ -108,7 +109,7 @@ async fn compute(
 
 struct Sealing<'a> {
     shell: &'a Shell,
-    store: &'a dyn crate::archive::store::Store,
+    store: &'a dyn Store,
     signer: &'a dyn crate::archive::signer::Signer,
     run_id: RunId,
     quarter: Quarter,
@@ -129,7 +130,8 @@ impl Sealing<'_> {
             self.quarter,
             &self.run_id,
         );
-        let listed = entry(name.clone(), encoded.clone());
+        // The manifest is written before the file, so it holds no word of how the file is kept.
+        let listed = entry(name.clone(), encoded.clone(), &Stored::default());
         let manifest = Manifest::new(
             chain.archive_id().clone(),
             self.run_id.clone(),
