@@ -27,6 +27,7 @@ pub struct SampleArchive {
     /// What runs find; the date is filled in. A seal counts what stands here.
     pub accounts: Vec<Account>,
     pub coverage: Vec<Coverage>,
+    pub schedule: &'static str,
     pub retention_days: Option<u64>,
     /// How entry 1 says that storage protects the archive.
     pub protection: &'static str,
@@ -56,6 +57,7 @@ impl SampleArchive {
             clock: Arc::new(FixedClock::at(UtcMillis(1_795_485_600_000))),
             accounts: ACCOUNTS.iter().map(|id| account(id)).collect(),
             coverage: ACCOUNTS.iter().flat_map(|id| cells(id)).collect(),
+            schedule: "daily",
             retention_days: None,
             protection: "none",
             producer: producer(),
@@ -107,7 +109,7 @@ impl SampleArchive {
                 &GenesisRequest {
                     archive_id: ArchiveId::from_random([7; 16]),
                     organization_id: Some("o-sample".to_owned()),
-                    schedule: "daily".to_owned(),
+                    schedule: self.schedule.to_owned(),
                     retention_days: self.retention_days,
                     recovery: None,
                     protection: self.protection.to_owned(),

@@ -16,6 +16,8 @@ use crate::model::ids::RunId;
 use crate::seal::{Content, Manifest, Period};
 
 const DOCUMENT_LIMIT: u64 = 64 * 1024 * 1024;
+/// Objects too many that are named one by one.
+const MOST_NAMED: u64 = 1_000;
 
 /// What signed entries account for.
 #[derive(Default)]
@@ -61,13 +63,23 @@ pub(super) async fn check(
             _ => {}
         }
     }
+    let mut unexpected = 0;
     for listed in listing {
-        if let Some(why) = too_many(&mut accounts, &listed.name, notices) {
+        let Some(why) = too_many(&mut accounts, &listed.name, notices) else {
+            continue;
+        };
+        unexpected += 1;
+        if unexpected <= MOST_NAMED {
             failures.push(Failure::UnexpectedObject {
                 name: listed.name.clone(),
                 why,
             });
         }
+    }
+    if unexpected > MOST_NAMED {
+        failures.push(Failure::MoreUnexpected {
+            more: unexpected - MOST_NAMED,
+        });
     }
     for (run_id, (n, files)) in accounts.unsealed {
         // Named by a seal and nothing left: nothing to tell.

@@ -1,11 +1,13 @@
 //! The story of one verification.
 
+use std::collections::BTreeMap;
+
 use super::continuity::{self, Slot};
 use super::failure::{Failure, Notice};
 use super::report::{
     LevelOutcome, LevelResult, Report, Trust, VerifiedRollup, VerifiedRun, VerifyOptions,
 };
-use super::{accounting, files};
+use super::{accounting, anchor, clocks, completeness, files, schedule, storage};
 use crate::archive::chain::Entry;
 use crate::archive::layout;
 use crate::archive::slot::{self, ENTRY_LIMIT};
@@ -19,37 +21,101 @@ const PEM_LIMIT: u64 = 64 * 1024;
 /// Verifies an archive. Whatever is wrong with it is in the report; an error means that it could not
 /// even be listed.
 pub async fn verify(fetch: &dyn Fetch, options: &VerifyOptions) -> Result<Report, StoreError> {
+    verify_with_copy(fetch, None, options).await
+}
+
+/// The same, compared with a second copy of the chain as well, which is level 7 whatever the highest
+/// level is.
+pub async fn verify_with_copy(
+    fetch: &dyn Fetch,
+    copy: Option<&dyn Fetch>,
+    options: &VerifyOptions,
+) -> Result<Report, StoreError> {
     let listing = fetch.list("").await?;
     let mut report = empty_report(fetch, options);
-    let complete = check(fetch, options, &listing, &mut report).await;
-    // What made a level not checkable is told whatever level it is of.
-    report
-        .failures
-        .retain(|failure| !complete || (1..=options.level).any(|level| failure.fails(level)));
-    report.levels = (1..=options.level)
-        .map(|level| {
-            let failed = report.failures.iter().any(|f| f.fails(level));
-            let outcome = match (failed, complete) {
-                (true, _) => LevelOutcome::Fail,
-                (false, true) => LevelOutcome::Pass,
-                (false, false) => LevelOutcome::NotCheckable,
+    let anchored = copy.is_some() && options.level < 7;
+    let levels: Vec<u8> = (1..=options.level).chain(anchored.then_some(7)).collect();
+    let mut unchecked = Unchecked::new();
+    let slots = check(fetch, options, &listing, &mut report).await;
+    match &slots {
+        Some(slots) => {
+            let asked = Asked {
+                fetch,
+                copy,
+                options,
+                listing: &listing,
+                slots,
             };
-            LevelResult { level, outcome }
+            for level in levels.iter().filter(|level| **level > 3) {
+                if let Err(why) = higher(*level, &asked, &mut report).await {
+                    unchecked.insert(*level, why);
+                }
+            }
+        }
+        None => {
+            let why = "entry 1 or its key is missing or broken";
+            unchecked.extend(levels.iter().map(|level| (*level, why.to_owned())));
+        }
+    }
+    // What made a level not checkable is told whatever level it is of.
+    let told = |f: &Failure| slots.is_none() || levels.iter().any(|level| f.fails(*level));
+    report.failures.retain(told);
+    report.levels = levels
+        .iter()
+        .map(|level| {
+            let failed = report.failures.iter().any(|f| f.fails(*level));
+            let why = unchecked.remove(level).filter(|_| !failed);
+            let outcome = match (failed, &why) {
+                (true, _) => LevelOutcome::Fail,
+                (false, None) => LevelOutcome::Pass,
+                (false, Some(_)) => LevelOutcome::NotCheckable,
+            };
+            LevelResult {
+                level: *level,
+                outcome,
+                why,
+            }
         })
         .collect();
     Ok(report)
 }
 
-/// None when entry 1 or its key are so broken that nothing else can be judged.
+/// Why a level could not be checked, by level.
+type Unchecked = BTreeMap<u8, String>;
+
+/// What the levels above 3 look at.
+pub(super) struct Asked<'a> {
+    pub fetch: &'a dyn Fetch,
+    pub copy: Option<&'a dyn Fetch>,
+    pub options: &'a VerifyOptions,
+    pub listing: &'a [Listed],
+    /// Digest of every slot.
+    pub slots: &'a [(u64, Sha256Hex)],
+}
+
+/// One of the levels above 3; an error says why it cannot be checked.
+async fn higher(level: u8, asked: &Asked<'_>, report: &mut Report) -> Result<(), String> {
+    match level {
+        4 => storage::check(asked, report).await,
+        5 => {
+            let scheduled = schedule::check(asked.options, report);
+            completeness::check(asked, report).await;
+            scheduled
+        }
+        6 => clocks::check(asked, report),
+        _ => anchor::check(asked, report).await,
+    }
+}
+
+/// Levels 1 to 3. Gives the digest of every slot; none when entry 1 or its key are so broken that
+/// nothing else can be judged.
 async fn check(
     fetch: &dyn Fetch,
     options: &VerifyOptions,
     listing: &[Listed],
     report: &mut Report,
-) -> bool {
-    let Some((genesis, key)) = check_genesis(fetch, options, listing, report).await else {
-        return false;
-    };
+) -> Option<Vec<(u64, Sha256Hex)>> {
+    let (genesis, key) = check_genesis(fetch, options, listing, report).await?;
     let archive_id = genesis.statement.archive_id.clone();
     report.archive_id = Some(archive_id.clone());
     report.signer = Some(key.clone());
@@ -61,13 +127,13 @@ async fn check(
     let entries = continuity::link(genesis, slots, &mut report.failures, &mut report.notices);
     let broken_slots = report.failures.len() > failures_before;
     continuity::check_runs(&entries, &mut report.failures);
-    continuity::check_head(
-        options.expected_head.as_ref(),
-        &digests,
-        &mut report.failures,
-    );
+    continuity::check_heads(&options.expected_heads, &digests, &mut report.failures);
 
-    let checked = files::check(fetch, &entries).await;
+    let retention = files::Retention {
+        days: retention_days(&entries),
+        now: options.now,
+    };
+    let checked = files::check(fetch, &entries, &retention).await;
     let vouched = starts_and_keys(&entries);
     report
         .failures
@@ -87,7 +153,17 @@ async fn check(
         report.bytes += checked.bytes;
         if let (Some(manifest), true) = (checked.manifest, checked.failures.is_empty()) {
             let seq = checked.entry.seq;
-            let files = manifest.files;
+            let mut files = manifest.files;
+            files.retain(|file| !checked.expired.contains(&file.name));
+            let gone = checked.expired.len() as u64;
+            let run_id = checked.entry.statement.content.run_id();
+            if let (Some(run_id), Some(days), true) = (run_id, retention.days, gone > 0) {
+                report.notices.push(Notice::Expired {
+                    run_id: run_id.clone(),
+                    files: gone,
+                    days,
+                });
+            }
             match checked.entry.statement.content.clone() {
                 Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
                 Content::Rollup(seal) => {
@@ -99,7 +175,15 @@ async fn check(
         report.failures.extend(checked.failures);
     }
     report.entries = entries;
-    true
+    Some(digests)
+}
+
+/// How long data files are kept, as entry 1 says.
+fn retention_days(entries: &[Entry]) -> Option<u64> {
+    match &entries.first()?.statement.content {
+        Content::Genesis(genesis) => genesis.retention_days,
+        _ => None,
+    }
 }
 
 /// Entry 1 and the key that signs, compared with what is trusted.
@@ -246,6 +330,7 @@ fn empty_report(fetch: &dyn Fetch, options: &VerifyOptions) -> Report {
             (None, Some(_)) => Trust::Key,
             (None, None) => Trust::Unpinned,
         },
+        strict: options.strict,
         levels: Vec::new(),
         failures: Vec::new(),
         notices: Vec::<Notice>::new(),
@@ -255,6 +340,7 @@ fn empty_report(fetch: &dyn Fetch, options: &VerifyOptions) -> Report {
         signer: None,
         runs: Vec::new(),
         rollups: Vec::new(),
+        range: None,
         files: 0,
         bytes: 0,
     }

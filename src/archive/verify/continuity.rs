@@ -226,25 +226,24 @@ pub(super) fn check_runs(entries: &[Entry], failures: &mut Vec<Failure>) {
     }
 }
 
-/// Whether an entry that was seen earlier is still there, unchanged.
-pub(super) fn check_head(
-    expected: Option<&(u64, Sha256Hex)>,
+/// Whether the entries that were seen earlier are still there, unchanged.
+pub(super) fn check_heads(
+    expected: &[(u64, Sha256Hex)],
     slots: &[(u64, Sha256Hex)],
     failures: &mut Vec<Failure>,
 ) {
-    let Some((seq, expected)) = expected else {
-        return;
-    };
-    match slots.iter().find(|(slot, _)| slot == seq) {
-        Some((_, found)) if found == expected => {}
-        Some((_, found)) => failures.push(Failure::HeadChanged {
-            slot: *seq,
-            expected: expected.clone(),
-            found: found.clone(),
-        }),
-        None => failures.push(Failure::RemovedTail {
-            expected: *seq,
-            found: slots.last().map_or(0, |(slot, _)| *slot),
-        }),
+    for (seq, expected) in expected {
+        match slots.iter().find(|(slot, _)| slot == seq) {
+            Some((_, found)) if found == expected => {}
+            Some((_, found)) => failures.push(Failure::HeadChanged {
+                slot: *seq,
+                expected: expected.clone(),
+                found: found.clone(),
+            }),
+            None => failures.push(Failure::RemovedTail {
+                expected: *seq,
+                found: slots.last().map_or(0, |(slot, _)| *slot),
+            }),
+        }
     }
 }
