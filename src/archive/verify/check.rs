@@ -149,33 +149,38 @@ async fn check(
     )
     .await;
     for checked in checked {
-        report.files += checked.files;
-        report.bytes += checked.bytes;
-        if let (Some(manifest), true) = (checked.manifest, checked.failures.is_empty()) {
-            let seq = checked.entry.seq;
-            let mut files = manifest.files;
-            files.retain(|file| !checked.expired.contains(&file.name));
-            let gone = checked.expired.len() as u64;
-            let run_id = checked.entry.statement.content.run_id();
-            if let (Some(run_id), Some(days), true) = (run_id, retention.days, gone > 0) {
-                report.notices.push(Notice::Expired {
-                    run_id: run_id.clone(),
-                    files: gone,
-                    days,
-                });
-            }
-            match checked.entry.statement.content.clone() {
-                Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
-                Content::Rollup(seal) => {
-                    report.rollups.push(VerifiedRollup { seq, seal, files });
-                }
-                Content::Genesis(_) => {}
-            }
-        }
-        report.failures.extend(checked.failures);
+        take(checked, &retention, report);
     }
     report.entries = entries;
     Some(digests)
+}
+
+/// Takes up what became of one run or rollup.
+fn take(checked: files::Checked<'_>, retention: &files::Retention, report: &mut Report) {
+    report.files += checked.files;
+    report.bytes += checked.bytes;
+    let whole = checked.failures.is_empty();
+    report.failures.extend(checked.failures);
+    let Some(manifest) = checked.manifest else {
+        return;
+    };
+    let (seq, content) = (checked.entry.seq, &checked.entry.statement.content);
+    let gone = checked.expired.len() as u64;
+    if let (Some(run_id), Some(days), true) = (content.run_id(), retention.days, gone > 0) {
+        report.notices.push(Notice::Expired {
+            run_id: run_id.clone(),
+            files: gone,
+            days,
+        });
+    }
+    let mut files = manifest.files;
+    files.retain(|file| !checked.expired.contains(&file.name));
+    match content.clone() {
+        _ if !whole => report.suspect.push((seq, files)),
+        Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
+        Content::Rollup(seal) => report.rollups.push(VerifiedRollup { seq, seal, files }),
+        Content::Genesis(_) => {}
+    }
 }
 
 /// How long data files are kept, as entry 1 says.
@@ -340,6 +345,7 @@ fn empty_report(fetch: &dyn Fetch, options: &VerifyOptions) -> Report {
         signer: None,
         runs: Vec::new(),
         rollups: Vec::new(),
+        suspect: Vec::new(),
         range: None,
         files: 0,
         bytes: 0,

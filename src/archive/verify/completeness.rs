@@ -19,7 +19,7 @@ use crate::record::{self, RowReader};
 use crate::seal::{FileEntry, RunSeal};
 
 /// Largest file that is taken into memory: coverage of 10,000 accounts in 17 Regions has a tenth.
-const FILE_LIMIT: u64 = 512 * 1024 * 1024;
+const FILE_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// Looks into the rows of every run whose files are as they were sealed, in the range asked for.
 pub(super) async fn check(asked: &Asked<'_>, report: &mut Report) {

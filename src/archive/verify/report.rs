@@ -115,6 +115,9 @@ pub struct Report {
     pub signer: Option<PublicKey>,
     pub runs: Vec<VerifiedRun>,
     pub rollups: Vec<VerifiedRollup>,
+    /// What the manifests of runs and rollups list some of whose files are not as they were sealed, by
+    /// entry.
+    pub(super) suspect: Vec<(u64, Vec<FileEntry>)>,
     /// The dates that level 5 looked at.
     pub range: Option<(Date, Date)>,
     /// Files hashed and their size.

@@ -74,7 +74,8 @@ impl<'a> Objects<'a> {
             .rollups
             .iter()
             .map(|rollup| (rollup.seq, &rollup.files));
-        let files: BTreeMap<u64, &Vec<FileEntry>> = runs.chain(rollups).collect();
+        let suspect = report.suspect.iter().map(|(seq, files)| (*seq, files));
+        let files: BTreeMap<u64, &Vec<FileEntry>> = runs.chain(rollups).chain(suspect).collect();
         let mut objects = Self {
             expected: Vec::new(),
             keys: BTreeSet::new(),

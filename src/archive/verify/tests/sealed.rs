@@ -244,6 +244,53 @@ async fn other_encodings_of_an_entry_are_named() {
     .await;
 }
 
+/// An envelope names no algorithm: there is one, and what others make is no signature.
+#[tokio::test]
+async fn other_algorithms_are_named() {
+    use aws_lc_rs::encoding::AsDer as _;
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{
+        ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+    };
+    use base64::Engine as _;
+    let sample = sample().await;
+    let envelope = Envelope::parse(&sample.objects[LAST]).expect("envelope");
+    let message = Envelope::to_sign(&envelope.payload);
+    let p384 = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).expect("a key");
+    let by_p384 = p384.sign(&SystemRandom::new(), &message).expect("signed");
+    let ed25519 = Ed25519KeyPair::generate().expect("a key");
+    for signature in [
+        by_p384.as_ref().to_vec(),
+        ed25519.sign(&message).as_ref().to_vec(),
+        Sha256Hex::of(&message).as_str().as_bytes().to_vec(),
+    ] {
+        let forged = Envelope {
+            signature,
+            ..envelope.clone()
+        };
+        damaged(&sample, "bad_signature", |objects| {
+            objects.insert(LAST.to_owned(), forged.to_bytes());
+        })
+        .await;
+    }
+    let der = p384.public_key().as_der().expect("DER");
+    let text = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).expect("text"))
+        .collect();
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        lines.join("\n")
+    );
+    damaged(&sample, "pem_not_canonical", |objects| {
+        let name = layout::key(&sample.signer.public_key().keyid());
+        objects.insert(name, pem.into_bytes());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn entries_signed_for_something_else_are_named() {
     let sample = sample().await;
