@@ -117,8 +117,13 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
     // All seven levels: the pin made this state folder remember a head, which is an anchor.
     let whole = verify(&["--level", "7"]).output().await.expect("it runs");
     assert_eq!(whole.status.code(), Some(0), "{}", told(&whole));
-    let shown = String::from_utf8_lossy(&whole.stdout).into_owned();
-    assert_eq!(shown.matches("pass\n").count(), 7, "{shown}");
+    let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        text(&whole).matches("pass\n").count(),
+        7,
+        "{}",
+        text(&whole)
+    );
 
     let store = store(&place, "keyproof").await;
     let copy = place.path("copy");
@@ -131,7 +136,7 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
     let copy = copy.display().to_string();
     let compared = verify(&["--copy", &copy]).output().await.expect("it runs");
     assert_eq!(compared.status.code(), Some(0), "{}", told(&compared));
-    assert!(told(&compared).contains("Level 7"), "{}", told(&compared));
+    assert!(text(&compared).contains("Level 7"), "{}", text(&compared));
 
     // Storage remembers what was done to an object, even when it is undone for readers.
     let evidence = keys.iter().find(|key| key.contains("/evidence/"));
@@ -140,7 +145,7 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
     let deleted = verify(&[]).output().await.expect("it runs");
     assert_eq!(deleted.status.code(), Some(5), "{}", told(&deleted));
     for class in ["missing_file", "delete_marker"] {
-        assert!(told(&deleted).contains(class), "{}", told(&deleted));
+        assert!(text(&deleted).contains(class), "{}", text(&deleted));
     }
     place.sandbox.undelete_object(&bucket, evidence);
 
