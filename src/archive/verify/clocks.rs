@@ -1,5 +1,7 @@
 //! Level 6: whether the times that were signed, the order of the entries and storage's own times agree.
 
+use std::collections::BTreeMap;
+
 use super::check::Asked;
 use super::failure::Failure;
 use super::report::Report;
@@ -7,7 +9,6 @@ use crate::archive::chain::Entry;
 use crate::archive::layout::Name;
 use crate::seal::Content;
 use crate::time::UtcMillis;
-use std::collections::BTreeMap;
 
 /// Furthest that the clock of a run may be from AWS's.
 const MOST_OFFSET_MS: i64 = 60_000;
