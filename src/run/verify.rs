@@ -8,10 +8,9 @@ use crate::archive::verify::{self as levels, LevelOutcome, Report, VerifyOptions
 use crate::config::{ArchiveUrl, Config};
 use crate::model::ids::Sha256Hex;
 use crate::report::verify_summary::{self, KeySource, Level, LevelState, VerifySummary};
-use crate::seal::PublicKey;
 use crate::time::Date;
 
-use super::archive::{Found, find, open_store};
+use super::archive::{Found, find, open_store, read_public_key};
 use super::{RunError, Shell, memory};
 
 /// What each level checks, in words.
@@ -66,7 +65,7 @@ pub async fn verify(
     config: &Config,
     request: &VerifyRequest,
 ) -> Result<Verified, RunError> {
-    let key = request.key.as_deref().map(read_key).transpose()?;
+    let key = request.key.as_deref().map(read_public_key).transpose()?;
     let given = request.expect_head.as_deref().map(read_head).transpose()?;
     let copy = match &request.copy {
         Some(url) => Some(open_copy(shell, config, url).await?),
@@ -138,13 +137,6 @@ pub async fn verify(
         genesis: summary.genesis.clone(),
         evidence: evidence.map(|file| file.name.clone()).collect(),
     })
-}
-
-fn read_key(path: &std::path::Path) -> Result<PublicKey, RunError> {
-    let usage =
-        |detail: String| RunError::Usage(format!("public key file {}: {detail}", path.display()));
-    let pem = super::small_text(path).map_err(|e| usage(e.to_string()))?;
-    PublicKey::from_pem(&pem).map_err(|e| usage(e.to_string()))
 }
 
 /// An entry that was seen earlier: a file of the state folder, or `SEQ:SHA256`.

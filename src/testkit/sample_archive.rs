@@ -4,9 +4,12 @@ use std::time::Duration;
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitError, CommitRequest, Committed};
 use crate::archive::genesis::{self, GenesisError, GenesisRequest};
+use crate::archive::key_change::{self, KeyChangeError, KeyChangeRequest};
 use crate::archive::layout;
+use crate::archive::note;
 use crate::archive::records::LATEST_START_MS;
 use crate::archive::settle;
+use crate::archive::signer::Signer as _;
 use crate::archive::starts::{self, Begun, StartError, StartRequest};
 use crate::archive::store::{Store, StoreError};
 use crate::model::datasets::{Account, Coverage, Run};
@@ -14,7 +17,10 @@ use crate::model::ids::{Region, RunId, Sha256Hex};
 use crate::model::table::Dataset;
 use crate::model::words::{CellOutcome, RunOutcome, Source};
 use crate::record;
-use crate::seal::{ArchiveId, Content, FileEntry, Manifest, Period, Producer, RollupSeal, RunSeal};
+use crate::seal::{
+    ArchiveId, ChangedBy, Content, FileEntry, Manifest, Period, Producer, Remark, RollupSeal,
+    RunSeal,
+};
 use crate::testkit::{FixedClock, MemoryStore, TempDir, TestSigner};
 use crate::time::{Clock as _, DAY_MS, Date, UtcMillis};
 
@@ -32,6 +38,8 @@ pub struct SampleArchive {
     /// How entry 1 says that storage protects the archive.
     pub protection: &'static str,
     pub producer: Producer,
+    /// Named by entry 1, where set before the archive is begun.
+    pub recovery: Option<Arc<TestSigner>>,
     ids: u32,
 }
 
@@ -61,6 +69,7 @@ impl SampleArchive {
             retention_days: None,
             protection: "none",
             producer: producer(),
+            recovery: None,
             ids: 0,
         }
     }
@@ -89,6 +98,7 @@ impl SampleArchive {
             accounts: self.accounts.clone(),
             coverage: self.coverage.clone(),
             producer: self.producer.clone(),
+            recovery: self.recovery.clone(),
             ids: self.ids + 1_000,
             ..*self
         }
@@ -96,8 +106,7 @@ impl SampleArchive {
 
     /// The chain, begun if need be.
     pub async fn chain(&self) -> Result<Chain, SampleError> {
-        use crate::archive::signer::Signer as _;
-        let read = Chain::read(self.store.as_fetch(), self.signer.public_key())
+        let read = Chain::read(self.store.as_fetch())
             .await
             .map_err(CommitError::from)?;
         match read {
@@ -111,7 +120,7 @@ impl SampleArchive {
                     organization_id: Some("o-sample".to_owned()),
                     schedule: self.schedule.to_owned(),
                     retention_days: self.retention_days,
-                    recovery: None,
+                    recovery: self.recovery.as_ref().map(|key| key.public_key().clone()),
                     protection: self.protection.to_owned(),
                     scope: "organization, regions auto".to_owned(),
                     producer: self.producer.clone(),
@@ -295,6 +304,46 @@ impl SampleArchive {
         Ok(self.seal(&mut chain, &manifest, Content::Run(seal)).await?)
     }
 
+    /// Another signing key, by word of the present one or of the recovery key. It seals from now on.
+    pub async fn change_key(&mut self, by: ChangedBy) -> Result<Committed, KeyChangeError> {
+        let new = Arc::new(TestSigner::generate());
+        let committed = self.change_key_to(&new, by).await?;
+        self.signer = new;
+        Ok(committed)
+    }
+
+    /// The same with a key at hand; who seals afterwards is for the caller to say.
+    pub async fn change_key_to(
+        &self,
+        new: &TestSigner,
+        by: ChangedBy,
+    ) -> Result<Committed, KeyChangeError> {
+        let mut chain = Chain::read(self.store.as_fetch())
+            .await
+            .map_err(CommitError::from)?
+            .expect("an archive was begun");
+        let signer = match (by, &self.recovery) {
+            (ChangedBy::Recovery, Some(recovery)) => recovery,
+            _ => &self.signer,
+        };
+        let request = KeyChangeRequest {
+            by,
+            reason: remark("a test"),
+            producer: producer(),
+        };
+        let (store, clock) = (&*self.store, &*self.clock);
+        key_change::change_key(store, &**signer, new, clock, &mut chain, &request).await
+    }
+
+    /// A remark about the head.
+    pub async fn note(&self, text: &str) -> Result<Committed, SampleError> {
+        let mut chain = self.chain().await?;
+        let about = chain.head().clone();
+        let (store, signer, clock) = (&*self.store, &*self.signer, &*self.clock);
+        let text = remark(text);
+        Ok(note::note(store, signer, clock, &mut chain, &about, &text, &producer()).await?)
+    }
+
     /// A sealed rollup of the clock's quarter.
     pub async fn rollup(&mut self) -> Result<Committed, SampleError> {
         self.ids += 1;
@@ -332,6 +381,10 @@ impl SampleArchive {
         });
         Ok(self.seal(&mut chain, &manifest, content).await?)
     }
+}
+
+fn remark(text: &str) -> Remark {
+    Remark::try_from(text.to_owned()).expect("one line")
 }
 
 fn producer() -> Producer {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::failure::{Failure, Notice};
 use super::files::{Checked, unreadable};
 use crate::archive::chain::Entry;
+use crate::archive::keyring;
 use crate::archive::layout::{self, Name};
 use crate::archive::starts::Start;
 use crate::archive::store::{Fetch, Listed};
@@ -51,6 +52,13 @@ pub(super) async fn check(
             Some(Name::Start { n }) if !accounts.claimed.contains(&listed.name) => {
                 let start = read_start(fetch, n, listed).await;
                 open_start(&mut accounts, n, start, broken_slots, failures, notices);
+            }
+            Some(Name::Key { keyid }) if !accounts.claimed.contains(&listed.name) => {
+                // Left by a key change that died; it gives nobody any trust.
+                if keyring::read_key(fetch, &keyid).await.is_ok() {
+                    accounts.claimed.insert(listed.name.clone());
+                    notices.push(Notice::UnnamedKey { keyid });
+                }
             }
             Some(Name::Manifest {
                 period: Period::Quarter(_),

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::continuity::{self, Slot};
+use super::continuity;
 use super::failure::{Failure, Notice};
 use super::report::{
     LevelOutcome, LevelResult, Report, Trust, VerifiedRollup, VerifiedRun, VerifyOptions,
 };
 use super::{accounting, anchor, clocks, completeness, files, schedule, storage};
 use crate::archive::chain::Entry;
+use crate::archive::keyring::{self, Keyring};
 use crate::archive::layout;
-use crate::archive::slot::{self, ENTRY_LIMIT};
+use crate::archive::slot::Unjudged;
 use crate::archive::store::{Fetch, Listed, StoreError};
 use crate::model::ids::Sha256Hex;
-use crate::seal::{Content, Envelope, EnvelopeError, PublicKey, Subject};
-
-/// Public keys have 178 bytes.
-const PEM_LIMIT: u64 = 64 * 1024;
+use crate::seal::{Content, PublicKey, Subject};
 
 /// Verifies an archive. Whatever is wrong with it is in the report; an error means that it could not
 /// even be listed.
@@ -115,35 +113,45 @@ async fn check(
     listing: &[Listed],
     report: &mut Report,
 ) -> Option<Vec<(u64, Sha256Hex)>> {
-    let (genesis, key) = check_genesis(fetch, options, listing, report).await?;
-    let archive_id = genesis.statement.archive_id.clone();
-    report.archive_id = Some(archive_id.clone());
-    report.signer = Some(key.clone());
+    let (genesis, keys) = check_genesis(fetch, options, listing, report).await?;
+    report.archive_id = Some(genesis.statement.archive_id.clone());
 
-    let slots =
-        continuity::read_slots(fetch, listing, &key, &archive_id, &mut report.failures).await;
-    let digests = slot_digests(&genesis, &slots);
-    let failures_before = report.failures.len();
-    let entries = continuity::link(genesis, slots, &mut report.failures, &mut report.notices);
-    let broken_slots = report.failures.len() > failures_before;
+    let followed = continuity::follow(
+        fetch,
+        listing,
+        genesis,
+        keys,
+        &mut report.failures,
+        &mut report.notices,
+    );
+    let followed = followed.await;
+    let entries = followed.entries;
+    report.signer = Some(followed.keys.current().clone());
     continuity::check_runs(&entries, &mut report.failures);
-    continuity::check_heads(&options.expected_heads, &digests, &mut report.failures);
+    continuity::check_heads(
+        &options.expected_heads,
+        &followed.slots,
+        &mut report.failures,
+    );
 
     let retention = files::Retention {
         days: retention_days(&entries),
         now: options.now,
     };
     let checked = files::check(fetch, &entries, &retention).await;
-    let vouched = starts_and_keys(&entries);
-    report
-        .failures
-        .extend(files::check_digests(fetch, vouched).await);
+    let vouched = without_manifest(&entries);
+    for failure in files::check_digests(fetch, vouched).await {
+        // Told already when a key was looked for.
+        if !report.failures.contains(&failure) {
+            report.failures.push(failure);
+        }
+    }
     accounting::check(
         fetch,
         listing,
         &entries,
         &checked,
-        broken_slots,
+        followed.broken,
         &mut report.failures,
         &mut report.notices,
     )
@@ -152,7 +160,7 @@ async fn check(
         take(checked, &retention, report);
     }
     report.entries = entries;
-    Some(digests)
+    Some(followed.slots)
 }
 
 /// Takes up what became of one run or rollup.
@@ -179,7 +187,7 @@ fn take(checked: files::Checked<'_>, retention: &files::Retention, report: &mut 
         _ if !whole => report.suspect.push((seq, files)),
         Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
         Content::Rollup(seal) => report.rollups.push(VerifiedRollup { seq, seal, files }),
-        Content::Genesis(_) => {}
+        Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {}
     }
 }
 
@@ -191,26 +199,29 @@ fn retention_days(entries: &[Entry]) -> Option<u64> {
     }
 }
 
-/// Entry 1 and the key that signs, compared with what is trusted.
+/// Entry 1 and the keys that it names, compared with what is trusted.
 async fn check_genesis(
     fetch: &dyn Fetch,
     options: &VerifyOptions,
     listing: &[Listed],
     report: &mut Report,
-) -> Option<(Entry, PublicKey)> {
+) -> Option<(Entry, Keyring)> {
     let name = layout::entry(1);
-    if !listing.iter().any(|listed| listed.name == name) {
+    let Some(listed) = listing.iter().find(|listed| listed.name == name) else {
         report.failures.push(Failure::EmptyArchive);
         return None;
-    }
-    let bytes = match fetch.read(&name, ENTRY_LIMIT).await {
-        Ok(bytes) => bytes,
+    };
+    let unjudged = match Unjudged::read(fetch, std::slice::from_ref(listed))
+        .await
+        .pop()?
+    {
+        Ok(unjudged) => unjudged,
         Err(error) => {
             report.failures.push(files::unreadable(error, "the chain"));
             return None;
         }
     };
-    let sha256 = Sha256Hex::of(&bytes);
+    let sha256 = unjudged.sha256.clone();
     report.genesis_sha256 = Some(sha256.clone());
     if let Some(pin) = options.pin.as_ref().filter(|pin| **pin != sha256) {
         report.failures.push(Failure::GenesisNotPinned {
@@ -218,39 +229,38 @@ async fn check_genesis(
             found: sha256.clone(),
         });
     }
-    let keyid = match claimed_key(&bytes) {
-        Ok(keyid) => keyid,
-        Err(failure) => {
-            report.failures.push(failure);
+    let claimed = match unjudged.claimed_genesis() {
+        Ok(genesis) => genesis,
+        Err(fault) => {
+            report.failures.push(Failure::of_slot(1, fault));
             return None;
         }
     };
-    let stored = match read_key(fetch, &keyid).await {
-        Ok(key) => Some(key),
-        Err(failure) => {
-            report.failures.push(failure);
-            None
-        }
+    let stored = read_key(fetch, &claimed.keyid, report).await;
+    let recovery = match &claimed.recovery_keyid {
+        Some(keyid) => read_key(fetch, keyid, report).await,
+        None => None,
     };
     let key = match &options.key {
-        Some(key) if key.keyid() != keyid => {
+        Some(key) if key.keyid() != claimed.keyid => {
             report.failures.push(Failure::WrongKey {
                 trusted: key.keyid(),
-                found: keyid,
+                found: claimed.keyid,
             });
             return None;
         }
         Some(key) => key.clone(),
         None => stored?,
     };
-    match slot::judge(&bytes, 1, &key, None) {
+    let keys = Keyring::new(key, recovery);
+    match unjudged.judge(1, &keys, None) {
         Ok(statement) => {
             let entry = Entry {
                 seq: 1,
                 sha256,
                 statement,
             };
-            Some((entry, key))
+            Some((entry, keys))
         }
         Err(fault) => {
             report.failures.push(Failure::of_slot(1, fault));
@@ -259,58 +269,24 @@ async fn check_genesis(
     }
 }
 
-/// The key that entry 1 names; nothing is verified yet.
-fn claimed_key(bytes: &[u8]) -> Result<Sha256Hex, Failure> {
-    let envelope = Envelope::parse(bytes).map_err(|error| {
-        let (slot, detail) = (1, error.to_string());
-        match error {
-            EnvelopeError::NotCanonical(_) => Failure::EnvelopeNotCanonical { slot, detail },
-            EnvelopeError::WrongPayloadType(_) => Failure::WrongPayloadType { slot, detail },
+async fn read_key(fetch: &dyn Fetch, keyid: &Sha256Hex, report: &mut Report) -> Option<PublicKey> {
+    match keyring::read_key(fetch, keyid).await {
+        Ok(key) => Some(key),
+        Err(fault) => {
+            let failure = Failure::of_key(fault, &layout::entry(1));
+            report.failures.push(failure);
+            None
         }
-    })?;
-    let statement = slot::read_statement(&envelope).map_err(|fault| Failure::of_slot(1, fault))?;
-    match statement.content {
-        Content::Genesis(genesis) => Ok(genesis.keyid),
-        other => Err(Failure::StatementMalformed {
-            slot: 1,
-            detail: format!("a {} does not begin an archive", other.kind()),
-        }),
     }
 }
 
-async fn read_key(fetch: &dyn Fetch, keyid: &Sha256Hex) -> Result<PublicKey, Failure> {
-    let name = layout::key(keyid);
-    let broken = |detail: String| Failure::PemNotCanonical {
-        name: name.clone(),
-        detail,
-    };
-    let bytes = fetch
-        .read(&name, PEM_LIMIT)
-        .await
-        .map_err(|error| files::unreadable(error, &layout::entry(1)))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| broken(error.to_string()))?;
-    let key = PublicKey::from_pem(text).map_err(|error| broken(error.to_string()))?;
-    if key.keyid() == *keyid {
-        Ok(key)
-    } else {
-        Err(broken(format!("it holds key {}", key.keyid())))
-    }
-}
-
-fn slot_digests(genesis: &Entry, slots: &[Slot]) -> Vec<(u64, Sha256Hex)> {
-    let others = slots.iter().map(|slot| (slot.seq, slot.sha256.clone()));
-    std::iter::once((1, genesis.sha256.clone()))
-        .chain(others)
-        .collect()
-}
-
-/// Files that entries vouch for without a manifest: keys, and starts of died runs.
-fn starts_and_keys(entries: &[Entry]) -> Vec<(Subject, String)> {
+/// Files that entries vouch for without a manifest: keys, starts of died runs, entries with a note.
+fn without_manifest(entries: &[Entry]) -> Vec<(Subject, String)> {
     let mut vouched = Vec::new();
     for entry in entries {
         let by = layout::entry(entry.seq);
         match &entry.statement.content {
-            Content::Genesis(_) => {
+            Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {
                 let subjects = entry.statement.subjects.iter().cloned();
                 vouched.extend(subjects.map(|subject| (subject, by.clone())));
             }

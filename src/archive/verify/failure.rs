@@ -1,5 +1,7 @@
 //! Every way in which an archive can be wrong, one variant each, and what is merely worth telling.
 
+use super::files::unreadable;
+use crate::archive::keyring::KeyFault;
 use crate::archive::layout;
 use crate::archive::slot::SlotFault;
 use crate::model::ids::{RunId, Sha256Hex};
@@ -60,6 +62,8 @@ pub enum Failure {
     UnknownSigner { slot: u64, keyid: Sha256Hex },
     #[error("{}: {detail}", layout::entry(*slot))]
     BadSignature { slot: u64, detail: String },
+    #[error("{}: {detail}", layout::entry(*slot))]
+    KeyMisused { slot: u64, detail: String },
     #[error("{}: {detail}", layout::entry(*slot))]
     StatementMalformed { slot: u64, detail: String },
     #[error("{name}: {detail}")]
@@ -305,6 +309,7 @@ classes! {
     WrongPayloadType = "wrong_payload_type" [2, 1];
     UnknownSigner = "unknown_signer" [2, 1];
     BadSignature = "bad_signature" [2, 1];
+    KeyMisused = "key_misused" [2, 1];
     StatementMalformed = "statement_malformed" [2, 1];
     NewerVersion = "newer_version" [2, 1];
     Gap = "gap" [3, 1];
@@ -352,6 +357,14 @@ impl Failure {
         self.levels().contains(&level)
     }
 
+    /// What a key file that cannot be used is.
+    pub(super) fn of_key(fault: KeyFault, needed_by: &str) -> Self {
+        match fault {
+            KeyFault::Store(error) => unreadable(error, needed_by),
+            KeyFault::NotCanonical { name, detail } => Self::PemNotCanonical { name, detail },
+        }
+    }
+
     /// What a fault in `slot` is when no later entry names the slot as burnt.
     pub(super) fn of_slot(slot: u64, fault: SlotFault) -> Self {
         let detail = fault.to_string();
@@ -362,6 +375,7 @@ impl Failure {
             SlotFault::WrongPayloadType(_) => Self::WrongPayloadType { slot, detail },
             SlotFault::UnknownSigner { keyid } => Self::UnknownSigner { slot, keyid },
             SlotFault::BadSignature(_) => Self::BadSignature { slot, detail },
+            SlotFault::KeyMisused(_) => Self::KeyMisused { slot, detail },
             SlotFault::StatementMalformed(_) => Self::StatementMalformed { slot, detail },
             SlotFault::NewerVersion(_) => Self::NewerVersion {
                 name: layout::entry(slot),
@@ -391,6 +405,9 @@ pub enum Notice {
     /// A rollup that wrote its manifest and was not sealed.
     #[error("rollup {run_id} is not sealed; {files} of its files are there and count for nothing")]
     UnsealedRollup { run_id: RunId, files: u64 },
+    /// A key change wrote the public key and went no further.
+    #[error("key {keyid} is there and no entry names it; nothing that it signs is trusted")]
+    UnnamedKey { keyid: Sha256Hex },
     #[error("start {n} cannot be read ({detail}); the next seal names it")]
     UnreadableStart { n: u64, detail: String },
     /// Somebody ended the run in the instant in which it was sealed.

@@ -47,6 +47,7 @@ fn every_class_is_expected_by_a_test() {
         include_str!("hostile.rs"),
         include_str!("sealed.rs"),
         include_str!("storage.rs"),
+        include_str!("../../../../tests/it/keys.rs"),
     ]
     .concat();
     for (class, _) in Failure::CLASSES {

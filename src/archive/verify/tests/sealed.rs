@@ -362,7 +362,7 @@ async fn newer_versions_are_named() {
     let text = String::from_utf8(envelope.payload).expect("text");
     for newer in [
         text.replace("urn:keyproof:seal:v1", "urn:keyproof:seal:v2"),
-        text.replace("\"kind\":\"run\"", "\"kind\":\"key\""),
+        text.replace("\"kind\":\"run\"", "\"kind\":\"poem\""),
     ] {
         let bytes = signed(&sample.signer, newer.into_bytes()).await;
         damaged(&sample, "newer_version", |objects| {
