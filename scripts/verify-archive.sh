@@ -112,6 +112,7 @@ sed -n 's|^\([0-9a-f]*\)  chain/\([0-9]\{10\}\)\.dsse\.json$|\2 \1|p' "$tmp/dige
 : >"$tmp/died"      # run ids that a seal names as died
 : >"$tmp/known"     # run ids of unsealed runs that have a start
 last_seq=1 last_sha='' last_start=0 broken_slots=''
+recovery='' replaced='' # the recovery key, and keys that sign no more
 
 # --- Keys --------------------------------------------------------------------------------------
 
@@ -167,7 +168,7 @@ read_statement() {
         ;;
     *) return 1 ;;
     esac
-    sed -n 's/^{"_type":"https:\/\/in-toto\.io\/Statement\/v1","predicate":{"archive_id":"\([0-9a-f]*\)","at":"[^"]*","burnt_slots":\[\([0-9",]*\)\],.*"kind":"\([a-z]*\)","previous_sha256":"\([0-9a-f]*\)",.*"seq":"\([0-9]*\)"},"predicateType":"[^"]*","subject":\[\(.*\)\]}$/\1\
+    sed -n 's/^{"_type":"https:\/\/in-toto\.io\/Statement\/v1","predicate":{"archive_id":"\([0-9a-f]*\)","at":"[^"]*","burnt_slots":\[\([0-9",]*\)\],.*"kind":"\([a-z]*\)",.*"previous_sha256":"\([0-9a-f]*\)",.*"seq":"\([0-9]*\)"},"predicateType":"[^"]*","subject":\[\(.*\)\]}$/\1\
 \2\
 \3\
 \4\
@@ -185,8 +186,22 @@ read_statement() {
     case $kind in
     genesis)
         genesis_keyid=$(sed -n 's/.*"genesis":{"keyid":"\([0-9a-f]*\)",.*/\1/p' "$tmp/statement")
+        recovery_keyid=$(sed -n 's/.*,"recovery_keyid":"\([0-9a-f]*\)",.*/\1/p' "$tmp/statement")
         [ "$seq" = 1 ] && [ -z "$previous" ] || return 1
         grep -q "  keys/$genesis_keyid\.pem\$" "$tmp/subjects" || return 1
+        ;;
+    key)
+        [ "$seq" != 1 ] && [ -n "$previous" ] || return 1
+        sed -n 's/.*,"key":{"by":"\([a-z]*\)","keyid":"\([0-9a-f]*\)","reason":".*","replaces":"\([0-9a-f]*\)"},"kind":"key",.*/\1 \2 \3/p' \
+            "$tmp/statement" >"$tmp/fields"
+        read -r changed_by new_keyid replaces <"$tmp/fields" || return 1
+        [ "$(sed 's/^.*  //' "$tmp/subjects")" = "keys/$new_keyid.pem" ] || return 1
+        ;;
+    note)
+        [ "$seq" != 1 ] && [ -n "$previous" ] || return 1
+        about=$(sed -n 's/.*,"kind":"note","note":{"entry":"\([0-9]*\)","text":".*/\1/p' "$tmp/statement")
+        [ -n "$about" ] || return 1
+        [ "$(sed 's/^.*  //' "$tmp/subjects")" = "$(printf 'chain/%010d.dsse.json' "$about")" ] || return 1
         ;;
     run | rollup)
         [ "$seq" != 1 ] && [ -n "$previous" ] || return 1
@@ -206,15 +221,19 @@ read_statement() {
 # Judges a slot on its own: $fault is empty when it holds an entry that was signed for it.
 judge() { # slot number without zeros, file
     read_envelope "$2" || return 1
-    if [ "$signer" != "$trusted" ]; then
+    case $signer in
+    "$trusted") signer_pem=$tmp/trusted.pem ;;
+    "${recovery:-none}") signer_pem=$tmp/recovery.pem ;;
+    *)
         fault=unknown_signer
         return 1
-    fi
+        ;;
+    esac
     {
         printf 'DSSEv1 28 application/vnd.in-toto+json %s ' "$(wc -c <"$tmp/payload" | tr -d ' ')"
         cat "$tmp/payload"
     } >"$tmp/signed"
-    if ! openssl dgst -sha256 -verify "$tmp/trusted.pem" -signature "$tmp/sig" "$tmp/signed" \
+    if ! openssl dgst -sha256 -verify "$signer_pem" -signature "$tmp/sig" "$tmp/signed" \
         >/dev/null 2>&1; then
         fault=bad_signature
         return 1
@@ -228,6 +247,26 @@ judge() { # slot number without zeros, file
         fault=replayed_entry
         return 1
     fi
+    if ! may_sign; then
+        fault=key_misused
+        return 1
+    fi
+}
+
+# Whether the key that signed the statement may say such a thing: the signing key names a new
+# successor, the recovery key does nothing else.
+may_sign() {
+    if [ "$kind" != key ]; then
+        [ "$signer" = "$trusted" ]
+        return
+    fi
+    case $changed_by in
+    rotation) [ "$signer" = "$trusted" ] || return 1 ;;
+    recovery) [ "$signer" != "$trusted" ] || return 1 ;;
+    *) return 1 ;;
+    esac
+    [ "$replaces" = "$trusted" ] || return 1
+    case " $trusted $recovery_keyid $replaced " in *" $new_keyid "*) return 1 ;; esac
 }
 
 # --- Entry 1 and the trusted key -----------------------------------------------------------------
@@ -265,6 +304,17 @@ if [ -n "$key_file" ]; then
         finish
     fi
     cp "$key_file" "$tmp/trusted.pem"
+fi
+if [ -n "$recovery_keyid" ]; then
+    stored=keys/$recovery_keyid.pem
+    if [ ! -f "$stored" ]; then
+        : # missing_file, told further down
+    elif ! read_pem "$stored" || [ "$keyid" != "$recovery_keyid" ]; then
+        fail pem_not_canonical "$stored"
+    else
+        recovery=$recovery_keyid
+        cp "$stored" "$tmp/recovery.pem"
+    fi
 fi
 [ -f "$tmp/trusted.pem" ] || finish
 if ! judge 1 "$first"; then
@@ -311,6 +361,20 @@ check_link() {
     if [ "$previous" != "$last_sha" ] && [ -z "$unnamed" ]; then
         fail link_mismatch "entry $n"
     fi
+}
+
+# The key that entry $n names signs from now on.
+change_key() {
+    stored=keys/$new_keyid.pem
+    if [ ! -f "$stored" ]; then
+        return # missing_file, told further down
+    elif ! read_pem "$stored" || [ "$keyid" != "$new_keyid" ]; then
+        fail pem_not_canonical "$stored"
+        return
+    fi
+    replaced="$replaced $trusted"
+    trusted=$new_keyid
+    cp "$stored" "$tmp/trusted.pem"
 }
 
 # What entry $n says about runs; its statement is in $tmp/statement.
@@ -374,7 +438,16 @@ while read -r slot digest; do
     esac
     check_link
     last_seq=$n last_sha=$digest
-    if [ "$kind" = genesis ]; then continue; fi
+    case $kind in
+    genesis) continue ;;
+    key | note)
+        echo "$kind - -" >>"$tmp/entries"
+        cat "$tmp/subjects" >>"$tmp/expected"
+        sed 's/^.*  //' "$tmp/subjects" >>"$tmp/claimed"
+        [ "$kind" = note ] || change_key
+        continue
+        ;;
+    esac
     note_runs
     if ! grep -qx -e "$run_id" "$tmp/sealed"; then
         echo "$kind $partition $run_id" >>"$tmp/entries"
@@ -399,10 +472,10 @@ fi
 # Whether the file has the digest that an entry vouches for; the failure itself is told further down.
 is_sealed() { grep -qx -e "$(grep -e "  $1\$" "$tmp/expected" | head -n 1)" "$tmp/digests"; }
 
-# "digest  name" of every file that the manifest in $1 lists.
+# "digest  name" of every file that the manifest in $1 lists; how storage kept it is left out.
 manifest_sums() {
     sed -n 's/^{"archive_id":"[0-9a-f]*","files":\[\(.*\)\],"orphans":\[.*\],.*"version":"1"}$/\1/p' "$1" |
-        sed 's/},{/}\
+        sed -e 's/,"stored":{[^{}]*}}/}/g' -e 's/},{/}\
 {/g' | sed -n 's/^{"bytes":[0-9]*,"name":"\([A-Za-z0-9._=\/-]*\)",.*"sha256":"\([0-9a-f]*\)"}$/\2  \1/p
 s/^{"bytes":[0-9]*,"name":"\([A-Za-z0-9._=\/-]*\)","sha256":"\([0-9a-f]*\)"}$/\2  \1/p'
 }
@@ -500,6 +573,14 @@ while IFS= read -r name; do
         printf '%s\n' "$name" | grep -q '^chain/[0-9]\{10\}\.dsse\.json$' &&
             [ "$name" != chain/0000000000.dsse.json ] || fail unexpected_object "$name"
         continue
+        ;;
+    esac
+    case $name in
+    keys/*)
+        if read_pem "$name" && [ "$name" = "keys/$keyid.pem" ]; then
+            notice "no entry names key $keyid; nothing that it signs is trusted"
+            continue
+        fi
         ;;
     esac
     about=$(describe "$name")

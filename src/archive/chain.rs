@@ -2,9 +2,9 @@
 //! is empty. What lies beyond an empty slot is not part of it, so nobody can move the head by putting
 //! something at a high number.
 
-use super::gather::gather;
+use super::keyring::{self, KeyFault, Keyring};
 use super::layout::{self, Name};
-use super::slot::{self, ENTRY_LIMIT, SlotFault};
+use super::slot::{BATCH, SlotFault, Unjudged};
 use super::store::{Fetch, Listed, StoreError};
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{ArchiveId, Content, Genesis, PublicKey, RollupSeal, RunSeal, Statement};
@@ -17,7 +17,7 @@ pub enum ChainError {
     /// Entry 1 does not begin an archive.
     #[error("{url} is not a Keyproof archive: entry 1 is {detail}")]
     NotAnArchive { url: String, detail: String },
-    /// Entry 1 is signed by somebody else's key.
+    /// The key that signs is somebody else's.
     #[error(
         "{url} is sealed with key {found}, this signing key is {ours}: name the archive's own key"
     )]
@@ -26,6 +26,15 @@ pub enum ChainError {
         found: Sha256Hex,
         ours: Sha256Hex,
     },
+    #[error("entry {seq} of {url} replaced the signing key {ours}: name its successor, {found}")]
+    ReplacedKey {
+        url: String,
+        seq: u64,
+        found: Sha256Hex,
+        ours: Sha256Hex,
+    },
+    #[error("{url}: {fault}; run keyproof verify")]
+    BrokenKey { url: String, fault: KeyFault },
     #[error("{url} is an archive of a newer version: entry {seq}: {detail}")]
     NewerVersion {
         url: String,
@@ -55,7 +64,7 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Chain {
     url: String,
-    key: PublicKey,
+    keys: Keyring,
     /// Never empty: entry 1 comes first.
     entries: Vec<Entry>,
     next_seq: u64,
@@ -64,8 +73,9 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Reads the chain of the archive that `key` signs; none when `chain/` is empty.
-    pub async fn read(fetch: &dyn Fetch, key: &PublicKey) -> Result<Option<Self>, ChainError> {
+    /// Reads the chain; none when `chain/` is empty. Its keys are those that it names itself, so it
+    /// says nothing of whose archive it is: see [`Chain::check_signer`].
+    pub async fn read(fetch: &dyn Fetch) -> Result<Option<Self>, ChainError> {
         let slots = match list(fetch, 1).await {
             Err(StoreError::Absent { .. }) => return Ok(None),
             other => other?,
@@ -73,7 +83,7 @@ impl Chain {
         let Some((first, rest)) = slots.split_first() else {
             return Ok(None);
         };
-        let mut chain = Self::begin(fetch, key, first).await?;
+        let mut chain = Self::begin(fetch, first).await?;
         chain.extend(fetch, rest).await?;
         Ok(Some(chain))
     }
@@ -104,7 +114,29 @@ impl Chain {
 
     /// The key that signs.
     pub fn key(&self) -> &PublicKey {
-        &self.key
+        self.keys.current()
+    }
+
+    /// Every key of the archive.
+    pub fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
+    /// Refuses a key that may not seal here, or no longer.
+    pub fn check_signer(&self, ours: &PublicKey) -> Result<(), ChainError> {
+        if ours == self.key() {
+            return Ok(());
+        }
+        let (url, found, ours) = (self.url.clone(), self.key().keyid(), ours.keyid());
+        Err(match self.keys.replaced_by(&ours) {
+            Some(seq) => ChainError::ReplacedKey {
+                url,
+                seq,
+                found,
+                ours,
+            },
+            None => ChainError::OtherKey { url, found, ours },
+        })
     }
 
     /// The last signed entry.
@@ -173,10 +205,10 @@ impl Chain {
     }
 
     /// A chain that was just begun with entry 1.
-    pub(super) fn created(url: String, key: PublicKey, entry: Entry) -> Self {
+    pub(super) fn created(url: String, keys: Keyring, entry: Entry) -> Self {
         Self {
             url,
-            key,
+            keys,
             next_seq: entry.seq + 1,
             entries: vec![entry],
             burnt: Vec::new(),
@@ -184,61 +216,78 @@ impl Chain {
     }
 
     /// Takes up an entry that was just written to [`Chain::next_seq`].
-    pub(super) fn committed(&mut self, entry: Entry) {
-        self.burnt.clear();
+    pub(super) async fn committed(
+        &mut self,
+        fetch: &dyn Fetch,
+        entry: Entry,
+    ) -> Result<(), ChainError> {
         self.next_seq = entry.seq + 1;
-        self.entries.push(entry);
+        self.push(fetch, entry).await
     }
 
-    async fn begin(fetch: &dyn Fetch, key: &PublicKey, first: &Listed) -> Result<Self, ChainError> {
+    async fn begin(fetch: &dyn Fetch, first: &Listed) -> Result<Self, ChainError> {
         let url = fetch.url();
-        let (sha256, judged) = read_slot(fetch, key, None, first, 1).await?;
-        let statement = judged.map_err(|fault| match fault {
+        let mut read = Unjudged::read(fetch, std::slice::from_ref(first)).await;
+        let unjudged = read.remove(0)?;
+        let refused = |fault: SlotFault| match fault {
             SlotFault::NewerVersion(detail) => ChainError::NewerVersion {
                 url: url.clone(),
                 seq: 1,
                 detail,
             },
-            SlotFault::UnknownSigner { keyid } => ChainError::OtherKey {
-                url: url.clone(),
-                found: keyid,
-                ours: key.keyid(),
-            },
             fault => ChainError::NotAnArchive {
                 url: url.clone(),
                 detail: fault.to_string(),
             },
-        })?;
+        };
+        let genesis = unjudged.claimed_genesis().map_err(refused)?;
+        let broken = |fault| ChainError::BrokenKey {
+            url: url.clone(),
+            fault,
+        };
+        let key = keyring::read_key(fetch, &genesis.keyid);
+        let key = key.await.map_err(broken)?;
+        let recovery = match &genesis.recovery_keyid {
+            Some(keyid) => Some(keyring::read_key(fetch, keyid).await.map_err(broken)?),
+            None => None,
+        };
+        let keys = Keyring::new(key, recovery);
+        let statement = unjudged.judge(1, &keys, None).map_err(refused)?;
         let entry = Entry {
             seq: 1,
-            sha256,
+            sha256: unjudged.sha256,
             statement,
         };
-        Ok(Self::created(url, key.clone(), entry))
+        Ok(Self::created(url, keys, entry))
     }
 
     async fn extend(&mut self, fetch: &dyn Fetch, slots: &[Listed]) -> Result<(), ChainError> {
-        let from = self.next_seq;
-        let archive_id = self.archive_id().clone();
-        let read = gather((from..).zip(slots).collect(), |(seq, listed)| {
-            read_slot(fetch, &self.key, Some(&archive_id), listed, seq)
-        })
-        .await;
-        for (seq, read) in (from..).zip(read) {
-            let (sha256, judged) = read?;
-            self.place(seq, sha256, judged)?;
+        for batch in slots.chunks(BATCH) {
+            for unjudged in Unjudged::read(fetch, batch).await {
+                self.place(fetch, unjudged?).await?;
+            }
         }
         Ok(())
     }
 
-    fn place(
-        &mut self,
-        seq: u64,
-        sha256: Sha256Hex,
-        judged: Result<Statement, SlotFault>,
-    ) -> Result<(), ChainError> {
+    async fn push(&mut self, fetch: &dyn Fetch, entry: Entry) -> Result<(), ChainError> {
+        if let Content::Key(change) = &entry.statement.content {
+            let read = keyring::read_key(fetch, &change.keyid).await;
+            let key = read.map_err(|fault| ChainError::BrokenKey {
+                url: self.url.clone(),
+                fault,
+            })?;
+            self.keys.change(entry.seq, key);
+        }
+        self.burnt.clear();
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    async fn place(&mut self, fetch: &dyn Fetch, unjudged: Unjudged) -> Result<(), ChainError> {
+        let seq = self.next_seq;
         let url = || self.url.clone();
-        match judged {
+        match unjudged.judge(seq, &self.keys, Some(self.archive_id())) {
             Ok(statement) => {
                 if statement.previous_sha256.as_ref() != Some(&self.head().sha256) {
                     return Err(ChainError::Damaged {
@@ -260,12 +309,16 @@ impl Chain {
                         ),
                     });
                 }
-                self.burnt.clear();
-                self.entries.push(Entry {
-                    seq,
-                    sha256,
-                    statement,
-                });
+                let sha256 = unjudged.sha256;
+                self.push(
+                    fetch,
+                    Entry {
+                        seq,
+                        sha256,
+                        statement,
+                    },
+                )
+                .await?;
             }
             // Ours, by its signature; what it says is for a newer program to read.
             Err(SlotFault::NewerVersion(detail)) => {
@@ -282,7 +335,8 @@ impl Chain {
     }
 }
 
-/// The dense run of slots that begins at `from`.
+/// The dense run of slots that begins at `from`. A slot that then cannot be read is an error and not
+/// burnt: it may hold a good entry.
 async fn list(fetch: &dyn Fetch, from: u64) -> Result<Vec<Listed>, StoreError> {
     if let Some(name) = fetch.hidden(layout::CHAIN).await?.into_iter().next() {
         return Err(StoreError::Failed {
@@ -304,24 +358,6 @@ async fn list(fetch: &dyn Fetch, from: u64) -> Result<Vec<Listed>, StoreError> {
     Ok(slots)
 }
 
-/// Digest and judgement of one slot. A slot that cannot be read is an error and not burnt: it may
-/// hold a good entry.
-async fn read_slot(
-    fetch: &dyn Fetch,
-    key: &PublicKey,
-    archive_id: Option<&ArchiveId>,
-    listed: &Listed,
-    seq: u64,
-) -> Result<(Sha256Hex, Result<Statement, SlotFault>), StoreError> {
-    if listed.bytes > ENTRY_LIMIT {
-        let (sha256, _) = fetch.digest(&listed.name).await?;
-        return Ok((sha256, Err(SlotFault::TooLarge)));
-    }
-    let bytes = fetch.read(&listed.name, ENTRY_LIMIT).await?;
-    let judged = slot::judge(&bytes, seq, key, archive_id);
-    Ok((Sha256Hex::of(&bytes), judged))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,7 +373,7 @@ mod tests {
     }
 
     async fn read(archive: &SampleArchive) -> Result<Option<Chain>, ChainError> {
-        Chain::read(archive.store.as_fetch(), archive.signer.public_key()).await
+        Chain::read(archive.store.as_fetch()).await
     }
 
     #[tokio::test]
@@ -395,8 +431,9 @@ mod tests {
         assert!(read(&archive).await.expect("empty").is_none());
         archive.chain().await.expect("genesis");
         let other = TestSigner::generate();
-        let read_with_other = Chain::read(archive.store.as_fetch(), other.public_key()).await;
-        assert!(matches!(read_with_other, Err(ChainError::OtherKey { .. })));
+        let chain = read(&archive).await.expect("chain").expect("begun");
+        let refused = chain.check_signer(other.public_key());
+        assert!(matches!(refused, Err(ChainError::OtherKey { .. })));
         memory.replace("chain/0000000001.dsse.json", "{}\n");
         let read = read(&archive).await;
         assert!(

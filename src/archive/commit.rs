@@ -25,7 +25,7 @@ use crate::seal::{Content, Envelope, Manifest, Period, Producer, Statement, Subj
 use crate::time::Clock;
 
 /// Slots that one commit tries before it gives up; each lost one means that somebody else sealed.
-const SLOTS: u32 = 100;
+pub(super) const SLOTS: u32 = 100;
 
 /// Why a run was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,8 @@ pub enum CommitError {
     NamedDead { run_id: RunId, seq: u64 },
     #[error("the signing key {key} made a signature that does not verify")]
     BadSignature { key: String },
+    #[error("the entry was not signed: {0}")]
+    NotPermitted(String),
     #[error("{SLOTS} slots of the chain were taken by others in a row")]
     Crowded,
     /// The caller's fault: the manifest is that of another run or archive.
@@ -127,45 +129,78 @@ pub async fn commit(
         if let Some(entry) = chain.sealed(run_id) {
             return sealed_before(entry, request);
         }
+        chain.check_signer(signer.public_key())?;
         may_seal(store, chain, request).await?;
-        let statement = Statement {
-            archive_id: chain.archive_id().clone(),
-            seq: chain.next_seq(),
-            previous_sha256: Some(chain.head().sha256.clone()),
-            burnt_slots: chain.burnt().to_vec(),
-            at: clock.now(),
-            producer: request.producer.clone(),
-            content: without_sealed(chain, request.content.clone()),
-            subjects: subjects.clone(),
+        let content = without_sealed(chain, request.content.clone());
+        let entry = Unsigned {
+            content,
+            producer: &request.producer,
+            subjects: &subjects,
         };
-        let bytes = sign(signer, &statement).await?;
-        let sha256 = Sha256Hex::of(&bytes);
-        let name = layout::entry(statement.seq);
-        // The commit point.
-        let settled = settle::create(store, clock, &name, Body::Bytes(&bytes), &sha256).await;
-        match settled {
-            Ok(Settled::Ours) => {
-                let seq = statement.seq;
-                chain.committed(Entry {
-                    seq,
-                    sha256: sha256.clone(),
-                    statement,
-                });
-                return Ok(Committed {
-                    seq,
-                    sha256,
-                    name,
-                    earlier: false,
-                });
-            }
-            Ok(Settled::Taken) => chain.advance(store.as_fetch()).await?,
-            Err(StoreError::OutcomeUnknown { name, .. }) => {
-                return Err(CommitError::OutcomeUnknown { name });
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(committed) = try_slot(store, signer, clock, chain, entry).await? {
+            return Ok(committed);
         }
     }
     Err(CommitError::Crowded)
+}
+
+/// What the next entry says; the chain says where it goes.
+pub(super) struct Unsigned<'a> {
+    pub content: Content,
+    pub producer: &'a Producer,
+    pub subjects: &'a [Subject],
+}
+
+/// Signs an entry for the next slot and writes it there: the commit point. None when somebody else
+/// took the slot; then `chain` has moved on, and the caller looks again at what it says.
+pub(super) async fn try_slot(
+    store: &dyn Store,
+    signer: &dyn Signer,
+    clock: &dyn Clock,
+    chain: &mut Chain,
+    entry: Unsigned<'_>,
+) -> Result<Option<Committed>, CommitError> {
+    let statement = Statement {
+        archive_id: chain.archive_id().clone(),
+        seq: chain.next_seq(),
+        previous_sha256: Some(chain.head().sha256.clone()),
+        burnt_slots: chain.burnt().to_vec(),
+        at: clock.now(),
+        producer: entry.producer.clone(),
+        content: entry.content,
+        subjects: entry.subjects.to_vec(),
+    };
+    let keyid = signer.public_key().keyid();
+    chain
+        .keys()
+        .permits(&keyid, &statement.content)
+        .map_err(CommitError::NotPermitted)?;
+    let bytes = sign(signer, &statement).await?;
+    let sha256 = Sha256Hex::of(&bytes);
+    let name = layout::entry(statement.seq);
+    match settle::create(store, clock, &name, Body::Bytes(&bytes), &sha256).await {
+        Ok(Settled::Ours(_)) => {
+            let seq = statement.seq;
+            let entry = Entry {
+                seq,
+                sha256: sha256.clone(),
+                statement,
+            };
+            chain.committed(store.as_fetch(), entry).await?;
+            Ok(Some(Committed {
+                seq,
+                sha256,
+                name,
+                earlier: false,
+            }))
+        }
+        Ok(Settled::Taken) => {
+            chain.advance(store.as_fetch()).await?;
+            Ok(None)
+        }
+        Err(StoreError::OutcomeUnknown { name, .. }) => Err(CommitError::OutcomeUnknown { name }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Signs a statement: the bytes of its chain file. The signature is checked before anybody sees it.
@@ -194,7 +229,9 @@ fn check_manifest(chain: &Chain, request: &CommitRequest<'_>) -> Result<(), Comm
     let period = match &request.content {
         Content::Run(run) => Period::Date(run.scheduled_for),
         Content::Rollup(rollup) => Period::Quarter(rollup.quarter),
-        Content::Genesis(_) => return Err(CommitError::WrongManifest("a genesis has none")),
+        Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {
+            return Err(CommitError::WrongManifest("only runs and rollups have one"));
+        }
     };
     if manifest.archive_id != *chain.archive_id() {
         Err(CommitError::WrongManifest("archive id"))

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 use super::layout;
-use super::store::{Body, Created, Fetch, Listed, Protection, Store, StoreError};
+use super::store::{Body, Fetch, Listed, Protection, Store, StoreError, Stored};
 use crate::model::ids::Sha256Hex;
 use crate::model::words::CheckOutcome;
 use crate::seal::is_safe_name;
@@ -286,6 +286,7 @@ impl FileStore {
                     found.push(Listed {
                         name,
                         bytes: about.len(),
+                        written_at: None,
                     });
                 }
             }
@@ -432,7 +433,7 @@ impl Store for FileStore {
         name: &str,
         body: Body<'_>,
         sha256: &Sha256Hex,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<Stored, StoreError> {
         let content = match body {
             Body::Bytes(bytes) => Content::Bytes(io::Cursor::new(bytes.to_vec())),
             Body::File(path) => Content::File(
@@ -443,7 +444,7 @@ impl Store for FileStore {
         let (name, sha256) = (name.to_owned(), sha256.clone());
         self.blocking(move |store| store.create_now(&name, content, &sha256))
             .await?;
-        Ok(Created::default())
+        Ok(Stored::default())
     }
 
     async fn try_out(&self) -> Result<(), StoreError> {
@@ -536,7 +537,7 @@ mod tests {
         }
     }
 
-    async fn link_fails_with(link: LinkFn) -> Result<Created, StoreError> {
+    async fn link_fails_with(link: LinkFn) -> Result<Stored, StoreError> {
         let dir = TempDir::new();
         let store = store(&dir).with_link(link);
         store.prepare_root().await.expect("root");

@@ -2,6 +2,7 @@
 
 use super::chain::{Chain, ChainError, Entry};
 use super::commit::{self, CommitError};
+use super::keyring::Keyring;
 use super::layout;
 use super::settle::{self, Settled};
 use super::signer::Signer;
@@ -23,6 +24,10 @@ pub enum GenesisError {
         "{url} is not empty and not an archive (it holds '{example}'): name an empty or new place"
     )]
     NotEmpty { url: String, example: String },
+    #[error(
+        "the recovery key is the signing key {keyid}: who loses one would lose the other; name a key that is kept elsewhere"
+    )]
+    RecoveryIsSigner { keyid: Sha256Hex },
 }
 
 /// What the new archive is.
@@ -53,8 +58,12 @@ pub async fn create(
     clock: &dyn Clock,
     request: &GenesisRequest,
 ) -> Result<Chain, GenesisError> {
-    store.prepare_root().await?;
     let key = signer.public_key();
+    if request.recovery.as_ref() == Some(key) {
+        let keyid = key.keyid();
+        return Err(GenesisError::RecoveryIsSigner { keyid });
+    }
+    store.prepare_root().await?;
     let keys: Vec<(String, Vec<u8>)> = [Some(key), request.recovery.as_ref()]
         .into_iter()
         .flatten()
@@ -111,25 +120,27 @@ pub async fn create(
     )
     .await?
     {
-        Settled::Ours => {
+        Settled::Ours(_) => {
             let entry = Entry {
                 seq: 1,
                 sha256,
                 statement,
             };
-            Ok(Chain::created(store.url(), key.clone(), entry))
+            let keys = Keyring::new(key.clone(), request.recovery.clone());
+            Ok(Chain::created(store.url(), keys, entry))
         }
         Settled::Taken => begun_by_another(store, key).await,
     }
 }
 
 async fn begun_by_another(store: &dyn Store, key: &PublicKey) -> Result<Chain, GenesisError> {
-    Chain::read(store.as_fetch(), key)
-        .await?
-        .ok_or_else(|| GenesisError::NotEmpty {
-            url: store.url(),
-            example: layout::CHAIN.to_owned(),
-        })
+    let chain = Chain::read(store.as_fetch()).await?;
+    let chain = chain.ok_or_else(|| GenesisError::NotEmpty {
+        url: store.url(),
+        example: layout::CHAIN.to_owned(),
+    })?;
+    chain.check_signer(key)?;
+    Ok(chain)
 }
 
 #[cfg(test)]

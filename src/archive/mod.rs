@@ -6,8 +6,9 @@
 //! | [`store`], [`signer`] | what storage and the signing key must do |
 //! | [`file_store`], [`local_signer`] | the two that need no AWS account |
 //! | [`settle`] | create-only writes carried to a certain end |
-//! | [`slot`], [`chain`] | what one slot holds; the signed entries and the head |
+//! | [`slot`], [`keyring`], [`chain`] | what one slot holds; which keys may sign it; the signed entries and the head |
 //! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
+//! | [`key_change`], [`note`] | entries that seal no files: the next signing key, a remark |
 //! | [`verify`] | whether all of it is as it was sealed |
 //! | [`records`] | which runs speak for which dates, and with which files |
 //! | [`remembered`] | archives that this machine has seen |
@@ -17,8 +18,11 @@ pub mod commit;
 pub mod file_store;
 mod gather;
 pub mod genesis;
+pub mod key_change;
+pub mod keyring;
 pub mod layout;
 pub mod local_signer;
+pub mod note;
 pub mod records;
 pub mod remembered;
 pub mod settle;

@@ -84,7 +84,7 @@ pub enum RecordError {
 /// whole archive. The files it lists still have to be compared when they are read: [`read_file`].
 pub async fn read_manifest(fetch: &dyn Fetch, entry: &Entry) -> Result<Manifest, RecordError> {
     let subject = match &entry.statement.content {
-        Content::Genesis(_) => None,
+        Content::Genesis(_) | Content::Key(_) | Content::Note(_) => None,
         Content::Run(_) | Content::Rollup(_) => entry.statement.subjects.first(),
     };
     let subject = subject.ok_or(RecordError::NoRun { seq: entry.seq })?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::store::{Body, Store, StoreError};
+use super::store::{Body, Store, StoreError, Stored};
 use crate::model::ids::Sha256Hex;
 use crate::time::Clock;
 
@@ -13,10 +13,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// How a create-only write ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// The name holds exactly these bytes, whoever wrote them.
-    Ours,
+    /// The name holds exactly these bytes, whoever wrote them; how, as far as storage says.
+    Ours(Stored),
     /// The name holds other bytes.
     Taken,
 }
@@ -39,10 +39,15 @@ pub async fn create(
     let mut attempt = 1;
     loop {
         let error = match store.create(name, body, sha256).await {
-            Ok(_) => return Ok(Settled::Ours),
+            Ok(stored) => return Ok(Settled::Ours(stored)),
             Err(StoreError::Exists { .. }) => match store.digest(name).await {
                 // Perhaps our own earlier attempt, whose answer was lost.
-                Ok((found, _)) if found == *sha256 => return Ok(Settled::Ours),
+                Ok((found, _)) if found == *sha256 => {
+                    // The bytes are there; a look at how they are kept may fail for want of a
+                    // permission, and then there is no evidence of it.
+                    let stored = store.stored(name).await.ok().flatten();
+                    return Ok(Settled::Ours(stored.unwrap_or_default()));
+                }
                 Ok(_) => return Ok(Settled::Taken),
                 Err(error) => error,
             },
@@ -83,7 +88,7 @@ pub async fn write_once(
     )
     .await?
     {
-        Settled::Ours => Ok(()),
+        Settled::Ours(_) => Ok(()),
         Settled::Taken => Err(StoreError::Exists {
             name: name.to_owned(),
         }),

@@ -214,7 +214,7 @@ pub async fn begin(
     let (name, bytes) = (layout::start(start.n), start.to_bytes());
     let sha256 = Sha256Hex::of(&bytes);
     match settle::create(store, clock, &name, Body::Bytes(&bytes), &sha256).await? {
-        Settled::Ours => Ok(Begun {
+        Settled::Ours(stored) => Ok(Begun {
             start,
             file: FileEntry {
                 bytes: bytes.len() as u64,
@@ -222,6 +222,7 @@ pub async fn begin(
                 rows: None,
                 rows_sha256: None,
                 sha256,
+                stored: stored.evidence(),
             },
             died,
         }),
@@ -271,12 +272,14 @@ pub async fn find(
         let Ok(start) = found.start else { continue };
         if start.run_id == *run_id {
             let standing = standing(fetch, chain, &start, now).await?;
+            let stored = fetch.stored(&listed.name).await?;
             let file = FileEntry {
                 bytes: listed.bytes,
                 name: listed.name.clone(),
                 rows: None,
                 rows_sha256: None,
                 sha256: found.sha256,
+                stored: stored.and_then(|stored| stored.evidence()),
             };
             return Ok(Some((start, file, standing)));
         }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use crate::model::ids::Sha256Hex;
 use crate::model::words::CheckOutcome;
+use crate::seal::StoredAs;
 use crate::time::UtcMillis;
 
 /// Why storage did not do what it was asked.
@@ -40,17 +41,60 @@ pub struct Listed {
     /// Relative to the archive root.
     pub name: String,
     pub bytes: u64,
+    /// When storage wrote it, by storage's own clock. A folder does not say: whoever may write there
+    /// may set it.
+    pub written_at: Option<UtcMillis>,
 }
 
-/// What storage says of an object it just created.
+/// One version of an object, or the mark that it was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Relative to the archive root.
+    pub name: String,
+    pub id: String,
+    /// Whether readers who name no version get this one.
+    pub is_latest: bool,
+    pub is_delete_marker: bool,
+    pub bytes: u64,
+    pub written_at: Option<UtcMillis>,
+}
+
+/// Object Lock's retention of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// GOVERNANCE or COMPLIANCE.
+    pub mode: String,
+    pub until: UtcMillis,
+}
+
+/// What storage says of how it keeps an object; nothing at all on storage that says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Created {
-    /// Object version, where storage has versions.
-    pub version: Option<String>,
-    /// ARN of the key it lies under, where storage says so.
+pub struct Stored {
+    /// SHA-256 of the bytes, as storage computed it.
+    pub sha256: Option<Sha256Hex>,
+    /// ARN of the KMS key it lies under.
     pub kms_key: Option<String>,
-    /// Object Lock mode and end, where set.
-    pub locked_until: Option<(String, UtcMillis)>,
+    pub bucket_key: Option<bool>,
+    pub version: Option<String>,
+    pub lock: Option<Lock>,
+}
+
+impl Stored {
+    /// The same as a manifest keeps it; none where storage said nothing.
+    pub fn evidence(&self) -> Option<StoredAs> {
+        let evidence = StoredAs {
+            bucket_key: self.bucket_key,
+            kms_key: self.kms_key.clone(),
+            lock_mode: self.lock.as_ref().map(|lock| lock.mode.clone()),
+            locked_until: self.lock.as_ref().map(|lock| lock.until),
+            version: self.version.clone(),
+        };
+        let nothing = Self {
+            sha256: self.sha256.clone(),
+            ..Self::default()
+        };
+        (*self != nothing).then_some(evidence)
+    }
 }
 
 /// Bytes to be stored.
@@ -92,8 +136,23 @@ pub trait Fetch: Send + Sync {
     /// not show them, and on S3 a create-only write would put something else in their place. None on
     /// storage without versions.
     async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let versions = self.versions(prefix).await?.unwrap_or_default();
+        let marked = versions.into_iter();
+        let marked = marked.filter(|v| v.is_latest && v.is_delete_marker);
+        Ok(marked.map(|version| version.name).collect())
+    }
+
+    /// Every version and delete marker of the objects whose name starts with `prefix`, sorted by name,
+    /// newest first. None on storage without versions.
+    async fn versions(&self, prefix: &str) -> Result<Option<Vec<Version>>, StoreError> {
         let _ = prefix;
-        Ok(Vec::new())
+        Ok(None)
+    }
+
+    /// How storage keeps an object, without reading it. None on storage that says nothing.
+    async fn stored(&self, name: &str) -> Result<Option<Stored>, StoreError> {
+        let _ = name;
+        Ok(None)
     }
 
     /// SHA-256 and size of an object, read in bounded memory.
@@ -105,7 +164,7 @@ pub trait Fetch: Send + Sync {
 
 /// Create-only writing.
 ///
-/// `create` returns `Ok` only when the object is durable under its name (S3: 200 on a conditional
+/// `create` returns `Ok`, with what storage says of the object, only when the object is durable under its name (S3: 200 on a conditional
 /// PUT; files: fsync of file and directory around link(2)). It never replaces: a taken name is
 /// `Exists`, whatever the content. It does not retry; the commit protocol does.
 #[async_trait]
@@ -115,7 +174,7 @@ pub trait Store: Fetch {
         name: &str,
         body: Body<'_>,
         sha256: &Sha256Hex,
-    ) -> Result<Created, StoreError>;
+    ) -> Result<Stored, StoreError>;
 
     /// Tries what a first object needs of the storage and leaves nothing behind: called before
     /// anything is written elsewhere for a new archive. S3 does nothing; its PUT tells.

@@ -25,17 +25,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use base64::Engine as _;
 use sha2::Digest as _;
 
-use crate::archive::store::{Body, Created, Fetch, Listed, Protection, Store, StoreError};
+use crate::archive::store::{
+    Body, Fetch, Listed, Lock, Protection, Store, StoreError, Stored, Version,
+};
 use crate::aws::error::{sentence, shorten};
 use crate::aws::member::s3_client;
 use crate::aws::s3_url::S3Url;
 use crate::aws::session::AwsShell;
 use crate::model::ids::{AccountId, Region, Sha256Hex};
 use crate::seal::is_safe_name;
-use crate::time::Clock;
+use crate::time::{Clock, UtcMillis};
 
 /// Most attempts of one read.
 const READ_ATTEMPTS: u32 = 4;
@@ -126,6 +132,28 @@ impl S3Store {
             .set_expected_bucket_owner(self.owner())
             .send()
             .await
+            .map_err(|e| self.read_error(name, &e))
+    }
+
+    /// What a HEAD says of an object, or of one version of it. Under a KMS key the checksum is told to
+    /// those alone who may decrypt.
+    async fn head(
+        &self,
+        name: &str,
+        version: Option<String>,
+        checksum: bool,
+    ) -> Result<Stored, StoreError> {
+        let key = self.key(name)?;
+        self.reads
+            .head_object()
+            .bucket(self.url.bucket())
+            .key(key)
+            .set_version_id(version)
+            .set_checksum_mode(checksum.then_some(ChecksumMode::Enabled))
+            .set_expected_bucket_owner(self.owner())
+            .send()
+            .await
+            .map(stored)
             .map_err(|e| self.read_error(name, &e))
     }
 
@@ -256,7 +284,8 @@ impl Fetch for S3Store {
                 if !name.is_empty() {
                     all.push(Listed {
                         name: name.to_owned(),
-                        bytes: object.size.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+                        bytes: size(object.size),
+                        written_at: millis(object.last_modified.as_ref()),
                     });
                 }
             }
@@ -277,12 +306,17 @@ impl Fetch for S3Store {
         Ok(all)
     }
 
-    async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+    async fn versions(&self, prefix: &str) -> Result<Option<Vec<Version>>, StoreError> {
         let failed = |detail: &str| StoreError::Failed {
             name: prefix.to_owned(),
             detail: detail.to_owned(),
         };
-        let mut names = Vec::new();
+        let name = |key: Option<&str>| {
+            let name = key.and_then(|key| self.url.name(key));
+            let strange = "the listing of versions holds keys that were not asked for";
+            name.map(str::to_owned).ok_or_else(|| failed(strange))
+        };
+        let mut all = Vec::new();
         let mut from: Option<(String, Option<String>)> = None;
         loop {
             let (key, version) = from.clone().unzip();
@@ -297,16 +331,31 @@ impl Fetch for S3Store {
                 .send()
                 .await
                 .map_err(|e| self.read_error(prefix, &e))?;
+            for object in page.versions.unwrap_or_default() {
+                all.push(Version {
+                    name: name(object.key.as_deref())?,
+                    id: object.version_id.unwrap_or_default(),
+                    is_latest: object.is_latest == Some(true),
+                    is_delete_marker: false,
+                    bytes: size(object.size),
+                    written_at: millis(object.last_modified.as_ref()),
+                });
+            }
             for marker in page.delete_markers.unwrap_or_default() {
-                let hides = marker.is_latest == Some(true);
-                let name = marker.key.as_deref().and_then(|key| self.url.name(key));
-                names.extend(name.filter(|_| hides).map(str::to_owned));
+                all.push(Version {
+                    name: name(marker.key.as_deref())?,
+                    id: marker.version_id.unwrap_or_default(),
+                    is_latest: marker.is_latest == Some(true),
+                    is_delete_marker: true,
+                    bytes: 0,
+                    written_at: millis(marker.last_modified.as_ref()),
+                });
             }
             let next = page
                 .next_key_marker
                 .map(|key| (key, page.next_version_id_marker));
             match next {
-                _ if page.is_truncated != Some(true) => return Ok(names),
+                _ if page.is_truncated != Some(true) => break,
                 None => return Err(failed("the listing of versions was cut short")),
                 Some(next) if from.as_ref() == Some(&next) => {
                     return Err(failed("the listing of versions repeats itself"));
@@ -314,6 +363,18 @@ impl Fetch for S3Store {
                 Some(next) => from = Some(next),
             }
         }
+        // The folder object that the console makes of a prefix is not part of the archive. Of one
+        // name S3 tells the newest first; markers and versions come in two lists.
+        all.retain(|version| !version.name.is_empty());
+        all.sort_by(|a, b| {
+            let (newer, older) = ((b.is_latest, b.written_at), (a.is_latest, a.written_at));
+            a.name.cmp(&b.name).then(newer.cmp(&older))
+        });
+        Ok(Some(all))
+    }
+
+    async fn stored(&self, name: &str) -> Result<Option<Stored>, StoreError> {
+        Ok(Some(self.head(name, None, true).await?))
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
@@ -334,6 +395,35 @@ impl Fetch for S3Store {
     fn url(&self) -> String {
         self.url.to_string()
     }
+}
+
+/// What a HEAD says of how an object is kept.
+fn stored(head: HeadObjectOutput) -> Stored {
+    let mode = head.object_lock_mode.map(|mode| mode.as_str().to_owned());
+    let until = millis(head.object_lock_retain_until_date.as_ref());
+    Stored {
+        sha256: head.checksum_sha256.as_deref().and_then(hex_digest),
+        kms_key: head.ssekms_key_id,
+        bucket_key: head.bucket_key_enabled,
+        version: head.version_id,
+        lock: mode.zip(until).map(|(mode, until)| Lock { mode, until }),
+    }
+}
+
+/// S3 writes digests in base64 where we write hex. None for anything that is no SHA-256, like the
+/// digest of digests that a multipart upload has.
+fn hex_digest(base64: &str) -> Option<Sha256Hex> {
+    let raw = base64::engine::general_purpose::STANDARD.decode(base64);
+    let raw: [u8; 32] = raw.ok()?.try_into().ok()?;
+    Some(Sha256Hex::from_digest(&raw))
+}
+
+fn millis(time: Option<&DateTime>) -> Option<UtcMillis> {
+    time.and_then(|time| time.to_millis().ok()).map(UtcMillis)
+}
+
+fn size(bytes: Option<i64>) -> u64 {
+    bytes.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
 }
 
 fn cut_off(name: &str, error: &aws_sdk_s3::primitives::ByteStreamError) -> StoreError {
@@ -361,7 +451,7 @@ impl Store for S3Store {
         name: &str,
         body: Body<'_>,
         sha256: &Sha256Hex,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<Stored, StoreError> {
         create::create(self, name, body, sha256).await
     }
 

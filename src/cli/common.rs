@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{Config, Layer, Settings};
 use crate::error::{Exit, Failure};
 use crate::run::Shell;
+use crate::seal::{Remark, RemarkError};
 use crate::time::SystemClock;
 
 /// Flags of every command that touches an archive.
@@ -74,6 +75,11 @@ pub fn shell() -> Shell {
     Shell {
         clock: Arc::new(SystemClock),
     }
+}
+
+/// A remark on the command line.
+pub fn remark(text: &str) -> Result<Remark, RemarkError> {
+    text.trim().to_owned().try_into()
 }
 
 /// Writes to standard output. A reader that closed the pipe is no failure.

@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 
 use super::common::{self, Common};
+use crate::config::Layer;
 use crate::error::{Exit, Failure};
-use crate::run;
+use crate::run::{self, KeyChanging};
+use crate::seal::Remark;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    change: Option<Change>,
     #[command(flatten)]
     common: Common,
     /// Create a local P-256 signing key in this file (mode 0600) instead
@@ -15,20 +20,85 @@ pub struct Args {
     create: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Change {
+    /// Let the present signing key name its successor
+    Rotate {
+        #[command(flatten)]
+        common: Common,
+        /// PEM file or KMS key ARN of the present signing key
+        #[arg(long, value_name = "FILE|ARN")]
+        signing_key: Option<String>,
+        /// PEM file or KMS key ARN that signs from now on
+        #[arg(long, value_name = "FILE|ARN")]
+        new_key: String,
+        /// Why, for the archive
+        #[arg(long, value_parser = common::remark)]
+        reason: Remark,
+    },
+    /// Replace a lost signing key by word of the recovery key
+    Recover {
+        #[command(flatten)]
+        common: Common,
+        /// PEM file or KMS key ARN of the recovery key that entry 1 names
+        #[arg(long, value_name = "FILE|ARN")]
+        recovery_key: String,
+        /// PEM file or KMS key ARN that signs from now on
+        #[arg(long, value_name = "FILE|ARN")]
+        new_key: String,
+        /// Why, for the archive
+        #[arg(long, value_parser = common::remark)]
+        reason: Remark,
+    },
+}
+
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(common::LogFormat::Text, false);
-    let failure = |e: run::RunError| Failure {
-        exit: e.exit(),
-        message: e.to_string(),
-    };
-    let text = match args.create {
-        Some(path) => run::create_key(&path).map_err(failure)?,
-        None => {
-            let (config, _) = common::load(&args.common, Default::default())?;
-            run::keys(&common::shell(), &config)
-                .await
-                .map_err(failure)?
+    let text = match (args.change, args.create) {
+        (None, Some(path)) => run::create_key(&path),
+        (None, None) => {
+            let (config, _) = common::load(&args.common, Layer::default())?;
+            run::keys(&common::shell(), &config).await
+        }
+        (Some(change), _) => {
+            let mut flags = Layer::default();
+            let (common, change) = match change {
+                Change::Rotate {
+                    common,
+                    signing_key,
+                    new_key,
+                    reason,
+                } => {
+                    flags.flag("signing_key", signing_key);
+                    let recovery_key = None;
+                    let change = KeyChanging {
+                        new_key,
+                        recovery_key,
+                        reason,
+                    };
+                    (common, change)
+                }
+                Change::Recover {
+                    common,
+                    recovery_key,
+                    new_key,
+                    reason,
+                } => {
+                    let recovery_key = Some(recovery_key);
+                    let change = KeyChanging {
+                        new_key,
+                        recovery_key,
+                        reason,
+                    };
+                    (common, change)
+                }
+            };
+            let (config, _) = common::load(&common, flags)?;
+            run::change_signing_key(&common::shell(), &config, &change).await
         }
     };
-    common::print(&text)
+    common::print(&text.map_err(|e| Failure {
+        exit: e.exit(),
+        message: e.to_string(),
+    })?)
 }

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod explain;
 mod keys;
+mod note;
 mod rollup;
 mod run;
 mod sandbox;
@@ -42,8 +43,10 @@ enum Command {
     Assess(assess::Args),
     /// Check an archive: files, signatures, continuity
     Verify(verify::Args),
-    /// Show the keys of an archive, or create a local signing key
+    /// Show the keys of an archive, create a local signing key, or replace the signing key
     Keys(keys::Args),
+    /// Sign a remark about a run
+    Note(note::Args),
     /// Compute a quarter's KPIs from sealed runs and seal them
     Rollup(rollup::Args),
     /// Explain a rule, or a cluster's verdict, or say who may use a key by the policies in a file
@@ -86,6 +89,7 @@ pub fn main() -> Exit {
             Command::Assess(args) => assess::run(args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Keys(args) => keys::run(args).await,
+            Command::Note(args) => note::run(args).await,
             Command::Rollup(args) => rollup::run(args).await,
             Command::Explain(args) => explain::run(*args).await,
             Command::Sandbox(args) => sandbox::run(args).await,

@@ -39,6 +39,9 @@ pub struct Args {
     /// PEM file or KMS key ARN that signs the seal
     #[arg(long, value_name = "FILE|ARN")]
     signing_key: Option<String>,
+    /// Public key (PEM file) or KMS key ARN that may replace a lost signing key, for a new archive
+    #[arg(long, value_name = "FILE|ARN")]
+    recovery_key: Option<String>,
     /// KMS key that archive objects are put under
     #[arg(long, value_name = "ARN")]
     archive_kms_key: Option<String>,
@@ -106,6 +109,7 @@ async fn audit(args: Args) -> Result<Exit, Failure> {
     flags.flag("exclude_accounts", args.exclude_accounts);
     flags.flag("ou", args.ou);
     flags.flag("signing_key", args.signing_key);
+    flags.flag("recovery_key", args.recovery_key);
     flags.flag("archive_kms_key", args.archive_kms_key);
     flags.flag("work_dir", args.work_dir);
     flags.flag("sample_objects", args.sample_objects);

@@ -6,6 +6,7 @@ use super::common::{self, Common};
 use crate::error::{Exit, Failure};
 use crate::model::ids::Sha256Hex;
 use crate::run::{self, VerifyRequest};
+use crate::time::Date;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,9 +21,26 @@ pub struct Args {
     /// PEM of the public key you trust
     #[arg(long, value_name = "PEM")]
     key: Option<PathBuf>,
-    /// Check up to this level: 1 files, 2 signatures, 3 continuity
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
-    level: u8,
+    /// Check up to this level, and fail where storage does not let it be checked: 1 files,
+    /// 2 signatures, 3 continuity, 4 storage, 5 completeness, 6 clocks, 7 anchor. Without it, up to 5
+    /// as far as storage tells
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=7))]
+    level: Option<u8>,
+    /// First date that a run must speak for; default: the archive's first
+    #[arg(long, value_name = "DATE")]
+    from: Option<Date>,
+    /// Last date that a run must speak for; default: the newest run's
+    #[arg(long, value_name = "DATE")]
+    to: Option<Date>,
+    /// File with an entry that was seen earlier, as SEQ:SHA256 or from a state folder
+    #[arg(long, value_name = "FILE")]
+    expect_head: Option<PathBuf>,
+    /// Fail on dates that are PARTIAL, late or overdue
+    #[arg(long)]
+    require_complete: bool,
+    /// A copy of the chain in another place, to compare with
+    #[arg(long, value_name = "URL")]
+    copy: Option<String>,
     /// Accept an archive that nothing pins: it may be a whole forgery
     #[arg(long)]
     self_consistent_only: bool,
@@ -39,6 +57,13 @@ enum Format {
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(common::LogFormat::Text, false);
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && to < from
+    {
+        return Err(Failure::usage(format!(
+            "--to {to} lies before --from {from}"
+        )));
+    }
     let mut common = args.common;
     common.archive = args.url.or(common.archive);
     let (config, _) = common::load(&common, Default::default())?;
@@ -46,6 +71,11 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         pin: args.pin,
         key: args.key,
         level: args.level,
+        from: args.from,
+        to: args.to,
+        expect_head: args.expect_head,
+        require_complete: args.require_complete,
+        copy: args.copy,
         self_consistent_only: args.self_consistent_only,
     };
     let verified = run::verify(&common::shell(), &config, &request)

@@ -137,16 +137,6 @@ impl ItemTally {
     }
 }
 
-/// Whether the cell needs no further look: an answer, a look-up whose missing items are locked by
-/// themselves, or a gap that the organization accepts.
-pub fn is_answered(cell: &Coverage) -> bool {
-    cell.outcome.is_answer()
-        || cell.accepted_by.is_some()
-        || (cell.outcome == CellOutcome::Partial
-            && cell.source.is_lookup()
-            && cell.items_failed == Some(0))
-}
-
 /// The row of a cell, with the exception that accepts its end.
 pub fn row(
     rules: &[ExceptionRule],
@@ -183,7 +173,7 @@ pub fn row(
     };
     row.accepted_by = match row.outcome {
         CellOutcome::Excluded => account.left_out_because.clone(),
-        _ if is_answered(&row) => None,
+        _ if row.is_answered() => None,
         _ => accepted_by(rules, account, &row).map(|r| r.id.clone()),
     };
     row

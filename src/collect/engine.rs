@@ -360,7 +360,7 @@ impl Run {
             let mut done = lock(&self.done);
             for cell in &facts.coverage {
                 done.cells += 1;
-                done.cells_open += u64::from(!coverage::is_answered(cell));
+                done.cells_open += u64::from(!cell.is_answered());
                 done.calls += cell.calls.unsigned_abs();
                 done.throttles += cell.throttles.unsigned_abs();
             }

@@ -68,6 +68,18 @@ pub enum SigningKey {
     Kms { arn: String, raw: bool },
 }
 
+impl SigningKey {
+    /// What a person named: the ARN of a KMS key, or a file. `raw`: see `signing_mode`.
+    pub fn named(name: &str, raw: bool) -> Self {
+        if name.starts_with("arn:") {
+            let arn = name.to_owned();
+            Self::Kms { arn, raw }
+        } else {
+            Self::File(name.into())
+        }
+    }
+}
+
 /// Which accounts a run is expected to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScopeMode {
@@ -85,6 +97,11 @@ pub struct Config {
     pub archive_owner: Option<AccountId>,
     /// `None`: a file beside a local archive.
     pub signing_key: Option<SigningKey>,
+    /// Public half of the key that entry 1 of a new archive names for the day the other is lost: a PEM
+    /// file with it, or a KMS key.
+    pub recovery_key: Option<SigningKey>,
+    /// KMS hashes what it signs: see `signing_mode`.
+    pub signing_raw: bool,
     pub profile: Option<String>,
     pub region: Option<Region>,
     pub endpoint_url: Option<String>,
@@ -279,16 +296,8 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
             ));
         }
     };
-    let signing_key = settings.text("signing_key").map(|key| {
-        if key.starts_with("arn:") {
-            SigningKey::Kms {
-                arn: key.to_owned(),
-                raw,
-            }
-        } else {
-            SigningKey::File(key.into())
-        }
-    });
+    let key = |name| settings.text(name).map(|key| SigningKey::named(key, raw));
+    let (signing_key, recovery_key) = (key("signing_key"), key("recovery_key"));
     let scope = match (r.flag("single_account")?, settings.text("account_list")) {
         (false, None) => ScopeMode::Organization,
         (true, None) => ScopeMode::SingleAccount,
@@ -324,6 +333,8 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
             .map(|days| (lock_mode, days)),
         archive_owner: r.parsed("archive_owner")?,
         signing_key,
+        recovery_key,
+        signing_raw: raw,
         profile: r.text("profile"),
         region: r.parsed("region")?,
         endpoint_url: r.text("endpoint_url"),

@@ -56,6 +56,11 @@ pub const SETTINGS: &[Setting] = &[
         "PEM file or KMS key ARN that signs seals; default: a file beside a local archive",
     ),
     setting(
+        "recovery_key",
+        "",
+        "public key (PEM file) or KMS key ARN that may replace a lost signing key; fixed in the archive's first entry",
+    ),
+    setting(
         "signing_mode",
         "digest",
         "what KMS is sent to sign: digest, or raw for servers that hash again",

@@ -29,6 +29,17 @@ pub enum LevelState {
     NotCheckable,
 }
 
+/// One level and how it ended.
+#[derive(Debug, Clone)]
+pub struct Level {
+    pub level: u8,
+    /// What it checks, in a few words.
+    pub checks: &'static str,
+    pub state: LevelState,
+    /// Why it could not be checked.
+    pub why: Option<String>,
+}
+
 /// Everything the summary says.
 #[derive(Debug, Clone)]
 pub struct VerifySummary {
@@ -37,6 +48,10 @@ pub struct VerifySummary {
     pub dates: Option<(Date, Date)>,
     pub runs: usize,
     pub rollups: usize,
+    /// First and last date that were looked for.
+    pub range: Option<(Date, Date)>,
+    /// Whether a level above 3 has to be checkable.
+    pub strict: bool,
     pub entries: u64,
     pub head: Option<(u64, String)>,
     pub archive_id: String,
@@ -45,7 +60,7 @@ pub struct VerifySummary {
     pub key_source: KeySource,
     /// Whether an unpinned archive is accepted (`--self-consistent-only`).
     pub unpinned_accepted: bool,
-    pub levels: Vec<(u8, &'static str, LevelState)>,
+    pub levels: Vec<Level>,
     /// Class, sentence.
     pub failures: Vec<(String, String)>,
     pub notices: Vec<String>,
@@ -57,10 +72,25 @@ impl VerifySummary {
         self.levels_passed() && (self.key_source != KeySource::Unpinned || self.unpinned_accepted)
     }
 
-    /// Whether every level asked for passed. One that is not checkable was asked for, and did not.
+    /// Whether every level passed, but for those that nobody insists on.
     fn levels_passed(&self) -> bool {
-        let mut levels = self.levels.iter();
-        self.failures.is_empty() && levels.all(|(_, _, state)| *state == LevelState::Pass)
+        let passes = |level: &Level| match level.state {
+            LevelState::Pass => true,
+            LevelState::Fail => false,
+            LevelState::NotCheckable => level.level > 3 && !self.strict,
+        };
+        self.failures.is_empty() && self.levels.iter().all(passes)
+    }
+
+    /// The levels that ended so, as `1`, `1 and 2` or `4, 5 and 6`.
+    fn ended(&self, state: LevelState) -> Option<String> {
+        let of = self.levels.iter().filter(|level| level.state == state);
+        let mut of: Vec<String> = of.map(|level| level.level.to_string()).collect();
+        let last = of.pop()?;
+        Some(match of.as_slice() {
+            [] => last,
+            others => format!("{} and {last}", others.join(", ")),
+        })
     }
 
     /// Whether what is there is not what the pin, the key or this machine's memory names.
@@ -70,10 +100,11 @@ impl VerifySummary {
         failures.any(|(class, _)| classes.contains(&class.as_str()))
     }
 
-    /// The highest level asked for.
+    /// The highest level up to which all were asked for.
     fn asked(&self) -> u8 {
-        let levels = self.levels.iter().map(|(level, _, _)| *level);
-        levels.max().unwrap_or(0)
+        let levels = (1..).zip(&self.levels);
+        let dense = levels.take_while(|(n, level)| level.level == *n);
+        dense.map(|(n, _)| n).last().unwrap_or(0)
     }
 
     fn result(&self) -> String {
@@ -83,19 +114,23 @@ impl VerifySummary {
                 "SELF-CONSISTENT, UNPINNED".to_owned()
             }
             (true, KeySource::Unpinned) => "UNPINNED (exit 5)".to_owned(),
-            (true, _) if self.asked() < HIGHEST => format!("VERIFIED TO LEVEL {}", self.asked()),
+            (true, _) if self.asked() < USUAL => format!("VERIFIED TO LEVEL {}", self.asked()),
             (true, _) => "VERIFIED".to_owned(),
         }
     }
 }
 
-/// The highest level that there is.
-const HIGHEST: u8 = 3;
+/// The highest level that is checked where nothing else is said.
+const USUAL: u8 = 5;
 /// What a level shows when it passed, lowest first.
-const SHOWS: [&str; HIGHEST as usize] = [
+const SHOWS: [&str; 7] = [
     "every file that a sealed entry vouches for is the one that was sealed",
     "every seal is signed by this key",
     "no entry between the first and the head is missing",
+    "storage keeps one version of each, under the key and lock that it was written with",
+    "a sealed run speaks for each of these dates, with coverage of every account of its scope",
+    "the times that were signed are those at which AWS stored the entries",
+    "what was remembered or copied elsewhere says the same",
 ];
 
 const MOST_FAILURES: usize = 20;
@@ -111,7 +146,15 @@ pub fn render(s: &VerifySummary) -> String {
         .unwrap_or_default();
     let runs = counted(s.runs as i64, "sealed run", "sealed runs");
     let rollups = counted(s.rollups as i64, "rollup", "rollups");
-    labelled(&mut out, "Range", &format!("{runs}{dates}, {rollups}"));
+    let range = s
+        .range
+        .map(|(a, b)| format!("; each date from {a} to {b} was looked for"))
+        .unwrap_or_default();
+    labelled(
+        &mut out,
+        "Range",
+        &format!("{runs}{dates}, {rollups}{range}"),
+    );
     if let Some((seq, head)) = &s.head {
         labelled(
             &mut out,
@@ -137,13 +180,22 @@ pub fn render(s: &VerifySummary) -> String {
     };
     labelled(&mut out, "Trust", trust);
     out.push('\n');
-    for (level, what, state) in &s.levels {
+    for Level {
+        level,
+        checks,
+        state,
+        why,
+    } in &s.levels
+    {
         let state = match state {
             LevelState::Pass => "pass",
             LevelState::Fail => "FAIL",
             LevelState::NotCheckable => "not checkable",
         };
-        let _ = writeln!(out, "Level {level}    {what:<53}{state}");
+        let _ = writeln!(out, "Level {level}    {checks:<53}{state}");
+        if let Some(why) = why {
+            labelled(&mut out, "", &harmless(why));
+        }
     }
     if !s.failures.is_empty() {
         let _ = writeln!(out, "\nFailures   {}", number(s.failures.len() as i64));
@@ -174,31 +226,40 @@ fn listed(out: &mut String, indent: usize, texts: impl ExactSizeIterator<Item = 
 fn shows(out: &mut String, s: &VerifySummary) {
     if !s.levels_passed() {
         let of = |state: LevelState, word: &str| {
-            let levels = s.levels.iter().filter(|(_, _, found)| *found == state);
-            let levels: Vec<String> = levels.map(|(level, _, _)| level.to_string()).collect();
-            (!levels.is_empty()).then(|| format!("level {} {word}", levels.join(" and ")))
+            let levels = s.ended(state)?;
+            Some(format!("level {levels} {word}"))
         };
         let what = [
             of(LevelState::Fail, "failed"),
             of(LevelState::NotCheckable, "could not be checked"),
         ];
         let what: Vec<String> = what.into_iter().flatten().collect();
+        let meaning = match lowest_failed(s) {
+            Some(0..=3) => "this is not, or no longer, what was sealed",
+            Some(_) => "what is sealed does not show all that it should",
+            None => "what was asked for is not shown",
+        };
         let text = format!(
-            "{}: this is not, or no longer, what was sealed; read the first failure first, docs/verification.md explains each",
+            "{}: {meaning}; read the first failure first, docs/verification.md explains each",
             what.join(", ")
         );
         labelled(out, "Shows", &text);
         return;
     }
-    let asked = usize::from(s.asked()).min(SHOWS.len());
-    labelled(out, "Shows", &SHOWS[..asked].join(", "));
-    let unasked = match asked {
+    let passed = s.levels.iter().filter(|l| l.state == LevelState::Pass);
+    let shown = passed.filter_map(|l| SHOWS.get(usize::from(l.level).wrapping_sub(1)).copied());
+    labelled(out, "Shows", &shown.collect::<Vec<_>>().join(", "));
+    let unasked = match s.asked() {
         0 | 1 => "who signed, and whether the chain is whole: levels 2 and 3 were not asked for; ",
         2 => "whether the chain is whole: level 3 was not asked for; ",
+        3 | 4 => "whether a date or an account is missing: level 5 was not asked for; ",
         _ => "",
     };
+    let unknown = s.ended(LevelState::NotCheckable);
+    let unknown = unknown.map(|levels| format!("what level {levels} asks, see above; "));
     let text = format!(
-        "{unasked}that AWS really said it: the holder of the key can seal a falsified run, never alter a sealed one"
+        "{unasked}{}that AWS really said it: the holder of the key can seal a falsified run, never alter a sealed one",
+        unknown.unwrap_or_default()
     );
     labelled(out, "Shows not", &text);
 }
@@ -220,6 +281,8 @@ pub fn json(s: &VerifySummary) -> String {
         "rollups": s.rollups,
         "first_date": s.dates.map(|d| d.0.to_string()),
         "last_date": s.dates.map(|d| d.1.to_string()),
+        "range_from": s.range.map(|d| d.0.to_string()),
+        "range_to": s.range.map(|d| d.1.to_string()),
         "head_seq": s.head.as_ref().map(|h| h.0),
         "head_sha256": s.head.as_ref().map(|h| h.1.clone()),
         "genesis_sha256": s.genesis,
@@ -230,8 +293,8 @@ pub fn json(s: &VerifySummary) -> String {
             KeySource::Remembered => "remembered",
             KeySource::Unpinned => "unpinned",
         },
-        "levels": s.levels.iter().map(|(level, what, result)| json!({
-            "level": level, "checks": what, "result": state(*result),
+        "levels": s.levels.iter().map(|l| json!({
+            "level": l.level, "checks": l.checks, "result": state(l.state), "why": l.why,
         })).collect::<Vec<_>>(),
         "failures": s.failures.iter().map(|(class, sentence)| json!({
             "class": class, "detail": sentence,
@@ -239,6 +302,12 @@ pub fn json(s: &VerifySummary) -> String {
         "notices": s.notices,
     });
     format!("{value}\n")
+}
+
+/// The lowest level that failed.
+fn lowest_failed(s: &VerifySummary) -> Option<u8> {
+    let failed = s.levels.iter().filter(|l| l.state == LevelState::Fail);
+    failed.map(|l| l.level).min()
 }
 
 fn short(hex: &str) -> &str {
@@ -253,6 +322,15 @@ fn labelled(out: &mut String, label: &str, text: &str) {
 mod tests {
     use super::*;
 
+    fn level(level: u8) -> Level {
+        Level {
+            level,
+            checks: "something",
+            state: LevelState::Pass,
+            why: None,
+        }
+    }
+
     fn summary() -> VerifySummary {
         VerifySummary {
             url: "./keyproof-archive".to_owned(),
@@ -262,6 +340,8 @@ mod tests {
             )),
             runs: 5,
             rollups: 1,
+            range: None,
+            strict: false,
             entries: 7,
             head: Some((7, "a".repeat(64))),
             archive_id: "b".repeat(32),
@@ -269,11 +349,7 @@ mod tests {
             keyid: "d".repeat(64),
             key_source: KeySource::Remembered,
             unpinned_accepted: false,
-            levels: vec![
-                (1, "files", LevelState::Pass),
-                (2, "signatures", LevelState::Pass),
-                (3, "continuity", LevelState::Pass),
-            ],
+            levels: vec![level(1), level(2), level(3)],
             failures: Vec::new(),
             notices: Vec::new(),
         }
@@ -311,7 +387,8 @@ mod tests {
     #[test]
     fn a_level_that_could_not_be_checked_fails() {
         let mut s = summary();
-        s.levels = vec![(1, "files", LevelState::NotCheckable)];
+        s.levels.truncate(1);
+        s.levels[0].state = LevelState::NotCheckable;
         s.head = None;
         for source in [KeySource::Pin, KeySource::KeyFile, KeySource::Unpinned] {
             s.key_source = source;
@@ -324,6 +401,43 @@ mod tests {
             assert!(!text.contains("you gave"), "{text}");
             assert!(!text.contains("every file"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_level_that_nobody_insists_on_may_be_unknown_and_is_not_claimed() {
+        let mut s = summary();
+        s.levels.extend([4, 5, 7].map(level));
+        s.range = s.dates;
+        s.levels[3].state = LevelState::NotCheckable;
+        s.levels[3].why = Some("a folder keeps no versions".to_owned());
+        let flat = |s: &VerifySummary| {
+            let text = render(s);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(s.passed());
+        let text = flat(&s);
+        for part in [
+            "not checkable a folder keeps no versions",
+            "each date from 2026-10-05 to 2026-10-09 was looked for",
+            "copied elsewhere says the same",
+            "what level 4 asks",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("one version of each"), "{text}");
+        assert!(text.contains(" VERIFIED "), "{text}");
+        s.strict = true;
+        assert!(!s.passed());
+        let text = flat(&s);
+        assert!(text.contains("FAILED (exit 5)"), "{text}");
+        assert!(
+            text.contains("level 4 could not be checked: what was asked for"),
+            "{text}"
+        );
+        let value: serde_json::Value = serde_json::from_str(&json(&s)).expect("json");
+        assert_eq!(value["levels"][3]["result"], "not_checkable");
+        assert_eq!(value["levels"][3]["why"], "a folder keeps no versions");
+        assert_eq!(value["range_to"], "2026-10-09");
     }
 
     #[test]

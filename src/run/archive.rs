@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::chain::{Chain, ChainError};
+use crate::archive::chain::Chain;
 use crate::archive::file_store::FileStore;
 use crate::archive::layout;
 use crate::archive::local_signer::{KeyFileError, LocalSigner};
@@ -13,9 +13,6 @@ use crate::config::{ArchiveUrl, Config, SigningKey};
 use crate::seal::PublicKey;
 
 use super::{RunError, Shell};
-
-/// Largest public key file that is read.
-const KEY_LIMIT: u64 = 64 * 1024;
 
 /// A failure of storage, with the archive's address.
 pub fn store_error(url: String, source: StoreError) -> RunError {
@@ -104,7 +101,35 @@ pub async fn open_signer(
     missing: KeyFile,
 ) -> Result<Box<dyn Signer>, RunError> {
     let path = match &config.signing_key {
-        Some(SigningKey::Kms { arn, raw }) => {
+        Some(SigningKey::File(path)) => path.clone(),
+        Some(kms) => return open_key(shell, config, aws, kms).await,
+        None => key_beside(config)?,
+    };
+    refuse_inside(&config.archive, &path)?;
+    match LocalSigner::load(&path) {
+        Err(KeyFileError::Missing(_)) if missing == KeyFile::CreateIfMissing => {
+            if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(|e| RunError::local(folder, e))?;
+            }
+            Ok(Box::new(LocalSigner::create(&path)?))
+        }
+        loaded => Ok(Box::new(loaded?)),
+    }
+}
+
+/// A key that signs, wherever it is; a file must exist.
+pub async fn open_key(
+    shell: &Shell,
+    config: &Config,
+    aws: Option<&AwsShell>,
+    key: &SigningKey,
+) -> Result<Box<dyn Signer>, RunError> {
+    match key {
+        SigningKey::File(path) => {
+            refuse_inside(&config.archive, path)?;
+            Ok(Box::new(LocalSigner::load(path)?))
+        }
+        SigningKey::Kms { arn, raw } => {
             let mode = if *raw {
                 SigningMode::Raw
             } else {
@@ -118,21 +143,34 @@ pub async fn open_signer(
                     &connected
                 }
             };
-            return Ok(Box::new(KmsSigner::connect(aws, arn, mode).await?));
+            Ok(Box::new(KmsSigner::connect(aws, arn, mode).await?))
         }
-        Some(SigningKey::File(path)) => path.clone(),
-        None => key_beside(config)?,
-    };
-    refuse_inside(&config.archive, &path)?;
-    match LocalSigner::load(&path) {
-        Err(KeyFileError::Missing(_)) if missing == KeyFile::CreateIfMissing => {
-            if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-                std::fs::create_dir_all(folder).map_err(|e| RunError::local(folder, e))?;
-            }
-            Ok(Box::new(LocalSigner::create(&path)?))
-        }
-        loaded => Ok(Box::new(loaded?)),
     }
+}
+
+/// The public half of the recovery key that the configuration names; the private half stays where it
+/// is.
+pub async fn open_recovery(
+    shell: &Shell,
+    config: &Config,
+    aws: Option<&AwsShell>,
+) -> Result<Option<PublicKey>, RunError> {
+    match &config.recovery_key {
+        None => Ok(None),
+        Some(SigningKey::File(path)) => read_public_key(path).map(Some),
+        Some(kms) => {
+            let signer = open_key(shell, config, aws, kms).await?;
+            Ok(Some(signer.public_key().clone()))
+        }
+    }
+}
+
+/// A public key file that a person named.
+pub fn read_public_key(path: &Path) -> Result<PublicKey, RunError> {
+    let usage =
+        |detail: String| RunError::Usage(format!("public key file {}: {detail}", path.display()));
+    let pem = super::small_text(path).map_err(|e| usage(e.to_string()))?;
+    PublicKey::from_pem(&pem).map_err(|e| usage(e.to_string()))
 }
 
 /// A private key inside the archive would be handed to everyone who copies it.
@@ -176,8 +214,11 @@ pub enum Standing {
 /// Looks at what is there before anything is written.
 pub async fn look(store: &dyn Store, signer: &dyn Signer) -> Result<Standing, RunError> {
     let fetch = store.as_fetch();
-    match Chain::read(fetch, signer.public_key()).await? {
-        Some(chain) => Ok(Standing::Chain(Box::new(chain))),
+    match Chain::read(fetch).await? {
+        Some(chain) => {
+            chain.check_signer(signer.public_key())?;
+            Ok(Standing::Chain(Box::new(chain)))
+        }
         None if is_new(fetch, signer.public_key()).await? => Ok(Standing::Empty),
         None => Err(RunError::NotOurs { url: fetch.url() }),
     }
@@ -226,30 +267,11 @@ async fn list(fetch: &dyn Fetch, prefix: &str) -> Result<Vec<Listed>, RunError> 
     }
 }
 
-/// The chain of an archive that is only read: signed by the key that entry 1 names, which stands in
-/// the archive itself. Whose key that is, only a pin or a remembered archive can say.
+/// The chain of an archive, by the keys that it names itself. Whose they are, only a pin or a
+/// remembered archive can say.
 pub async fn read_chain(fetch: &dyn Fetch) -> Result<Chain, RunError> {
-    let not_ours = || RunError::NoChain { url: fetch.url() };
-    let keys = fetch.list(layout::KEYS).await.map_err(|e| match e {
-        StoreError::Absent { .. } => not_ours(),
-        other => store_error(fetch.url(), other),
-    })?;
-    let mut refused = None;
-    for listed in keys {
-        let pem = fetch.read(&listed.name, KEY_LIMIT).await;
-        let pem = pem.map_err(|e| store_error(fetch.url(), e))?;
-        let Some(key) = std::str::from_utf8(&pem)
-            .ok()
-            .and_then(|t| PublicKey::from_pem(t).ok())
-        else {
-            continue;
-        };
-        match Chain::read(fetch, &key).await {
-            Ok(Some(chain)) => return Ok(chain),
-            Ok(None) => return Err(not_ours()),
-            Err(ChainError::OtherKey { .. }) => {}
-            Err(error) => refused = Some(error),
-        }
+    match Chain::read(fetch).await? {
+        Some(chain) => Ok(chain),
+        None => Err(RunError::NoChain { url: fetch.url() }),
     }
-    Err(refused.map_or_else(not_ours, RunError::from))
 }

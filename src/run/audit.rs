@@ -32,7 +32,9 @@ use crate::report::tally::{self, Tally};
 use crate::seal::{Content, Manifest, Period, Producer, RunSeal};
 use crate::time::{Date, UtcMillis};
 
-use super::archive::{self, Found, KeyFile, Standing, connect, look, open_signer, open_store};
+use super::archive::{
+    self, Found, KeyFile, Standing, connect, look, open_recovery, open_signer, open_store,
+};
 use super::beginning::{
     check_clock, find_scope, genesis_request, has_account_list, is_full_scope, producer,
     protections, refuse_other_scope, rule_inputs,
@@ -133,7 +135,8 @@ pub async fn audit(
     let (mut chain, begun_now) = match look(store.as_ref(), signer.as_ref()).await? {
         Standing::Chain(chain) => (*chain, false),
         Standing::Empty => {
-            let request = genesis_request(config, &checks, &scope, producer.clone())?;
+            let recovery = open_recovery(shell, config, Some(&aws)).await?;
+            let request = genesis_request(config, &checks, &scope, recovery, producer.clone())?;
             let chain = genesis::create(store.as_ref(), signer.as_ref(), &*shell.clock, &request);
             (chain.await?, true)
         }

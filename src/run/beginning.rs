@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::archive::chain::Chain;
 use crate::archive::genesis::GenesisRequest;
 use crate::archive::store::Store;
-use crate::assess;
 use crate::aws::AwsShell;
 use crate::collect::api::Cloud;
 use crate::collect::attempt::Attempts;
@@ -17,7 +16,7 @@ use crate::discover::{self, DiscoverError, ScopeRequest};
 use crate::model::datasets::ArchiveCheck;
 use crate::model::ids::{AccountId, Sha256Hex};
 use crate::model::words::CheckOutcome;
-use crate::seal::{ArchiveId, Producer};
+use crate::seal::{ArchiveId, Producer, PublicKey};
 use crate::time::Date;
 
 use super::{RunError, exceptions, random};
@@ -151,6 +150,7 @@ pub fn genesis_request(
     config: &Config,
     checks: &[ArchiveCheck],
     scope: &Scope,
+    recovery: Option<PublicKey>,
     producer: Producer,
 ) -> Result<GenesisRequest, RunError> {
     let failed: Vec<&str> = checks
@@ -168,7 +168,7 @@ pub fn genesis_request(
         organization_id: scope.organization_id.clone(),
         schedule: config.schedule.clone(),
         retention_days: Some(u64::from(config.retention_days)),
-        recovery: None,
+        recovery,
         protection,
         scope: format!(
             "{}{REGIONS}{}",
@@ -195,12 +195,6 @@ pub fn rule_inputs(config: &Config) -> serde_json::Value {
 
 pub fn producer(config: &Config, scope: &Scope) -> Producer {
     let inputs = crate::model::canonical::to_string(&rule_inputs(config));
-    Producer {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        binary_sha256: super::binary_sha256(),
-        config_sha256: Sha256Hex::of(inputs.as_bytes()),
-        rules_version: assess::RULES_VERSION.to_owned(),
-        rules_sha256: assess::rules_digest(),
-        caller_arn: Some(scope.caller.arn.clone()),
-    }
+    let caller_arn = Some(scope.caller.arn.clone());
+    super::producer(Sha256Hex::of(inputs.as_bytes()), caller_arn)
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::collect::coverage::is_answered;
 use crate::collect::scope::{Scope, left_out};
 use crate::model::datasets::Coverage;
 use crate::model::ids::AccountId;
@@ -75,7 +74,7 @@ impl Counts {
             self.accounts.accepted_cells += 1;
             self.accepted.insert(cell.account_id.clone());
             *self.used.entry(exception.clone()).or_default() += 1;
-        } else if !is_answered(cell) {
+        } else if !cell.is_answered() {
             self.cells_open += 1;
             self.open
                 .entry(cell.account_id.clone())

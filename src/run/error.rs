@@ -109,6 +109,10 @@ pub enum RunError {
     #[error(transparent)]
     Genesis(#[from] crate::archive::genesis::GenesisError),
     #[error(transparent)]
+    KeyChange(#[from] crate::archive::key_change::KeyChangeError),
+    #[error("the chain of {url} has no entry {seq}; its head is entry {head}")]
+    NoEntry { url: String, seq: u64, head: u64 },
+    #[error(transparent)]
     Lookup(#[from] crate::assess::LookupError),
     #[error(
         "the archive {url} was begun for scope '{archive}', and this run is about '{ours}'; name another archive"
@@ -143,6 +147,7 @@ impl RunError {
             | Self::FutureDate { .. }
             | Self::NoSuchCluster { .. }
             | Self::AmbiguousCluster { .. }
+            | Self::NoEntry { .. }
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }

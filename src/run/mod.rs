@@ -11,7 +11,7 @@
 //! - [`past`]: what earlier runs decide of ended clusters, and what changed rules alone turn.
 //! - [`record`]: journal to Parquet to archive.
 //! - [`story`]: one verdict with the rules and facts behind it.
-//! - [`reassess`], [`verify`], [`rollup`], [`keys`]: the other commands.
+//! - [`reassess`], [`verify`], [`rollup`], [`keys`], [`note`]: the other commands.
 //!
 //! This is the only module that calls across stages.
 
@@ -27,6 +27,7 @@ mod judge;
 mod keys;
 mod known;
 mod memory;
+mod note;
 mod past;
 mod progress;
 mod reassess;
@@ -43,13 +44,16 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
+use crate::assess;
 use crate::collect::random::{Random, seeded};
 use crate::model::ids::{RunId, Sha256Hex};
+use crate::seal::Producer;
 use crate::time::{Clock, Date};
 
 pub use audit::{Audited, audit};
 pub use error::RunError;
-pub use keys::{create_key, keys};
+pub use keys::{KeyChanging, change_signing_key, create_key, keys};
+pub use note::{About, note};
 pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, rollup};
 pub use story::{ClusterName, Which, story};
@@ -101,6 +105,19 @@ fn small_text(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
     }
     Ok(text)
+}
+
+/// What makes an entry. `config_sha256`: what decided beside the facts; `caller_arn`: who asked AWS,
+/// where anybody did.
+fn producer(config_sha256: Sha256Hex, caller_arn: Option<String>) -> Producer {
+    Producer {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        binary_sha256: binary_sha256(),
+        config_sha256,
+        rules_version: assess::RULES_VERSION.to_owned(),
+        rules_sha256: assess::rules_digest(),
+        caller_arn,
+    }
 }
 
 /// Digest of the running program file, where it can be read.

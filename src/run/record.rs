@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::archive::layout;
 use crate::archive::settle::{self, Settled};
-use crate::archive::store::{Body, Store, StoreError};
+use crate::archive::store::{Body, Store, StoreError, Stored};
 use crate::for_each_dataset;
 use crate::model::ids::RunId;
 use crate::model::table::Dataset;
@@ -51,22 +51,22 @@ async fn dataset<D: Dataset>(place: &Place<'_>, journal: &Journal) -> Result<Fil
         ..
     } = *place;
     let name = layout::evidence(D::NAME, D::VERSION, date, run_id, 0, writer);
-    put(store, clock, &name, &path, &encoded).await?;
+    let stored = put(store, clock, &name, &path, &encoded).await?;
     std::fs::remove_file(&path).map_err(|e| RunError::local(&path, e))?;
-    Ok(entry(name, encoded))
+    Ok(entry(name, encoded, &stored))
 }
 
-/// Puts a finished local file under a name that nothing else has.
+/// Puts a finished local file under a name that nothing else has, and says how it is kept.
 pub async fn put(
     store: &dyn Store,
     clock: &dyn Clock,
     name: &str,
     path: &Path,
     encoded: &Encoded,
-) -> Result<(), RunError> {
+) -> Result<Stored, RunError> {
     let body = Body::File(path);
     match settle::create(store, clock, name, body, &encoded.sha256).await {
-        Ok(Settled::Ours) => Ok(()),
+        Ok(Settled::Ours(stored)) => Ok(stored),
         Ok(Settled::Taken) => Err(store_error(
             store.url(),
             StoreError::Exists {
@@ -78,12 +78,13 @@ pub async fn put(
 }
 
 /// A file as the manifest lists it.
-pub fn entry(name: String, encoded: Encoded) -> FileEntry {
+pub fn entry(name: String, encoded: Encoded, stored: &Stored) -> FileEntry {
     FileEntry {
         name,
         bytes: encoded.bytes,
         rows: Some(encoded.rows),
         rows_sha256: Some(encoded.rows_sha256),
         sha256: encoded.sha256,
+        stored: stored.evidence(),
     }
 }

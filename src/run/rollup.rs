@@ -5,21 +5,21 @@ use std::path::Path;
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitRequest};
 use crate::archive::layout;
-use crate::assess;
+use crate::archive::store::{Store, Stored};
 use crate::config::Config;
 use crate::model::datasets::{Account, Coverage, Run, Verdict};
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::model::table::Dataset;
 use crate::record;
 use crate::rollup::{self as measures, CompliantShare, RollupInputs};
-use crate::seal::{Content, Manifest, Period, Producer, RollupSeal};
+use crate::seal::{Content, Manifest, Period, RollupSeal};
 use crate::time::Quarter;
 
 use super::archive::{Found, KeyFile, find, open_signer, open_store, read_chain};
 use super::evidence::Evidence;
 use super::record::{entry, put};
 use super::work::Work;
-use super::{RunError, Shell, binary_sha256, memory, random, sealed};
+use super::{RunError, Shell, memory, producer, random, sealed};
 
 /// Tasks that the SQL engine may split into; the result does not depend on it.
 const PARTITIONS: usize = 2;
@@ -57,9 +57,8 @@ pub async fn rollup(
         return Ok(RolledUp { rows, text });
     }
     let signer = open_signer(shell, config, None, KeyFile::Load).await?;
-    let mut chain = Chain::read(store.as_fetch(), signer.public_key())
-        .await?
-        .ok_or_else(|| RunError::NoChain { url: store.url() })?;
+    let mut chain = read_chain(store.as_fetch()).await?;
+    chain.check_signer(signer.public_key())?;
     memory::check(config, &store.url(), &chain)?;
     let rows = compute(&evidence, &chain, quarter).await?;
     let file = work.path.join("compliant_share.parquet");
@@ -108,7 +107,7 @@ async fn compute(
 
 struct Sealing<'a> {
     shell: &'a Shell,
-    store: &'a dyn crate::archive::store::Store,
+    store: &'a dyn Store,
     signer: &'a dyn crate::archive::signer::Signer,
     run_id: RunId,
     quarter: Quarter,
@@ -129,7 +128,8 @@ impl Sealing<'_> {
             self.quarter,
             &self.run_id,
         );
-        let listed = entry(name.clone(), encoded.clone());
+        // The manifest is written before the file, so it holds no word of how the file is kept.
+        let listed = entry(name.clone(), encoded.clone(), &Stored::default());
         let manifest = Manifest::new(
             chain.archive_id().clone(),
             self.run_id.clone(),
@@ -155,10 +155,12 @@ impl Sealing<'_> {
             chain_to: chain.head().seq,
             rows: [(CompliantShare::NAME.to_owned(), encoded.rows)].into(),
         };
+        // A rollup reads no configuration; the SQL is what decides.
+        let sql = Sha256Hex::of(measures::COMPLIANT_SHARE_SQL.as_bytes());
         let request = CommitRequest {
             content: Content::Rollup(content),
             manifest: &manifest,
-            producer: producer(),
+            producer: producer(sql, None),
         };
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
         let text = format!(
@@ -172,17 +174,5 @@ impl Sealing<'_> {
             rows: rows.to_vec(),
             text,
         })
-    }
-}
-
-fn producer() -> Producer {
-    Producer {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        binary_sha256: binary_sha256(),
-        // A rollup reads no configuration; the SQL is what decides.
-        config_sha256: Sha256Hex::of(measures::COMPLIANT_SHARE_SQL.as_bytes()),
-        rules_version: assess::RULES_VERSION.to_owned(),
-        rules_sha256: assess::rules_digest(),
-        caller_arn: None,
     }
 }

@@ -3,45 +3,47 @@
 use std::path::PathBuf;
 
 use crate::archive::layout::Name;
-use crate::archive::remembered;
+use crate::archive::remembered::{self, Remembered};
 use crate::archive::verify::{self as levels, LevelOutcome, Report, VerifyOptions};
-use crate::config::Config;
+use crate::config::{ArchiveUrl, Config};
 use crate::model::ids::Sha256Hex;
-use crate::report::verify_summary::{self, KeySource, LevelState, VerifySummary};
-use crate::seal::PublicKey;
+use crate::report::verify_summary::{self, KeySource, Level, LevelState, VerifySummary};
+use crate::time::Date;
 
-use super::archive::{Found, find, open_store};
+use super::archive::{Found, find, open_store, read_public_key};
 use super::{RunError, Shell, memory};
 
 /// What each level checks, in words.
-const LEVELS: [&str; 3] = [
+const LEVELS: [&str; 7] = [
     "files: each as sealed, none missing or too many",
     "signatures: each by this key, in its one form",
     "continuity: the chain is whole and ours",
+    "storage: one version each, under its key and lock",
+    "completeness: each date, and its whole scope",
+    "clocks: signed times, AWS's times and order agree",
+    "anchor: as remembered, or copied elsewhere",
 ];
 
 /// What is asked of verification beside the archive's address.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct VerifyRequest {
     /// SHA-256 of entry 1.
     pub pin: Option<Sha256Hex>,
     /// File with the public key that is trusted.
     pub key: Option<PathBuf>,
-    /// Highest level, 1 to 3.
-    pub level: u8,
+    /// Highest level, 1 to 7, each of which must be checkable. None: up to 5, as far as storage tells.
+    pub level: Option<u8>,
+    /// First and last date that runs must speak for.
+    pub from: Option<Date>,
+    pub to: Option<Date>,
+    /// File with an entry that was seen earlier.
+    pub expect_head: Option<PathBuf>,
+    /// PARTIAL, late and overdue dates fail.
+    pub require_complete: bool,
     /// Accept an archive that nothing pins.
     pub self_consistent_only: bool,
-}
-
-impl Default for VerifyRequest {
-    fn default() -> Self {
-        Self {
-            pin: None,
-            key: None,
-            level: 3,
-            self_consistent_only: false,
-        }
-    }
+    /// Address of a copy of the chain.
+    pub copy: Option<String>,
 }
 
 /// What verification showed.
@@ -63,7 +65,12 @@ pub async fn verify(
     config: &Config,
     request: &VerifyRequest,
 ) -> Result<Verified, RunError> {
-    let key = request.key.as_deref().map(read_key).transpose()?;
+    let key = request.key.as_deref().map(read_public_key).transpose()?;
+    let given = request.expect_head.as_deref().map(read_head).transpose()?;
+    let copy = match &request.copy {
+        Some(url) => Some(open_copy(shell, config, url).await?),
+        None => None,
+    };
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
     if find(fetch).await? == Found::Nothing {
@@ -81,16 +88,24 @@ pub async fn verify(
         }
         Err(error) => return Err(error.into()),
     };
+    let remembered = known.as_ref().map(|k| (k.head_seq, k.head_sha256.clone()));
+    let defaults = VerifyOptions::default();
     let options = VerifyOptions {
-        level: request.level,
+        level: request.level.unwrap_or(defaults.level),
+        strict: request.level.is_some(),
         pin: request
             .pin
             .clone()
             .or_else(|| known.as_ref().map(|k| k.genesis_sha256.clone())),
         key,
-        expected_head: known.as_ref().map(|k| (k.head_seq, k.head_sha256.clone())),
+        expected_heads: remembered.into_iter().chain(given).collect(),
+        from: request.from,
+        to: request.to,
+        require_complete: request.require_complete,
+        now: shell.clock.now(),
     };
-    let report = levels::verify(fetch, &options)
+    let copy = copy.as_ref().map(|store| store.as_fetch());
+    let report = levels::verify_with_copy(fetch, copy, &options)
         .await
         .map_err(|e| RunError::Unverified {
             url: fetch.url(),
@@ -104,7 +119,7 @@ pub async fn verify(
     };
     let summary = summary(&report, source, request.self_consistent_only);
     let passed = summary.passed();
-    if passed && source != KeySource::Unpinned && request.level == 3 {
+    if passed && source != KeySource::Unpinned && options.level >= 3 {
         // What was found does not depend on whether it can be kept.
         if let Err(error) = memory::remember_report(config, &report) {
             tracing::warn!(%error, "this machine will not remember the archive");
@@ -124,11 +139,37 @@ pub async fn verify(
     })
 }
 
-fn read_key(path: &std::path::Path) -> Result<PublicKey, RunError> {
-    let usage =
-        |detail: String| RunError::Usage(format!("public key file {}: {detail}", path.display()));
-    let pem = super::small_text(path).map_err(|e| usage(e.to_string()))?;
-    PublicKey::from_pem(&pem).map_err(|e| usage(e.to_string()))
+/// An entry that was seen earlier: a file of the state folder, or `SEQ:SHA256`.
+fn read_head(path: &std::path::Path) -> Result<(u64, Sha256Hex), RunError> {
+    let usage = |detail: String| RunError::Usage(format!("head file {}: {detail}", path.display()));
+    let text = super::small_text(path).map_err(|e| usage(e.to_string()))?;
+    if let Ok(seen) = serde_json::from_str::<Remembered>(&text) {
+        return Ok((seen.head_seq, seen.head_sha256));
+    }
+    let head = text.trim().split_once(':');
+    let head = head.and_then(|(seq, sha)| Some((seq.parse().ok()?, sha.parse().ok()?)));
+    head.ok_or_else(|| {
+        usage(
+            "it holds neither SEQ:SHA256 nor what a state folder remembers of an archive"
+                .to_owned(),
+        )
+    })
+}
+
+/// A copy lies in another bucket, whose owner need not be the archive's.
+async fn open_copy(
+    shell: &Shell,
+    config: &Config,
+    url: &str,
+) -> Result<Box<dyn crate::archive::store::Store>, RunError> {
+    let archive =
+        ArchiveUrl::parse(url).map_err(|e| RunError::Usage(format!("--copy {url}: {e}")))?;
+    let config = Config {
+        archive,
+        archive_owner: None,
+        ..config.clone()
+    };
+    open_store(shell, &config, None).await
 }
 
 fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> VerifySummary {
@@ -139,6 +180,8 @@ fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> V
         dates: dates.clone().min().zip(dates.max()),
         runs: report.runs.len(),
         rollups: report.rollups.len(),
+        range: report.range,
+        strict: report.strict,
         entries: report.entries.len() as u64,
         head: report
             .head()
@@ -158,7 +201,12 @@ fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> V
                     LevelOutcome::NotCheckable => LevelState::NotCheckable,
                 };
                 let words = LEVELS.get(usize::from(l.level).wrapping_sub(1)).copied();
-                (l.level, words.unwrap_or_default(), state)
+                Level {
+                    level: l.level,
+                    checks: words.unwrap_or_default(),
+                    state,
+                    why: l.why.clone(),
+                }
             })
             .collect(),
         failures: report

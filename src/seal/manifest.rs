@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::statement::ArchiveId;
 use super::text;
 use crate::model::ids::{RunId, Sha256Hex};
-use crate::time::{Date, Quarter};
+use crate::time::{Date, Quarter, UtcMillis};
 
 /// The version that is written, and the only one that is read.
 const VERSION: &str = "1";
@@ -29,6 +29,31 @@ pub enum Period {
     Quarter(Quarter),
 }
 
+/// How storage kept a file when it was written, in storage's own words: evidence that later looks at
+/// the file are compared with. What storage did not say is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredAs {
+    /// Whether the bucket's own data key stands between the object and the KMS key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket_key: Option<bool>,
+    /// ARN of the KMS key it lies under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+    /// GOVERNANCE or COMPLIANCE; stands together with `locked_until`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_mode: Option<String>,
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub locked_until: Option<UtcMillis>,
+    /// The object's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
 /// One file. `rows` and `rows_sha256` (SHA-256 of the canonical JSON lines in row order) belong to
 /// data files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +67,9 @@ pub struct FileEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_sha256: Option<Sha256Hex>,
     pub sha256: Sha256Hex,
+    /// Absent where storage says nothing of its objects, as a folder does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredAs>,
 }
 
 /// The files of one run or rollup.
@@ -209,6 +237,7 @@ mod tests {
             rows: Some(2),
             rows_sha256: Some(Sha256Hex::of(b"rows")),
             sha256: Sha256Hex::of(name.as_bytes()),
+            stored: None,
         }
     }
 

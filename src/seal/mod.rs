@@ -14,13 +14,15 @@
 mod dsse;
 mod key;
 mod manifest;
+mod remark;
 mod statement;
 mod text;
 
 pub use dsse::{Envelope, EnvelopeError, PAYLOAD_TYPE, pae};
 pub use key::{KeyError, PublicKey, SignatureError};
-pub use manifest::{FileEntry, Manifest, ManifestError, Period, is_safe_name};
+pub use manifest::{FileEntry, Manifest, ManifestError, Period, StoredAs, is_safe_name};
+pub use remark::{Remark, RemarkError};
 pub use statement::{
-    ArchiveId, Content, DiedRun, Genesis, PREDICATE_TYPE, Producer, RollupSeal, RunSeal,
-    STATEMENT_TYPE, Statement, StatementError, Subject,
+    ArchiveId, ChangedBy, Content, DiedRun, Genesis, KeyChange, Note, PREDICATE_TYPE, Producer,
+    RollupSeal, RunSeal, STATEMENT_TYPE, Statement, StatementError, Subject,
 };

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::remark::Remark;
 use super::text;
 use crate::model::ids::{RunId, Sha256Hex, hex};
 use crate::model::words::RunOutcome;
@@ -215,12 +216,47 @@ pub struct RollupSeal {
     pub rows: BTreeMap<String, u64>,
 }
 
+/// Who may say that another key signs from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangedBy {
+    /// The key that is replaced.
+    Rotation,
+    /// The recovery key that entry 1 names, when the other is lost.
+    Recovery,
+}
+
+/// What is sealed about a change of the signing key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChange {
+    pub by: ChangedBy,
+    /// The key that signs every later entry.
+    pub keyid: Sha256Hex,
+    /// The key that signs none any more.
+    pub replaces: Sha256Hex,
+    /// In the words of whoever changed it.
+    pub reason: Remark,
+}
+
+/// A signed remark about an earlier entry. It changes nothing that was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// The entry that it is about.
+    #[serde(with = "text")]
+    pub entry: u64,
+    pub text: Remark,
+}
+
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     Genesis(Genesis),
     Run(RunSeal),
     Rollup(RollupSeal),
+    Key(KeyChange),
+    Note(Note),
 }
 
 impl Content {
@@ -230,13 +266,15 @@ impl Content {
             Self::Genesis(_) => "genesis",
             Self::Run(_) => "run",
             Self::Rollup(_) => "rollup",
+            Self::Key(_) => "key",
+            Self::Note(_) => "note",
         }
     }
 
     /// The run or rollup it seals.
     pub fn run_id(&self) -> Option<&RunId> {
         match self {
-            Self::Genesis(_) => None,
+            Self::Genesis(_) | Self::Key(_) | Self::Note(_) => None,
             Self::Run(run) => Some(&run.run_id),
             Self::Rollup(rollup) => Some(&rollup.run_id),
         }
@@ -282,7 +320,11 @@ struct WirePredicate {
     burnt_slots: Vec<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     genesis: Option<Genesis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<KeyChange>,
     kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<Note>,
     /// Empty in entry 1.
     previous_sha256: String,
     producer: Producer,
@@ -311,10 +353,13 @@ impl Statement {
     /// The payload of the envelope: canonical JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (mut genesis, mut run, mut rollup) = (None, None, None);
+        let (mut key, mut note) = (None, None);
         match self.content.clone() {
             Content::Genesis(content) => genesis = Some(content),
             Content::Run(content) => run = Some(content),
             Content::Rollup(content) => rollup = Some(content),
+            Content::Key(content) => key = Some(content),
+            Content::Note(content) => note = Some(content),
         }
         let subject = self.subjects.iter().map(|subject| WireSubject {
             digest: WireDigest {
@@ -329,7 +374,9 @@ impl Statement {
                 at: self.at,
                 burnt_slots: self.burnt_slots.clone(),
                 genesis,
+                key,
                 kind: self.content.kind().to_owned(),
+                note,
                 previous_sha256: self
                     .previous_sha256
                     .as_ref()
@@ -352,11 +399,16 @@ impl Statement {
             return Err(malformed(&"unknown _type"));
         }
         let predicate = wire.predicate;
-        let content = match (predicate.genesis, predicate.run, predicate.rollup) {
-            (Some(genesis), None, None) => Content::Genesis(genesis),
-            (None, Some(run), None) => Content::Run(run),
-            (None, None, Some(rollup)) => Content::Rollup(rollup),
-            _ => return Err(malformed(&"needs one of genesis, run, rollup")),
+        let contents = [
+            predicate.genesis.map(Content::Genesis),
+            predicate.run.map(Content::Run),
+            predicate.rollup.map(Content::Rollup),
+            predicate.key.map(Content::Key),
+            predicate.note.map(Content::Note),
+        ];
+        let mut contents = contents.into_iter().flatten();
+        let (Some(content), None) = (contents.next(), contents.next()) else {
+            return Err(malformed(&"needs one of genesis, run, rollup, key, note"));
         };
         if content.kind() != predicate.kind {
             return Err(malformed(&"kind and content differ"));
@@ -429,7 +481,7 @@ fn refuse_newer(payload: &[u8]) -> Result<(), StatementError> {
             shortened(&peek.predicate_type)
         )));
     }
-    if !["genesis", "run", "rollup"].contains(&peek.predicate.kind.as_str()) {
+    if !["genesis", "run", "rollup", "key", "note"].contains(&peek.predicate.kind.as_str()) {
         return Err(StatementError::NewerVersion(format!(
             "entry kind '{}'",
             shortened(&peek.predicate.kind)
@@ -544,7 +596,7 @@ mod tests {
             Statement::parse(v2.as_bytes()),
             Err(StatementError::NewerVersion(_))
         ));
-        let kind = text().replace("\"kind\":\"run\"", "\"kind\":\"key\"");
+        let kind = text().replace("\"kind\":\"run\"", "\"kind\":\"poem\"");
         assert!(matches!(
             Statement::parse(kind.as_bytes()),
             Err(StatementError::NewerVersion(_))

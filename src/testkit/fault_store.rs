@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use crate::archive::store::{Body, Created, Fetch, Listed, Protection, Store, StoreError};
+use crate::archive::store::{Body, Fetch, Listed, Protection, Store, StoreError, Stored, Version};
 use crate::model::ids::Sha256Hex;
 
 /// What befalls one call.
@@ -101,8 +101,12 @@ impl Fetch for FaultStore {
         self.inner.list(prefix).await
     }
 
-    async fn hidden(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        self.inner.hidden(prefix).await
+    async fn versions(&self, prefix: &str) -> Result<Option<Vec<Version>>, StoreError> {
+        self.inner.versions(prefix).await
+    }
+
+    async fn stored(&self, name: &str) -> Result<Option<Stored>, StoreError> {
+        self.inner.stored(name).await
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
@@ -122,7 +126,7 @@ impl Store for FaultStore {
         name: &str,
         body: Body<'_>,
         sha256: &Sha256Hex,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<Stored, StoreError> {
         match self.turn(name) {
             Turn::Pass => self.inner.create(name, body, sha256).await,
             Turn::Refuse(error) => Err(error),

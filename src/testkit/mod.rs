@@ -14,7 +14,7 @@ pub use clock::FixedClock;
 pub use fault_store::{Fault, FaultStore};
 pub use memory_store::MemoryStore;
 pub use rows::{coverage, verdict};
-pub use sample_archive::{SampleArchive, SampleError};
+pub use sample_archive::{SampleArchive, SampleError, parquet};
 pub use signer::TestSigner;
 pub use store_suite::store_suite;
 pub use temp_dir::TempDir;

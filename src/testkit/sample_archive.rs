@@ -4,21 +4,42 @@ use std::time::Duration;
 use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitError, CommitRequest, Committed};
 use crate::archive::genesis::{self, GenesisError, GenesisRequest};
+use crate::archive::key_change::{self, KeyChangeError, KeyChangeRequest};
 use crate::archive::layout;
+use crate::archive::note;
+use crate::archive::records::LATEST_START_MS;
 use crate::archive::settle;
+use crate::archive::signer::Signer as _;
 use crate::archive::starts::{self, Begun, StartError, StartRequest};
 use crate::archive::store::{Store, StoreError};
-use crate::model::ids::{RunId, Sha256Hex};
-use crate::model::words::RunOutcome;
-use crate::seal::{ArchiveId, Content, FileEntry, Manifest, Period, Producer, RollupSeal, RunSeal};
-use crate::testkit::{FixedClock, MemoryStore, TestSigner};
-use crate::time::{Clock as _, DAY_MS, UtcMillis};
+use crate::model::datasets::{Account, Coverage, Run};
+use crate::model::ids::{Region, RunId, Sha256Hex};
+use crate::model::table::Dataset;
+use crate::model::words::{CellOutcome, RunOutcome, Source};
+use crate::record;
+use crate::seal::{
+    ArchiveId, ChangedBy, Content, FileEntry, Manifest, Period, Producer, Remark, RollupSeal,
+    RunSeal,
+};
+use crate::testkit::{FixedClock, MemoryStore, TempDir, TestSigner};
+use crate::time::{Clock as _, DAY_MS, Date, UtcMillis};
 
-/// A small archive that grows run by run, with made-up data in place of Parquet.
+/// A small archive that grows run by run. Accounts, coverage and the run itself are Parquet; what
+/// stands for clusters is made up.
 pub struct SampleArchive {
     pub store: Arc<dyn Store>,
     pub signer: Arc<TestSigner>,
-    pub clock: FixedClock,
+    pub clock: Arc<FixedClock>,
+    /// What runs find; the date is filled in. A seal counts what stands here.
+    pub accounts: Vec<Account>,
+    pub coverage: Vec<Coverage>,
+    pub schedule: &'static str,
+    pub retention_days: Option<u64>,
+    /// How entry 1 says that storage protects the archive.
+    pub protection: &'static str,
+    pub producer: Producer,
+    /// Named by entry 1, where set before the archive is begun.
+    pub recovery: Option<Arc<TestSigner>>,
     ids: u32,
 }
 
@@ -41,9 +62,25 @@ impl SampleArchive {
         Self {
             store,
             signer: Arc::new(TestSigner::generate()),
-            clock: FixedClock::at(UtcMillis(1_795_485_600_000)),
+            clock: Arc::new(FixedClock::at(UtcMillis(1_795_485_600_000))),
+            accounts: ACCOUNTS.iter().map(|id| account(id)).collect(),
+            coverage: ACCOUNTS.iter().flat_map(|id| cells(id)).collect(),
+            schedule: "daily",
+            retention_days: None,
+            protection: "none",
+            producer: producer(),
+            recovery: None,
             ids: 0,
         }
+    }
+
+    /// In a memory that keeps versions, locks and written times, like a bucket.
+    pub fn in_bucket() -> (Self, Arc<MemoryStore>) {
+        let mut archive = Self::in_memory().0;
+        let memory = Arc::new(MemoryStore::versioned(archive.clock.clone()));
+        archive.store = memory.clone();
+        archive.protection = "full";
+        (archive, memory)
     }
 
     /// In memory.
@@ -57,15 +94,19 @@ impl SampleArchive {
         Self {
             store,
             signer: self.signer.clone(),
-            clock: FixedClock::at(self.clock.now()),
+            clock: Arc::new(FixedClock::at(self.clock.now())),
+            accounts: self.accounts.clone(),
+            coverage: self.coverage.clone(),
+            producer: self.producer.clone(),
+            recovery: self.recovery.clone(),
             ids: self.ids + 1_000,
+            ..*self
         }
     }
 
     /// The chain, begun if need be.
     pub async fn chain(&self) -> Result<Chain, SampleError> {
-        use crate::archive::signer::Signer as _;
-        let read = Chain::read(self.store.as_fetch(), self.signer.public_key())
+        let read = Chain::read(self.store.as_fetch())
             .await
             .map_err(CommitError::from)?;
         match read {
@@ -73,16 +114,16 @@ impl SampleArchive {
             None => Ok(genesis::create(
                 &*self.store,
                 &*self.signer,
-                &self.clock,
+                &*self.clock,
                 &GenesisRequest {
                     archive_id: ArchiveId::from_random([7; 16]),
                     organization_id: Some("o-sample".to_owned()),
-                    schedule: "daily".to_owned(),
-                    retention_days: None,
-                    recovery: None,
-                    protection: "none".to_owned(),
+                    schedule: self.schedule.to_owned(),
+                    retention_days: self.retention_days,
+                    recovery: self.recovery.as_ref().map(|key| key.public_key().clone()),
+                    protection: self.protection.to_owned(),
                     scope: "organization, regions auto".to_owned(),
-                    producer: producer(),
+                    producer: self.producer.clone(),
                 },
             )
             .await?),
@@ -95,16 +136,26 @@ impl SampleArchive {
         chain: &mut Chain,
         take_over: Option<&RunId>,
     ) -> Result<Begun, StartError> {
-        self.ids += 1;
         let now = self.clock.now();
+        self.begin_for(chain, now.date(), take_over).await
+    }
+
+    /// Begins a run for another date.
+    pub async fn begin_for(
+        &mut self,
+        chain: &mut Chain,
+        scheduled_for: Date,
+        take_over: Option<&RunId>,
+    ) -> Result<Begun, StartError> {
+        self.ids += 1;
         let request = StartRequest {
-            run_id: RunId::new(now, self.ids.to_be_bytes()),
-            scheduled_for: now.date(),
+            run_id: RunId::new(self.clock.now(), self.ids.to_be_bytes()),
+            scheduled_for,
             deadline: Duration::from_secs(6 * 3_600),
             config: serde_json::json!({"rules": {"EL-01": true}}),
             take_over,
         };
-        starts::begin(&*self.store, &self.clock, chain, &request).await
+        starts::begin(&*self.store, &*self.clock, chain, &request).await
     }
 
     /// Writes the run's data, and says what its manifest and seal would be.
@@ -113,50 +164,108 @@ impl SampleArchive {
         chain: &Chain,
         begun: &Begun,
     ) -> Result<(Manifest, RunSeal), SampleError> {
-        let start = &begun.start;
+        let seal = self.sealed(begun);
+        let date = seal.scheduled_for;
+        let dated = |mut row: Account| {
+            row.scheduled_for = date;
+            row
+        };
+        let accounts = self.accounts.iter().cloned().map(dated).collect();
+        let dated = |mut row: Coverage| {
+            row.scheduled_for = date;
+            row
+        };
+        let coverage = self.coverage.iter().cloned().map(dated).collect();
+        let clusters = format!("PAR1 emr_cluster 3 {} PAR1", seal.run_id).into_bytes();
         let mut files = vec![begun.file.clone()];
-        for (dataset, rows) in [("account", 0), ("emr_cluster", 3)] {
-            let name = layout::evidence(dataset, 1, start.scheduled_for, &start.run_id, 0, "9c1f");
-            let bytes = format!("PAR1 {dataset} {rows} {} PAR1", start.run_id).into_bytes();
-            settle::write_once(&*self.store, &self.clock, &name, &bytes).await?;
-            files.push(FileEntry {
-                bytes: bytes.len() as u64,
-                name,
-                rows: Some(rows),
-                rows_sha256: Some(Sha256Hex::of(b"rows")),
-                sha256: Sha256Hex::of(&bytes),
-            });
+        for (dataset, rows, bytes) in [
+            (
+                Account::NAME,
+                self.accounts.len(),
+                parquet::<Account>(accounts),
+            ),
+            (
+                Coverage::NAME,
+                self.coverage.len(),
+                parquet::<Coverage>(coverage),
+            ),
+            ("emr_cluster", 3, clusters),
+            (Run::NAME, 1, parquet(vec![run_row(&seal)])),
+        ] {
+            files.push(self.put(&seal, dataset, rows as u64, &bytes).await?);
         }
         let manifest = Manifest::new(
             chain.archive_id().clone(),
-            start.run_id.clone(),
-            Period::Date(start.scheduled_for),
+            seal.run_id.clone(),
+            Period::Date(date),
             files,
             vec![],
         )
         .expect("names are safe");
-        let seal = RunSeal {
+        Ok((manifest, seal))
+    }
+
+    /// Writes one data file, and says how a manifest lists it.
+    pub async fn put(
+        &self,
+        seal: &RunSeal,
+        dataset: &str,
+        rows: u64,
+        bytes: &[u8],
+    ) -> Result<FileEntry, SampleError> {
+        let name = layout::evidence(dataset, 1, seal.scheduled_for, &seal.run_id, 0, "9c1f");
+        settle::write_once(&*self.store, &*self.clock, &name, bytes).await?;
+        let stored = self.store.stored(&name).await?;
+        Ok(FileEntry {
+            bytes: bytes.len() as u64,
+            name,
+            rows: Some(rows),
+            rows_sha256: Some(Sha256Hex::of(b"rows")),
+            sha256: Sha256Hex::of(bytes),
+            stored: stored.and_then(|stored| stored.evidence()),
+        })
+    }
+
+    /// What the seal says of the run.
+    fn sealed(&self, begun: &Begun) -> RunSeal {
+        let start = &begun.start;
+        let open = self.coverage.iter().filter(|cell| !cell.is_answered());
+        let open: Vec<&Coverage> = open.collect();
+        let answered = |account: &&Account| {
+            let mut open = open.iter();
+            account.in_scope && !open.any(|cell| cell.account_id == account.account_id)
+        };
+        let rows = [
+            (Account::NAME, self.accounts.len()),
+            (Coverage::NAME, self.coverage.len()),
+            ("emr_cluster", 3),
+            (Run::NAME, 1),
+        ];
+        RunSeal {
             run_id: start.run_id.clone(),
             start_n: start.n,
             scheduled_for: start.scheduled_for,
             started_at: start.started_at,
             ended_at: self.clock.now(),
-            outcome: RunOutcome::Complete,
-            late: false,
+            outcome: if open.is_empty() {
+                RunOutcome::Complete
+            } else {
+                RunOutcome::Partial
+            },
+            late: start.started_at.0 - start.scheduled_for.start().0 > LATEST_START_MS,
             full_scope: true,
             organization_id: Some("o-sample".to_owned()),
-            accounts_listed: 2,
-            accounts_in_scope: 2,
-            accounts_answered: 2,
-            cells: 8,
-            cells_open: 0,
+            accounts_listed: self.accounts.len() as u64,
+            accounts_in_scope: self.accounts.iter().filter(|a| a.in_scope).count() as u64,
+            accounts_answered: self.accounts.iter().filter(answered).count() as u64,
+            cells: self.coverage.len() as u64,
+            cells_open: open.len() as u64,
             clusters: 3,
             exceptions_used: vec![],
-            rows: [("account".to_owned(), 0), ("emr_cluster".to_owned(), 3)].into(),
+            rows: rows.map(|(name, n)| (name.to_owned(), n as u64)).into(),
             died_runs: begun.died.clone(),
             clock_offset_ms: Some(-3),
-        };
-        Ok((manifest, seal))
+        }
     }
 
     /// Seals what [`SampleArchive::collect`] gave.
@@ -169,19 +278,70 @@ impl SampleArchive {
         let request = CommitRequest {
             content,
             manifest,
-            producer: producer(),
+            producer: self.producer.clone(),
         };
-        commit::commit(&*self.store, &*self.signer, &self.clock, chain, &request).await
+        commit::commit(&*self.store, &*self.signer, &*self.clock, chain, &request).await
     }
 
     /// A whole run, from start to seal; the clock moves to the next day.
     pub async fn run(&mut self) -> Result<Committed, SampleError> {
-        let mut chain = self.chain().await?;
-        let begun = self.begin(&mut chain, None).await?;
-        let (manifest, seal) = self.collect(&chain, &begun).await?;
-        let committed = self.seal(&mut chain, &manifest, Content::Run(seal)).await?;
+        let date = self.clock.now().date();
+        let committed = self.run_for(date, |_| {}).await?;
         self.clock.advance_ms(DAY_MS);
         Ok(committed)
+    }
+
+    /// A whole run for a date, with a seal that says something else; the clock stands still.
+    pub async fn run_for(
+        &mut self,
+        date: Date,
+        change: impl FnOnce(&mut RunSeal),
+    ) -> Result<Committed, SampleError> {
+        let mut chain = self.chain().await?;
+        let begun = self.begin_for(&mut chain, date, None).await?;
+        let (manifest, mut seal) = self.collect(&chain, &begun).await?;
+        change(&mut seal);
+        Ok(self.seal(&mut chain, &manifest, Content::Run(seal)).await?)
+    }
+
+    /// Another signing key, by word of the present one or of the recovery key. It seals from now on.
+    pub async fn change_key(&mut self, by: ChangedBy) -> Result<Committed, KeyChangeError> {
+        let new = Arc::new(TestSigner::generate());
+        let committed = self.change_key_to(&new, by).await?;
+        self.signer = new;
+        Ok(committed)
+    }
+
+    /// The same with a key at hand; who seals afterwards is for the caller to say.
+    pub async fn change_key_to(
+        &self,
+        new: &TestSigner,
+        by: ChangedBy,
+    ) -> Result<Committed, KeyChangeError> {
+        let mut chain = Chain::read(self.store.as_fetch())
+            .await
+            .map_err(CommitError::from)?
+            .expect("an archive was begun");
+        let signer = match (by, &self.recovery) {
+            (ChangedBy::Recovery, Some(recovery)) => recovery,
+            _ => &self.signer,
+        };
+        let request = KeyChangeRequest {
+            by,
+            reason: remark("a test"),
+            producer: producer(),
+        };
+        let (store, clock) = (&*self.store, &*self.clock);
+        key_change::change_key(store, &**signer, new, clock, &mut chain, &request).await
+    }
+
+    /// A remark about the head.
+    pub async fn note(&self, text: &str) -> Result<Committed, SampleError> {
+        let mut chain = self.chain().await?;
+        let about = chain.head().clone();
+        let (store, signer, clock) = (&*self.store, &*self.signer, &*self.clock);
+        let text = remark(text);
+        Ok(note::note(store, signer, clock, &mut chain, &about, &text, &producer()).await?)
     }
 
     /// A sealed rollup of the clock's quarter.
@@ -199,6 +359,7 @@ impl SampleArchive {
             rows: Some(1),
             rows_sha256: Some(Sha256Hex::of(b"rows")),
             sha256: Sha256Hex::of(bytes),
+            stored: None,
         };
         let manifest = Manifest::new(
             chain.archive_id().clone(),
@@ -208,8 +369,8 @@ impl SampleArchive {
             vec![],
         )
         .expect("names are safe");
-        commit::write_manifest(&*self.store, &self.clock, &manifest).await?;
-        settle::write_once(&*self.store, &self.clock, &name, bytes).await?;
+        commit::write_manifest(&*self.store, &*self.clock, &manifest).await?;
+        settle::write_once(&*self.store, &*self.clock, &name, bytes).await?;
         let content = Content::Rollup(RollupSeal {
             run_id,
             quarter,
@@ -222,6 +383,10 @@ impl SampleArchive {
     }
 }
 
+fn remark(text: &str) -> Remark {
+    Remark::try_from(text.to_owned()).expect("one line")
+}
+
 fn producer() -> Producer {
     Producer {
         version: "0.1.0".to_owned(),
@@ -231,4 +396,97 @@ fn producer() -> Producer {
         rules_sha256: Sha256Hex::of(b"rules"),
         caller_arn: Some("arn:aws:iam::111122223333:role/keyproof".to_owned()),
     }
+}
+
+/// The accounts of the organization.
+const ACCOUNTS: [&str; 2] = ["111122223333", "222233334444"];
+
+fn account(id: &str) -> Account {
+    Account {
+        scheduled_for: Date::from_days(0),
+        account_id: id.parse().expect("an account id"),
+        name: None,
+        state: Some("ACTIVE".to_owned()),
+        ou_path: None,
+        management: false,
+        in_scope: true,
+        left_out_because: None,
+        joined_at: None,
+        owner: None,
+        cost_center: None,
+        business_unit: None,
+    }
+}
+
+/// The cells of one account: a global one and three of a Region.
+fn cells(id: &str) -> Vec<Coverage> {
+    let region: Region = "eu-west-1".parse().expect("a Region");
+    let cell = |(region, source, outcome)| Coverage {
+        scheduled_for: Date::from_days(0),
+        account_id: id.parse().expect("an account id"),
+        region,
+        source,
+        outcome,
+        accepted_by: None,
+        items_expected: None,
+        items_collected: None,
+        items_locked: None,
+        items_failed: None,
+        error_code: None,
+        denied_action: None,
+        watermark_run: None,
+        watermark_at: None,
+        calls: 1,
+        retries: 0,
+        throttles: 0,
+        request_id: None,
+        started_at: UtcMillis(1_795_485_600_000),
+        ended_at: UtcMillis(1_795_485_600_000),
+    };
+    let mut cells = vec![
+        cell((region.clone(), Source::Clusters, CellOutcome::Collected)),
+        cell((
+            region.clone(),
+            Source::SecurityConfigurations,
+            CellOutcome::Empty,
+        )),
+        cell((region, Source::Steps, CellOutcome::Collected)),
+        cell((Region::global(), Source::Regions, CellOutcome::Collected)),
+    ];
+    cells.sort_by(Dataset::key_order);
+    cells
+}
+
+/// The row that a run writes about itself, as its seal has it.
+fn run_row(seal: &RunSeal) -> Run {
+    Run {
+        scheduled_for: seal.scheduled_for,
+        run_id: seal.run_id.clone(),
+        started_at: seal.started_at,
+        started_ms: seal.started_at.0,
+        ended_at: seal.ended_at,
+        outcome: seal.outcome,
+        late: seal.late,
+        organization_id: seal.organization_id.clone(),
+        caller_arn: None,
+        program_version: "0.1.0".to_owned(),
+        rules_version: "1".to_owned(),
+        accounts_listed: seal.accounts_listed as i64,
+        accounts_in_scope: seal.accounts_in_scope as i64,
+        accounts_answered: seal.accounts_answered as i64,
+        cells: seal.cells as i64,
+        cells_open: seal.cells_open as i64,
+        clusters: seal.clusters as i64,
+        calls: 8,
+        throttles: 0,
+        clock_offset_ms: seal.clock_offset_ms,
+    }
+}
+
+/// A Parquet file of rows in key order.
+pub fn parquet<D: Dataset>(rows: Vec<D>) -> Vec<u8> {
+    let dir = TempDir::new();
+    let path = dir.path().join("rows");
+    record::write_rows(&path, rows.into_iter().map(Ok)).expect("rows in order");
+    std::fs::read(&path).expect("what was written")
 }

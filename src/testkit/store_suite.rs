@@ -1,8 +1,8 @@
-use crate::archive::store::{Body, Created, Listed, Store, StoreError};
+use crate::archive::store::{Body, Store, StoreError, Stored};
 use crate::model::ids::Sha256Hex;
 use crate::testkit::TempDir;
 
-async fn create(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<Created, StoreError> {
+async fn create(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<Stored, StoreError> {
     store
         .create(name, Body::Bytes(bytes), &Sha256Hex::of(bytes))
         .await
@@ -20,6 +20,7 @@ pub async fn store_suite(store: &dyn Store) {
     refuses_names_outside(store).await;
     lists_by_prefix(store).await;
     one_of_many_writers_wins(store).await;
+    says_how_it_keeps_what(store).await;
     assert!(
         !store.protections().await.is_empty(),
         "a store says how it is protected"
@@ -112,20 +113,19 @@ async fn lists_by_prefix(store: &dyn Store) {
     for name in ["suite/l/b", "suite/l/a/x", "suite/l/a-x", "suite/l/ab"] {
         create(store, name, name.as_bytes()).await.expect("create");
     }
-    let listed = |names: &[&str]| -> Result<Vec<Listed>, StoreError> {
-        Ok(names
-            .iter()
-            .map(|name| Listed {
-                name: (*name).to_owned(),
-                bytes: name.len() as u64,
-            })
-            .collect())
+    let listed = async |prefix: &str| -> Vec<(String, u64)> {
+        let listed = store.list(prefix).await.expect("list");
+        listed.into_iter().map(|l| (l.name, l.bytes)).collect()
+    };
+    let named = |names: &[&str]| -> Vec<(String, u64)> {
+        let sized = names.iter().map(|n| ((*n).to_owned(), n.len() as u64));
+        sized.collect()
     };
     let all = ["suite/l/a-x", "suite/l/a/x", "suite/l/ab", "suite/l/b"];
-    assert_eq!(store.list("suite/l/").await, listed(&all));
-    assert_eq!(store.list("suite/l/a").await, listed(&all[..3]));
-    assert_eq!(store.list("suite/l/a/").await, listed(&all[1..2]));
-    assert_eq!(store.list("suite/nothing/").await, Ok(vec![]));
+    assert_eq!(listed("suite/l/").await, named(&all));
+    assert_eq!(listed("suite/l/a").await, named(&all[..3]));
+    assert_eq!(listed("suite/l/a/").await, named(&all[1..2]));
+    assert_eq!(listed("suite/nothing/").await, []);
     let whole = store.list("").await.expect("list");
     assert!(whole.is_sorted_by(|a, b| a.name < b.name), "sorted by name");
     assert!(
@@ -151,4 +151,34 @@ async fn one_of_many_writers_wins(store: &dyn Store) {
     }
     let stored = store.read("suite/race", 9).await.expect("read");
     assert_eq!(stored, [b"abcd"[won[0]]]);
+}
+
+/// Where there are versions: one of each object, whose written time and checksum storage tells.
+async fn says_how_it_keeps_what(store: &dyn Store) {
+    let created = create(store, "suite/kept", b"kept").await.expect("create");
+    let again = store.stored("suite/kept").await.expect("a look");
+    let versions = store.versions("suite/kept").await.expect("versions");
+    let Some(versions) = versions else {
+        assert_eq!((created, again), (Stored::default(), None));
+        return;
+    };
+    let again = again.expect("storage with versions says how it keeps them");
+    assert_eq!(again.sha256, Some(Sha256Hex::of(b"kept")));
+    assert_eq!(again, created);
+    assert_eq!(versions.len(), 1, "{versions:?}");
+    assert!(versions[0].is_latest && !versions[0].is_delete_marker);
+    assert_eq!(created.version.as_ref(), Some(&versions[0].id));
+    assert_eq!(
+        (versions[0].name.as_str(), versions[0].bytes),
+        ("suite/kept", 4)
+    );
+    let listed = store.list("suite/kept").await.expect("list");
+    assert_eq!(listed[0].written_at, versions[0].written_at);
+    assert!(listed[0].written_at.is_some());
+    let absent = store.stored("suite/none").await;
+    assert!(
+        matches!(absent, Err(StoreError::Absent { .. })),
+        "{absent:?}"
+    );
+    assert_eq!(store.hidden("suite/").await, Ok(Vec::new()));
 }

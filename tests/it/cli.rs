@@ -666,6 +666,52 @@ fn verification_needs_something_from_outside() {
 }
 
 #[test]
+fn what_is_asked_beyond_the_usual_must_be_shown() {
+    let desk = SEALED.desk();
+    let pin = &SEALED.pin;
+    let usual = desk.line(&format!("verify archive --pin {pin}"));
+    usual.says(
+        0,
+        &[
+            "VERIFIED",
+            "not checkable",
+            "a folder does not",
+            "what level 4 asks",
+        ],
+    );
+    let insisted = desk.changes_nothing(&format!("verify archive --pin {pin} --level 5"));
+    insisted.says(5, &["FAILED", "level 4 could not be checked"]);
+    let dates = desk.changes_nothing("verify archive --from 2026-11-25 --to 2026-11-24");
+    dates.fails(2, &["--to 2026-11-24", "--from"]);
+    let before = desk.changes_nothing(&format!("verify archive --pin {pin} --from 2001-01-01"));
+    before.says(5, &["before_the_beginning"]);
+    let after = desk.changes_nothing(&format!("verify archive --pin {pin} --to 2999-12-31"));
+    after.says(5, &["schedule_hole", "to 2999-12-31"]);
+
+    let entry = std::fs::read(desk.path("archive/chain/0000000002.dsse.json")).expect("entry 2");
+    desk.write("head", format!("2:{}\n", Sha256Hex::of(&entry)));
+    desk.write("other", format!("2:{NOWHERE}"));
+    desk.write("later", format!("7:{NOWHERE}"));
+    desk.write("nonsense", "2");
+    for (file, code, said) in [
+        ("head", 0, "VERIFIED"),
+        ("other", 5, "head_changed"),
+        ("later", 5, "removed_tail"),
+    ] {
+        let line = format!("verify archive --pin {pin} --expect-head {file}");
+        desk.changes_nothing(&line).says(code, &[said]);
+    }
+    let line = format!("verify archive --pin {pin} --expect-head nonsense");
+    desk.changes_nothing(&line)
+        .fails(2, &["nonsense", "SEQ:SHA256"]);
+    let line = format!("verify archive --pin {pin} --copy ftp://x");
+    desk.changes_nothing(&line).fails(2, &["--copy", "ftp://x"]);
+    let line = format!("verify archive --pin {pin} --copy archive");
+    desk.changes_nothing(&line)
+        .says(0, &["Level 7", "copied elsewhere says the same"]);
+}
+
+#[test]
 fn no_level_calls_a_broken_archive_verified() {
     let pin = &SEALED.pin;
     for entry in ["chain/0000000001.dsse.json", "chain/0000000002.dsse.json"] {

@@ -159,7 +159,9 @@ fn library(root: &Path, head: Option<(u64, Sha256Hex)>) -> BTreeSet<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let options = VerifyOptions {
         pin: Some(DEMO.pin.clone()),
-        expected_head: head,
+        // What the script does.
+        level: 3,
+        expected_heads: head.into_iter().collect(),
         ..VerifyOptions::default()
     };
     let store = FileStore::at(&root.display().to_string()).expect("folder");

@@ -8,7 +8,6 @@ use keyproof::archive::chain::Chain;
 use keyproof::archive::commit::{self, CommitRequest};
 use keyproof::archive::layout::{self, Name};
 use keyproof::archive::local_signer::LocalSigner;
-use keyproof::archive::signer::Signer;
 use keyproof::archive::starts::{self, Begun, StartRequest};
 use keyproof::model::datasets::Verdict;
 use keyproof::model::ids::{RunId, Sha256Hex};
@@ -147,9 +146,7 @@ async fn seal_by_other_rules(
     let store = place.store();
     let clock = &*place.clock;
     let key = LocalSigner::load(&place.path("signing-key.pem")).expect("the key");
-    let chain = Chain::read(&store, key.public_key())
-        .await
-        .expect("a chain");
+    let chain = Chain::read(&store).await.expect("a chain");
     let mut chain = chain.expect("an archive");
     let (entry, seal) = chain.runs().next().expect("a run");
     let (seal, mut producer) = (seal.clone(), entry.statement.producer.clone());

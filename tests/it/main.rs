@@ -8,6 +8,7 @@ mod flips;
 mod history;
 mod hostile;
 mod identities;
+mod keys;
 mod one_at_a_time;
 mod policy;
 mod reader_role;

@@ -1,6 +1,7 @@
 //! The archive in a bucket of the log-archive account, as an organization keeps it: SSE-KMS, Object
 //! Lock, seals signed by a KMS key of that account, written by the management account.
 
+use keyproof::archive::store::Fetch as _;
 use keyproof::aws::{AwsOptions, AwsShell, S3Options, S3Store};
 use keyproof::model::datasets::ArchiveCheck;
 use keyproof::model::words::CheckOutcome;
@@ -113,8 +114,49 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
     let right = verify(&["--pin", &pin]).output().await.expect("it runs");
     assert_eq!(right.status.code(), Some(0), "{}", told(&right));
 
+    // All seven levels: the pin made this state folder remember a head, which is an anchor.
+    let whole = verify(&["--level", "7"]).output().await.expect("it runs");
+    assert_eq!(whole.status.code(), Some(0), "{}", told(&whole));
+    let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        text(&whole).matches("pass\n").count(),
+        7,
+        "{}",
+        text(&whole)
+    );
+
     let store = store(&place, "keyproof").await;
+    let copy = place.path("copy");
+    for listed in store.list("chain/").await.expect("listed") {
+        let path = copy.join(&listed.name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        let bytes = store.read(&listed.name, listed.bytes).await.expect("read");
+        std::fs::write(path, bytes).expect("written");
+    }
+    let copy = copy.display().to_string();
+    let compared = verify(&["--copy", &copy]).output().await.expect("it runs");
+    assert_eq!(compared.status.code(), Some(0), "{}", told(&compared));
+    assert!(text(&compared).contains("Level 7"), "{}", text(&compared));
+
+    // Storage remembers what was done to an object, even when it is undone for readers.
+    let evidence = keys.iter().find(|key| key.contains("/evidence/"));
+    let evidence = evidence.expect("evidence");
+    place.sandbox.delete_object(&bucket, evidence);
+    let deleted = verify(&[]).output().await.expect("it runs");
+    assert_eq!(deleted.status.code(), Some(5), "{}", told(&deleted));
+    for class in ["missing_file", "delete_marker"] {
+        assert!(text(&deleted).contains(class), "{}", text(&deleted));
+    }
+    place.sandbox.undelete_object(&bucket, evidence);
+
     let report = report(&store).await;
+    for file in report.runs.iter().flat_map(|run| &run.files) {
+        let stored = file.stored.as_ref().expect("evidence of how it is kept");
+        assert_eq!(stored.kms_key.as_ref(), Some(&key), "{}", file.name);
+        assert_eq!(stored.bucket_key, Some(true), "{}", file.name);
+        assert_eq!(stored.lock_mode.as_deref(), Some("GOVERNANCE"));
+        assert!(stored.locked_until.is_some() && stored.version.is_some());
+    }
     let run_id = report.runs[0].seal.run_id.clone();
     let sealed = Sealed::of(Box::new(store), &run_id).await;
     let checks: Vec<ArchiveCheck> = sealed.rows().await;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::failure::{Failure, Notice};
 use super::files::{Checked, unreadable};
 use crate::archive::chain::Entry;
+use crate::archive::keyring;
 use crate::archive::layout::{self, Name};
 use crate::archive::starts::Start;
 use crate::archive::store::{Fetch, Listed};
@@ -16,6 +17,8 @@ use crate::model::ids::RunId;
 use crate::seal::{Content, Manifest, Period};
 
 const DOCUMENT_LIMIT: u64 = 64 * 1024 * 1024;
+/// Objects too many that are named one by one.
+const MOST_NAMED: u64 = 1_000;
 
 /// What signed entries account for.
 #[derive(Default)]
@@ -50,6 +53,13 @@ pub(super) async fn check(
                 let start = read_start(fetch, n, listed).await;
                 open_start(&mut accounts, n, start, broken_slots, failures, notices);
             }
+            Some(Name::Key { keyid }) if !accounts.claimed.contains(&listed.name) => {
+                // Left by a key change that died; it gives nobody any trust.
+                if keyring::read_key(fetch, &keyid).await.is_ok() {
+                    accounts.claimed.insert(listed.name.clone());
+                    notices.push(Notice::UnnamedKey { keyid });
+                }
+            }
             Some(Name::Manifest {
                 period: Period::Quarter(_),
                 run_id,
@@ -61,13 +71,23 @@ pub(super) async fn check(
             _ => {}
         }
     }
+    let mut unexpected = 0;
     for listed in listing {
-        if let Some(why) = too_many(&mut accounts, &listed.name, notices) {
+        let Some(why) = too_many(&mut accounts, &listed.name, notices) else {
+            continue;
+        };
+        unexpected += 1;
+        if unexpected <= MOST_NAMED {
             failures.push(Failure::UnexpectedObject {
                 name: listed.name.clone(),
                 why,
             });
         }
+    }
+    if unexpected > MOST_NAMED {
+        failures.push(Failure::MoreUnexpected {
+            more: unexpected - MOST_NAMED,
+        });
     }
     for (run_id, (n, files)) in accounts.unsealed {
         // Named by a seal and nothing left: nothing to tell.

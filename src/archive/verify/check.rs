@@ -1,127 +1,227 @@
 //! The story of one verification.
 
-use super::continuity::{self, Slot};
+use std::collections::BTreeMap;
+
+use super::continuity;
 use super::failure::{Failure, Notice};
 use super::report::{
     LevelOutcome, LevelResult, Report, Trust, VerifiedRollup, VerifiedRun, VerifyOptions,
 };
-use super::{accounting, files};
+use super::{accounting, anchor, clocks, completeness, files, schedule, storage};
 use crate::archive::chain::Entry;
+use crate::archive::keyring::{self, Keyring};
 use crate::archive::layout;
-use crate::archive::slot::{self, ENTRY_LIMIT};
+use crate::archive::slot::Unjudged;
 use crate::archive::store::{Fetch, Listed, StoreError};
 use crate::model::ids::Sha256Hex;
-use crate::seal::{Content, Envelope, EnvelopeError, PublicKey, Subject};
-
-/// Public keys have 178 bytes.
-const PEM_LIMIT: u64 = 64 * 1024;
+use crate::seal::{Content, PublicKey, Subject};
 
 /// Verifies an archive. Whatever is wrong with it is in the report; an error means that it could not
 /// even be listed.
 pub async fn verify(fetch: &dyn Fetch, options: &VerifyOptions) -> Result<Report, StoreError> {
+    verify_with_copy(fetch, None, options).await
+}
+
+/// The same, compared with a second copy of the chain as well, which is level 7 whatever the highest
+/// level is.
+pub async fn verify_with_copy(
+    fetch: &dyn Fetch,
+    copy: Option<&dyn Fetch>,
+    options: &VerifyOptions,
+) -> Result<Report, StoreError> {
     let listing = fetch.list("").await?;
     let mut report = empty_report(fetch, options);
-    let complete = check(fetch, options, &listing, &mut report).await;
-    // What made a level not checkable is told whatever level it is of.
-    report
-        .failures
-        .retain(|failure| !complete || (1..=options.level).any(|level| failure.fails(level)));
-    report.levels = (1..=options.level)
-        .map(|level| {
-            let failed = report.failures.iter().any(|f| f.fails(level));
-            let outcome = match (failed, complete) {
-                (true, _) => LevelOutcome::Fail,
-                (false, true) => LevelOutcome::Pass,
-                (false, false) => LevelOutcome::NotCheckable,
+    let anchored = copy.is_some() && options.level < 7;
+    let levels: Vec<u8> = (1..=options.level).chain(anchored.then_some(7)).collect();
+    let mut unchecked = Unchecked::new();
+    let slots = check(fetch, options, &listing, &mut report).await;
+    match &slots {
+        Some(slots) => {
+            let asked = Asked {
+                fetch,
+                copy,
+                options,
+                listing: &listing,
+                slots,
             };
-            LevelResult { level, outcome }
+            for level in levels.iter().filter(|level| **level > 3) {
+                if let Err(why) = higher(*level, &asked, &mut report).await {
+                    unchecked.insert(*level, why);
+                }
+            }
+        }
+        None => {
+            let why = "entry 1 or its key is missing or broken";
+            unchecked.extend(levels.iter().map(|level| (*level, why.to_owned())));
+        }
+    }
+    // What made a level not checkable is told whatever level it is of.
+    let told = |f: &Failure| slots.is_none() || levels.iter().any(|level| f.fails(*level));
+    report.failures.retain(told);
+    report.levels = levels
+        .iter()
+        .map(|level| {
+            let failed = report.failures.iter().any(|f| f.fails(*level));
+            let why = unchecked.remove(level).filter(|_| !failed);
+            let outcome = match (failed, &why) {
+                (true, _) => LevelOutcome::Fail,
+                (false, None) => LevelOutcome::Pass,
+                (false, Some(_)) => LevelOutcome::NotCheckable,
+            };
+            LevelResult {
+                level: *level,
+                outcome,
+                why,
+            }
         })
         .collect();
     Ok(report)
 }
 
-/// None when entry 1 or its key are so broken that nothing else can be judged.
+/// Why a level could not be checked, by level.
+type Unchecked = BTreeMap<u8, String>;
+
+/// What the levels above 3 look at.
+pub(super) struct Asked<'a> {
+    pub fetch: &'a dyn Fetch,
+    pub copy: Option<&'a dyn Fetch>,
+    pub options: &'a VerifyOptions,
+    pub listing: &'a [Listed],
+    /// Digest of every slot.
+    pub slots: &'a [(u64, Sha256Hex)],
+}
+
+/// One of the levels above 3; an error says why it cannot be checked.
+async fn higher(level: u8, asked: &Asked<'_>, report: &mut Report) -> Result<(), String> {
+    match level {
+        4 => storage::check(asked, report).await,
+        5 => {
+            let scheduled = schedule::check(asked.options, report);
+            completeness::check(asked, report).await;
+            scheduled
+        }
+        6 => clocks::check(asked, report),
+        _ => anchor::check(asked, report).await,
+    }
+}
+
+/// Levels 1 to 3. Gives the digest of every slot; none when entry 1 or its key are so broken that
+/// nothing else can be judged.
 async fn check(
     fetch: &dyn Fetch,
     options: &VerifyOptions,
     listing: &[Listed],
     report: &mut Report,
-) -> bool {
-    let Some((genesis, key)) = check_genesis(fetch, options, listing, report).await else {
-        return false;
-    };
-    let archive_id = genesis.statement.archive_id.clone();
-    report.archive_id = Some(archive_id.clone());
-    report.signer = Some(key.clone());
+) -> Option<Vec<(u64, Sha256Hex)>> {
+    let (genesis, keys) = check_genesis(fetch, options, listing, report).await?;
+    report.archive_id = Some(genesis.statement.archive_id.clone());
 
-    let slots =
-        continuity::read_slots(fetch, listing, &key, &archive_id, &mut report.failures).await;
-    let digests = slot_digests(&genesis, &slots);
-    let failures_before = report.failures.len();
-    let entries = continuity::link(genesis, slots, &mut report.failures, &mut report.notices);
-    let broken_slots = report.failures.len() > failures_before;
+    let followed = continuity::follow(
+        fetch,
+        listing,
+        genesis,
+        keys,
+        &mut report.failures,
+        &mut report.notices,
+    );
+    let followed = followed.await;
+    let entries = followed.entries;
+    report.signer = Some(followed.keys.current().clone());
     continuity::check_runs(&entries, &mut report.failures);
-    continuity::check_head(
-        options.expected_head.as_ref(),
-        &digests,
+    continuity::check_heads(
+        &options.expected_heads,
+        &followed.slots,
         &mut report.failures,
     );
 
-    let checked = files::check(fetch, &entries).await;
-    let vouched = starts_and_keys(&entries);
-    report
-        .failures
-        .extend(files::check_digests(fetch, vouched).await);
+    let retention = files::Retention {
+        days: retention_days(&entries),
+        now: options.now,
+    };
+    let checked = files::check(fetch, &entries, &retention).await;
+    let vouched = without_manifest(&entries);
+    for failure in files::check_digests(fetch, vouched).await {
+        // Told already when a key was looked for.
+        if !report.failures.contains(&failure) {
+            report.failures.push(failure);
+        }
+    }
     accounting::check(
         fetch,
         listing,
         &entries,
         &checked,
-        broken_slots,
+        followed.broken,
         &mut report.failures,
         &mut report.notices,
     )
     .await;
     for checked in checked {
-        report.files += checked.files;
-        report.bytes += checked.bytes;
-        if let (Some(manifest), true) = (checked.manifest, checked.failures.is_empty()) {
-            let seq = checked.entry.seq;
-            let files = manifest.files;
-            match checked.entry.statement.content.clone() {
-                Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
-                Content::Rollup(seal) => {
-                    report.rollups.push(VerifiedRollup { seq, seal, files });
-                }
-                Content::Genesis(_) => {}
-            }
-        }
-        report.failures.extend(checked.failures);
+        take(checked, &retention, report);
     }
     report.entries = entries;
-    true
+    Some(followed.slots)
 }
 
-/// Entry 1 and the key that signs, compared with what is trusted.
+/// Takes up what became of one run or rollup.
+fn take(checked: files::Checked<'_>, retention: &files::Retention, report: &mut Report) {
+    report.files += checked.files;
+    report.bytes += checked.bytes;
+    let whole = checked.failures.is_empty();
+    report.failures.extend(checked.failures);
+    let Some(manifest) = checked.manifest else {
+        return;
+    };
+    let (seq, content) = (checked.entry.seq, &checked.entry.statement.content);
+    let gone = checked.expired.len() as u64;
+    if let (Some(run_id), Some(days), true) = (content.run_id(), retention.days, gone > 0) {
+        report.notices.push(Notice::Expired {
+            run_id: run_id.clone(),
+            files: gone,
+            days,
+        });
+    }
+    let mut files = manifest.files;
+    files.retain(|file| !checked.expired.contains(&file.name));
+    match content.clone() {
+        _ if !whole => report.suspect.push((seq, files)),
+        Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
+        Content::Rollup(seal) => report.rollups.push(VerifiedRollup { seq, seal, files }),
+        Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {}
+    }
+}
+
+/// How long data files are kept, as entry 1 says.
+fn retention_days(entries: &[Entry]) -> Option<u64> {
+    match &entries.first()?.statement.content {
+        Content::Genesis(genesis) => genesis.retention_days,
+        _ => None,
+    }
+}
+
+/// Entry 1 and the keys that it names, compared with what is trusted.
 async fn check_genesis(
     fetch: &dyn Fetch,
     options: &VerifyOptions,
     listing: &[Listed],
     report: &mut Report,
-) -> Option<(Entry, PublicKey)> {
+) -> Option<(Entry, Keyring)> {
     let name = layout::entry(1);
-    if !listing.iter().any(|listed| listed.name == name) {
+    let Some(listed) = listing.iter().find(|listed| listed.name == name) else {
         report.failures.push(Failure::EmptyArchive);
         return None;
-    }
-    let bytes = match fetch.read(&name, ENTRY_LIMIT).await {
-        Ok(bytes) => bytes,
+    };
+    let unjudged = match Unjudged::read(fetch, std::slice::from_ref(listed))
+        .await
+        .pop()?
+    {
+        Ok(unjudged) => unjudged,
         Err(error) => {
             report.failures.push(files::unreadable(error, "the chain"));
             return None;
         }
     };
-    let sha256 = Sha256Hex::of(&bytes);
+    let sha256 = unjudged.sha256.clone();
     report.genesis_sha256 = Some(sha256.clone());
     if let Some(pin) = options.pin.as_ref().filter(|pin| **pin != sha256) {
         report.failures.push(Failure::GenesisNotPinned {
@@ -129,39 +229,38 @@ async fn check_genesis(
             found: sha256.clone(),
         });
     }
-    let keyid = match claimed_key(&bytes) {
-        Ok(keyid) => keyid,
-        Err(failure) => {
-            report.failures.push(failure);
+    let claimed = match unjudged.claimed_genesis() {
+        Ok(genesis) => genesis,
+        Err(fault) => {
+            report.failures.push(Failure::of_slot(1, fault));
             return None;
         }
     };
-    let stored = match read_key(fetch, &keyid).await {
-        Ok(key) => Some(key),
-        Err(failure) => {
-            report.failures.push(failure);
-            None
-        }
+    let stored = read_key(fetch, &claimed.keyid, report).await;
+    let recovery = match &claimed.recovery_keyid {
+        Some(keyid) => read_key(fetch, keyid, report).await,
+        None => None,
     };
     let key = match &options.key {
-        Some(key) if key.keyid() != keyid => {
+        Some(key) if key.keyid() != claimed.keyid => {
             report.failures.push(Failure::WrongKey {
                 trusted: key.keyid(),
-                found: keyid,
+                found: claimed.keyid,
             });
             return None;
         }
         Some(key) => key.clone(),
         None => stored?,
     };
-    match slot::judge(&bytes, 1, &key, None) {
+    let keys = Keyring::new(key, recovery);
+    match unjudged.judge(1, &keys, None) {
         Ok(statement) => {
             let entry = Entry {
                 seq: 1,
                 sha256,
                 statement,
             };
-            Some((entry, key))
+            Some((entry, keys))
         }
         Err(fault) => {
             report.failures.push(Failure::of_slot(1, fault));
@@ -170,58 +269,24 @@ async fn check_genesis(
     }
 }
 
-/// The key that entry 1 names; nothing is verified yet.
-fn claimed_key(bytes: &[u8]) -> Result<Sha256Hex, Failure> {
-    let envelope = Envelope::parse(bytes).map_err(|error| {
-        let (slot, detail) = (1, error.to_string());
-        match error {
-            EnvelopeError::NotCanonical(_) => Failure::EnvelopeNotCanonical { slot, detail },
-            EnvelopeError::WrongPayloadType(_) => Failure::WrongPayloadType { slot, detail },
+async fn read_key(fetch: &dyn Fetch, keyid: &Sha256Hex, report: &mut Report) -> Option<PublicKey> {
+    match keyring::read_key(fetch, keyid).await {
+        Ok(key) => Some(key),
+        Err(fault) => {
+            let failure = Failure::of_key(fault, &layout::entry(1));
+            report.failures.push(failure);
+            None
         }
-    })?;
-    let statement = slot::read_statement(&envelope).map_err(|fault| Failure::of_slot(1, fault))?;
-    match statement.content {
-        Content::Genesis(genesis) => Ok(genesis.keyid),
-        other => Err(Failure::StatementMalformed {
-            slot: 1,
-            detail: format!("a {} does not begin an archive", other.kind()),
-        }),
     }
 }
 
-async fn read_key(fetch: &dyn Fetch, keyid: &Sha256Hex) -> Result<PublicKey, Failure> {
-    let name = layout::key(keyid);
-    let broken = |detail: String| Failure::PemNotCanonical {
-        name: name.clone(),
-        detail,
-    };
-    let bytes = fetch
-        .read(&name, PEM_LIMIT)
-        .await
-        .map_err(|error| files::unreadable(error, &layout::entry(1)))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| broken(error.to_string()))?;
-    let key = PublicKey::from_pem(text).map_err(|error| broken(error.to_string()))?;
-    if key.keyid() == *keyid {
-        Ok(key)
-    } else {
-        Err(broken(format!("it holds key {}", key.keyid())))
-    }
-}
-
-fn slot_digests(genesis: &Entry, slots: &[Slot]) -> Vec<(u64, Sha256Hex)> {
-    let others = slots.iter().map(|slot| (slot.seq, slot.sha256.clone()));
-    std::iter::once((1, genesis.sha256.clone()))
-        .chain(others)
-        .collect()
-}
-
-/// Files that entries vouch for without a manifest: keys, and starts of died runs.
-fn starts_and_keys(entries: &[Entry]) -> Vec<(Subject, String)> {
+/// Files that entries vouch for without a manifest: keys, starts of died runs, entries with a note.
+fn without_manifest(entries: &[Entry]) -> Vec<(Subject, String)> {
     let mut vouched = Vec::new();
     for entry in entries {
         let by = layout::entry(entry.seq);
         match &entry.statement.content {
-            Content::Genesis(_) => {
+            Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {
                 let subjects = entry.statement.subjects.iter().cloned();
                 vouched.extend(subjects.map(|subject| (subject, by.clone())));
             }
@@ -246,6 +311,7 @@ fn empty_report(fetch: &dyn Fetch, options: &VerifyOptions) -> Report {
             (None, Some(_)) => Trust::Key,
             (None, None) => Trust::Unpinned,
         },
+        strict: options.strict,
         levels: Vec::new(),
         failures: Vec::new(),
         notices: Vec::<Notice>::new(),
@@ -255,6 +321,8 @@ fn empty_report(fetch: &dyn Fetch, options: &VerifyOptions) -> Report {
         signer: None,
         runs: Vec::new(),
         rollups: Vec::new(),
+        suspect: Vec::new(),
+        range: None,
         files: 0,
         bytes: 0,
     }

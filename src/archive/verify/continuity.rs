@@ -4,84 +4,83 @@ use std::collections::BTreeMap;
 
 use super::failure::{Failure, Notice};
 use crate::archive::chain::Entry;
-use crate::archive::gather::gather;
+use crate::archive::keyring::{self, Keyring};
 use crate::archive::layout::{self, Name};
-use crate::archive::slot::{self, ENTRY_LIMIT, SlotFault};
+use crate::archive::slot::{BATCH, SlotFault, Unjudged};
 use crate::archive::store::{Fetch, Listed};
 use crate::model::ids::{RunId, Sha256Hex};
-use crate::seal::{ArchiveId, Content, PublicKey, Statement};
+use crate::seal::{ArchiveId, Content, Statement};
 
-/// One slot, judged on its own.
-pub(super) struct Slot {
-    pub seq: u64,
-    pub sha256: Sha256Hex,
-    pub judged: Result<Statement, SlotFault>,
+/// The chain as far as it can be followed.
+pub(super) struct Followed {
+    /// The signed entries, entry 1 included.
+    pub entries: Vec<Entry>,
+    /// Number and digest of every slot that could be read, whatever it holds.
+    pub slots: Vec<(u64, Sha256Hex)>,
+    /// The keys as the last entry leaves them.
+    pub keys: Keyring,
+    /// Some slot does not hold what it held once.
+    pub broken: bool,
 }
 
-/// Reads and judges every slot after the first. A slot that cannot be read is a failure and has no
-/// place in the result.
-pub(super) async fn read_slots(
+/// Reads, judges and links every slot after entry 1, by the keys that `keys` and the entries name. A
+/// slot that cannot be read is a failure.
+pub(super) async fn follow(
     fetch: &dyn Fetch,
     listing: &[Listed],
-    key: &PublicKey,
-    archive_id: &ArchiveId,
-    failures: &mut Vec<Failure>,
-) -> Vec<Slot> {
-    let listed = listing.iter().filter_map(|l| match Name::parse(&l.name) {
-        Some(Name::Entry { seq }) if seq > 1 => Some((seq, l)),
-        _ => None,
-    });
-    let read = gather(listed.collect(), |(seq, listed)| async move {
-        if listed.bytes > ENTRY_LIMIT {
-            let (sha256, _) = fetch.digest(&listed.name).await?;
-            let judged = Err(SlotFault::TooLarge);
-            return Ok(Slot {
-                seq,
-                sha256,
-                judged,
-            });
-        }
-        let bytes = fetch.read(&listed.name, ENTRY_LIMIT).await?;
-        Ok(Slot {
-            seq,
-            sha256: Sha256Hex::of(&bytes),
-            judged: slot::judge(&bytes, seq, key, Some(archive_id)),
-        })
-    })
-    .await;
-    let mut slots = Vec::new();
-    for slot in read {
-        match slot {
-            Ok(slot) => slots.push(slot),
-            Err(error) => failures.push(super::files::unreadable(error, "the chain")),
-        }
-    }
-    slots
-}
-
-/// Links the slots after entry 1. Gives the signed entries, entry 1 included.
-pub(super) fn link(
     genesis: Entry,
-    slots: Vec<Slot>,
+    keys: Keyring,
     failures: &mut Vec<Failure>,
     notices: &mut Vec<Notice>,
-) -> Vec<Entry> {
+) -> Followed {
+    let listed = listing.iter().filter_map(|l| match Name::parse(&l.name) {
+        Some(Name::Entry { seq }) if seq > 1 => Some((seq, l.clone())),
+        _ => None,
+    });
+    let (numbers, listed): (Vec<u64>, Vec<Listed>) = listed.unzip();
+    let mut slots = vec![(1, genesis.sha256.clone())];
+    let mut unreadable = Vec::new();
+    let mut linked = Vec::new();
     let mut linker = Linker {
+        fetch,
+        keys,
+        archive_id: genesis.statement.archive_id.clone(),
         last_sha256: Some(genesis.sha256.clone()),
         entries: vec![genesis],
         expected: 2,
         bad: Vec::new(),
-        failures,
+        failures: &mut linked,
         notices,
     };
-    for slot in slots {
-        linker.place(slot);
+    for (numbers, listed) in numbers.chunks(BATCH).zip(listed.chunks(BATCH)) {
+        let read = Unjudged::read(fetch, listed).await;
+        for (seq, unjudged) in numbers.iter().zip(read) {
+            match unjudged {
+                Ok(unjudged) => {
+                    slots.push((*seq, unjudged.sha256.clone()));
+                    linker.place(*seq, unjudged).await;
+                }
+                Err(error) => unreadable.push(super::files::unreadable(error, "the chain")),
+            }
+        }
     }
     linker.fail_bad();
-    linker.entries
+    let (entries, keys) = (linker.entries, linker.keys);
+    let broken = !linked.is_empty();
+    failures.extend(unreadable);
+    failures.extend(linked);
+    Followed {
+        entries,
+        slots,
+        keys,
+        broken,
+    }
 }
 
 struct Linker<'a> {
+    fetch: &'a dyn Fetch,
+    keys: Keyring,
+    archive_id: ArchiveId,
     entries: Vec<Entry>,
     /// Digest that the next entry must link to; none where a gap or a newer entry hides it.
     last_sha256: Option<Sha256Hex>,
@@ -93,9 +92,9 @@ struct Linker<'a> {
 }
 
 impl Linker<'_> {
-    fn place(&mut self, slot: Slot) {
-        let seq = slot.seq;
-        let signed = matches!(slot.judged, Ok(_) | Err(SlotFault::NewerVersion(_)));
+    async fn place(&mut self, seq: u64, slot: Unjudged) {
+        let judged = slot.judge(seq, &self.keys, Some(&self.archive_id));
+        let signed = matches!(judged, Ok(_) | Err(SlotFault::NewerVersion(_)));
         if seq != self.expected {
             if !signed {
                 self.failures.push(Failure::UnexpectedObject {
@@ -111,9 +110,10 @@ impl Linker<'_> {
             self.last_sha256 = None;
         }
         self.expected = seq + 1;
-        match slot.judged {
+        match judged {
             Ok(statement) => {
                 self.check_link(seq, &statement);
+                self.change_key(seq, &statement.content).await;
                 self.last_sha256 = Some(slot.sha256.clone());
                 self.entries.push(Entry {
                     seq,
@@ -127,6 +127,18 @@ impl Linker<'_> {
                 self.last_sha256 = Some(slot.sha256);
             }
             Err(fault) => self.bad.push((seq, fault)),
+        }
+    }
+
+    async fn change_key(&mut self, seq: u64, content: &Content) {
+        let Content::Key(change) = content else {
+            return;
+        };
+        match keyring::read_key(self.fetch, &change.keyid).await {
+            Ok(key) => self.keys.change(seq, key),
+            Err(fault) => self
+                .failures
+                .push(Failure::of_key(fault, &layout::entry(seq))),
         }
     }
 
@@ -226,25 +238,24 @@ pub(super) fn check_runs(entries: &[Entry], failures: &mut Vec<Failure>) {
     }
 }
 
-/// Whether an entry that was seen earlier is still there, unchanged.
-pub(super) fn check_head(
-    expected: Option<&(u64, Sha256Hex)>,
+/// Whether the entries that were seen earlier are still there, unchanged.
+pub(super) fn check_heads(
+    expected: &[(u64, Sha256Hex)],
     slots: &[(u64, Sha256Hex)],
     failures: &mut Vec<Failure>,
 ) {
-    let Some((seq, expected)) = expected else {
-        return;
-    };
-    match slots.iter().find(|(slot, _)| slot == seq) {
-        Some((_, found)) if found == expected => {}
-        Some((_, found)) => failures.push(Failure::HeadChanged {
-            slot: *seq,
-            expected: expected.clone(),
-            found: found.clone(),
-        }),
-        None => failures.push(Failure::RemovedTail {
-            expected: *seq,
-            found: slots.last().map_or(0, |(slot, _)| *slot),
-        }),
+    for (seq, expected) in expected {
+        match slots.iter().find(|(slot, _)| slot == seq) {
+            Some((_, found)) if found == expected => {}
+            Some((_, found)) => failures.push(Failure::HeadChanged {
+                slot: *seq,
+                expected: expected.clone(),
+                found: found.clone(),
+            }),
+            None => failures.push(Failure::RemovedTail {
+                expected: *seq,
+                found: slots.last().map_or(0, |(slot, _)| *slot),
+            }),
+        }
     }
 }

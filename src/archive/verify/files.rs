@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::failure::Failure;
 use crate::archive::chain::Entry;
 use crate::archive::gather::gather;
-use crate::archive::layout;
+use crate::archive::layout::{self, Name};
 use crate::archive::store::{Fetch, StoreError};
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{Content, FileEntry, Manifest, ManifestError, Period, Subject};
+use crate::time::{DAY_MS, UtcMillis};
 
 /// A manifest of 100,000 files has about 30 MB.
 const MANIFEST_LIMIT: u64 = 64 * 1024 * 1024;
@@ -19,6 +20,8 @@ pub(super) struct Checked<'a> {
     /// None when the manifest cannot be trusted or read.
     pub manifest: Option<Manifest>,
     pub failures: Vec<Failure>,
+    /// Names of data files that are gone, and may be.
+    pub expired: BTreeSet<String>,
     /// Files hashed, and their size.
     pub files: u64,
     pub bytes: u64,
@@ -26,7 +29,11 @@ pub(super) struct Checked<'a> {
 
 /// Checks the manifests, then every file they list. One result per run or rollup, in chain order;
 /// an entry that seals the same run again has none.
-pub(super) async fn check<'a>(fetch: &dyn Fetch, entries: &'a [Entry]) -> Vec<Checked<'a>> {
+pub(super) async fn check<'a>(
+    fetch: &dyn Fetch,
+    entries: &'a [Entry],
+    retention: &Retention,
+) -> Vec<Checked<'a>> {
     let mut seen = BTreeSet::new();
     let sealing = entries.iter().filter_map(|entry| {
         let run_id = entry.statement.content.run_id()?;
@@ -52,6 +59,11 @@ pub(super) async fn check<'a>(fetch: &dyn Fetch, entries: &'a [Entry]) -> Vec<Ch
             checked.files += 1;
             checked.bytes += bytes;
         }
+        let gone = matches!(found, Err(StoreError::Absent { .. }));
+        if gone && retention.is_over(checked.entry.statement.at) && is_data(&file.name) {
+            checked.expired.insert(file.name.clone());
+            continue;
+        }
         checked.failures.extend(compare(
             &file.name,
             &file.sha256,
@@ -61,6 +73,29 @@ pub(super) async fn check<'a>(fetch: &dyn Fetch, entries: &'a [Entry]) -> Vec<Ch
         ));
     }
     checked
+}
+
+/// How long data files are kept.
+pub(super) struct Retention {
+    /// As entry 1 fixed it; none is for ever.
+    pub days: Option<u64>,
+    pub now: UtcMillis,
+}
+
+impl Retention {
+    /// Whether data sealed at `at` may be gone by now.
+    fn is_over(&self, at: UtcMillis) -> bool {
+        let days = self.days.and_then(|days| i64::try_from(days).ok());
+        days.is_some_and(|days| at.plus_ms(days.saturating_mul(DAY_MS)) < self.now)
+    }
+}
+
+/// Chain, manifests, sums, starts and keys are kept for ever.
+fn is_data(name: &str) -> bool {
+    matches!(
+        Name::parse(name),
+        Some(Name::Evidence { .. } | Name::Rollup { .. })
+    )
 }
 
 /// Compares files with digests that an entry vouches for: keys, starts of died runs.
@@ -81,6 +116,7 @@ async fn check_entry<'a>(fetch: &dyn Fetch, entry: &'a Entry, run_id: &RunId) ->
         entry,
         manifest: None,
         failures: Vec::new(),
+        expired: BTreeSet::new(),
         files: 0,
         bytes: 0,
     };
@@ -124,7 +160,7 @@ fn foreign(manifest: &Manifest, entry: &Entry, run_id: &RunId) -> Option<&'stati
     let period = match &entry.statement.content {
         Content::Run(run) => Some(Period::Date(run.scheduled_for)),
         Content::Rollup(rollup) => Some(Period::Quarter(rollup.quarter)),
-        Content::Genesis(_) => None,
+        Content::Genesis(_) | Content::Key(_) | Content::Note(_) => None,
     };
     if manifest.run_id != *run_id {
         Some("it is the manifest of another run")

@@ -5,17 +5,17 @@ use std::time::Duration;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ObjectLockMode, ServerSideEncryption};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectLockMode, ServerSideEncryption};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine as _;
 
-use crate::archive::store::{Body, Created, StoreError};
+use crate::archive::store::{Body, StoreError, Stored};
 use crate::aws::member::s3_client;
-use crate::aws::s3_store::{LockMode, S3Store, status};
+use crate::aws::s3_store::{LockMode, S3Store, hex_digest, status};
 use crate::aws::session::timeouts;
 use crate::model::ids::Sha256Hex;
 use crate::model::key_reference::KeyArn;
-use crate::time::{DAY_MS, UtcMillis};
+use crate::time::DAY_MS;
 
 /// S3's limit of a single PUT
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>).
@@ -29,7 +29,7 @@ pub(super) async fn create(
     name: &str,
     body: Body<'_>,
     sha256: &Sha256Hex,
-) -> Result<Created, StoreError> {
+) -> Result<Stored, StoreError> {
     let key = store.key(name)?;
     let (body, bytes) = open(name, body).await?;
     let checksum = base64_digest(name, sha256)?;
@@ -67,7 +67,7 @@ pub(super) async fn create(
         .send()
         .await
         .map_err(|e| write_error(store, name, &e))?;
-    settle(store, name, &checksum, answer).await
+    settle(store, name, sha256, answer).await
 }
 
 /// A client that makes one attempt and waits as long as `bytes` may take. Overriding the settings of
@@ -135,59 +135,51 @@ fn base64_digest(name: &str, sha256: &Sha256Hex) -> Result<String, StoreError> {
         })
 }
 
-/// After the 200: what was stored, under which key and lock. The checksum comes from the answer or,
-/// where a server leaves it out, from a HEAD; none at all is no failure, a different one is.
+/// After the 200: what was stored, under which key and lock. Checksum, key and version come from the
+/// answer and, where a server leaves one out, from a HEAD, which alone tells the lock; no checksum at
+/// all is no failure, a different one is.
 async fn settle(
     store: &S3Store,
     name: &str,
-    checksum: &str,
+    sha256: &Sha256Hex,
     answer: PutObjectOutput,
-) -> Result<Created, StoreError> {
-    check_digest(name, checksum, answer.checksum_sha256())?;
-    // A writer may lack the permission to look; the object is stored all the same.
-    let head = store
-        .reads
-        .head_object()
-        .bucket(store.url.bucket())
-        .key(store.url.key(name))
-        .set_version_id(answer.version_id.clone())
-        .set_checksum_mode(
-            answer
-                .checksum_sha256
-                .is_none()
-                .then_some(ChecksumMode::Enabled),
-        )
-        .set_expected_bucket_owner(store.owner())
-        .send()
-        .await
-        .ok();
-    if let Some(head) = &head {
-        check_digest(name, checksum, head.checksum_sha256())?;
+) -> Result<Stored, StoreError> {
+    if let Some(theirs) = &answer.checksum_sha256 {
+        check_digest(name, sha256, hex_digest(theirs).as_ref(), theirs)?;
     }
-    let kms_key = answer
-        .ssekms_key_id
-        .or_else(|| head.as_ref()?.ssekms_key_id.clone());
-    check_key(name, store.options.kms_key.as_deref(), kms_key.as_deref())?;
-    let locked_until = head.as_ref().and_then(|head| {
-        let mode = head.object_lock_mode()?.as_str().to_owned();
-        let until = head.object_lock_retain_until_date()?.to_millis().ok()?;
-        Some((mode, UtcMillis(until)))
-    });
-    Ok(Created {
-        version: answer.version_id.or_else(|| head?.version_id),
-        kms_key,
-        locked_until,
-    })
+    // A writer may lack the permission to look; the object is stored all the same.
+    let told = answer.checksum_sha256.as_deref().and_then(hex_digest);
+    let version = answer.version_id.clone();
+    let head = store.head(name, version, told.is_none()).await;
+    let head = head.unwrap_or_default();
+    if let Some(theirs) = &head.sha256 {
+        check_digest(name, sha256, Some(theirs), theirs.as_str())?;
+    }
+    let stored = Stored {
+        sha256: told.or(head.sha256),
+        kms_key: answer.ssekms_key_id.or(head.kms_key),
+        bucket_key: answer.bucket_key_enabled.or(head.bucket_key),
+        version: answer.version_id.or(head.version),
+        lock: head.lock,
+    };
+    let kms_key = stored.kms_key.as_deref();
+    check_key(name, store.options.kms_key.as_deref(), kms_key)?;
+    Ok(stored)
 }
 
-fn check_digest(name: &str, ours: &str, theirs: Option<&str>) -> Result<(), StoreError> {
-    match theirs {
-        Some(theirs) if theirs != ours => Err(StoreError::Checksum {
-            name: name.to_owned(),
-            detail: format!("sent sha256 {ours}, stored {theirs}"),
-        }),
-        _ => Ok(()),
+fn check_digest(
+    name: &str,
+    ours: &Sha256Hex,
+    theirs: Option<&Sha256Hex>,
+    said: &str,
+) -> Result<(), StoreError> {
+    if theirs == Some(ours) {
+        return Ok(());
     }
+    Err(StoreError::Checksum {
+        name: name.to_owned(),
+        detail: format!("sent sha256 {ours}, stored {said}"),
+    })
 }
 
 /// Only key ARNs can be compared: ids and aliases come back as the ARN they stand for.
@@ -251,13 +243,19 @@ mod tests {
             base64_digest("x", &empty).expect("digest"),
             "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
         );
+        let back = hex_digest("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(back, Some(empty));
+        for no_digest in ["", "AAAA", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2"] {
+            assert_eq!(hex_digest(no_digest), None);
+        }
     }
 
     #[test]
-    fn another_digest_or_key_is_noticed_and_none_is_not() {
-        assert!(check_digest("x", "a", None).is_ok());
-        assert!(check_digest("x", "a", Some("a")).is_ok());
-        assert!(check_digest("x", "a", Some("b")).is_err());
+    fn another_digest_or_key_is_noticed() {
+        let (ours, other) = (Sha256Hex::of(b"a"), Sha256Hex::of(b"b"));
+        assert!(check_digest("x", &ours, Some(&ours), "a").is_ok());
+        assert!(check_digest("x", &ours, Some(&other), "b").is_err());
+        assert!(check_digest("x", &ours, None, "no digest").is_err());
         let arn = "arn:aws:kms:eu-west-1:111122223333:key/1";
         let other = "arn:aws:kms:eu-west-1:111122223333:key/2";
         assert!(check_key("x", Some(arn), Some(arn)).is_ok());

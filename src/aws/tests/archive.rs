@@ -47,9 +47,9 @@ async fn a_write_is_one_conditional_put_with_checksum_key_and_lock() {
     let created = from_file.expect("created");
     assert_eq!(created.version.as_deref(), Some("v1"));
     assert_eq!(created.kms_key.as_deref(), Some(KEY));
-    let (mode, until) = created.locked_until.expect("lock");
+    let lock = created.lock.expect("lock");
     assert_eq!(
-        (mode.as_str(), until.to_string().as_str()),
+        (lock.mode.as_str(), lock.until.to_string().as_str()),
         ("GOVERNANCE", "2026-12-24T00:00:00.000Z")
     );
     store

@@ -47,3 +47,15 @@ dataset! {
     /// When the cell ended.
     ended_at: UtcMillis = "UTC", volatile;
 }
+
+impl Coverage {
+    /// Whether the cell needs no further look: an answer, a look-up whose missing items are locked by
+    /// themselves, or a gap that the organization accepts.
+    pub fn is_answered(&self) -> bool {
+        self.outcome.is_answer()
+            || self.accepted_by.is_some()
+            || (self.outcome == CellOutcome::Partial
+                && self.source.is_lookup()
+                && self.items_failed == Some(0))
+    }
+}
