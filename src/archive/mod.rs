@@ -8,6 +8,7 @@
 //! | [`settle`] | create-only writes carried to a certain end |
 //! | [`slot`], [`chain`] | what one slot holds; the signed entries and the head |
 //! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
+//! | [`shards`] | what several processes of one run tell each other |
 //! | [`verify`] | whether all of it is as it was sealed |
 //! | [`records`] | which runs speak for which dates, and with which files |
 //! | [`remembered`] | archives that this machine has seen |
@@ -22,6 +23,7 @@ pub mod local_signer;
 pub mod records;
 pub mod remembered;
 pub mod settle;
+pub mod shards;
 pub mod signer;
 pub mod slot;
 pub mod starts;

@@ -10,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, Layer, Settings};
 use crate::error::{Exit, Failure};
-use crate::run::Shell;
+use crate::run::{RunError, Shell};
 use crate::time::SystemClock;
 
 /// Flags of every command that touches an archive.
@@ -73,6 +73,14 @@ pub fn load(common: &Common, flags: Layer) -> Result<(Config, Settings), Failure
 pub fn shell() -> Shell {
     Shell {
         clock: Arc::new(SystemClock),
+    }
+}
+
+/// How a command that failed ends.
+pub fn failure(error: RunError) -> Failure {
+    Failure {
+        exit: error.exit(),
+        message: error.to_string(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The story of a run, and of everything else that crosses stages.
 //!
-//! - [`audit`]: discover, begin, collect, assess, record, seal, commit; readable top to bottom.
-//! - [`beginning`], [`counts`], [`progress`], [`work`]: its parts.
+//! - [`audit`]: discover, begin, collect, assess, record, seal, commit in one process; [`shards`]: the
+//!   same in several; [`running`]: the steps that both are made of.
+//! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain.
 //! - [`evidence`]: rows of sealed runs, read back only after their digests were checked.
 //! - [`facts`]: the journal as a sink for collecting and as look-ups for assessing; [`judge`]:
@@ -23,6 +24,7 @@ mod error;
 mod evidence;
 mod exceptions;
 mod facts;
+mod frozen;
 mod judge;
 mod keys;
 mod known;
@@ -32,7 +34,9 @@ mod progress;
 mod reassess;
 mod record;
 mod rollup;
+mod running;
 mod sealed;
+mod shards;
 mod story;
 mod verify;
 mod work;
@@ -47,11 +51,13 @@ use crate::collect::random::{Random, seeded};
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::time::{Clock, Date};
 
-pub use audit::{Audited, audit};
+pub use audit::audit;
 pub use error::RunError;
 pub use keys::{create_key, keys};
 pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, rollup};
+pub use running::Audited;
+pub use shards::{ShardDone, assess, collect, prepare, seal};
 pub use story::{ClusterName, Which, story};
 pub use verify::{Verified, VerifyRequest, verify};
 
@@ -67,6 +73,8 @@ pub struct RunOptions {
     /// Date the run speaks for; default: the start's UTC date.
     pub scheduled_for: Option<Date>,
     pub run_id: Option<RunId>,
+    /// Go on with this run, whose process died.
+    pub resume: Option<RunId>,
     /// Begin a new archive on s3://.
     pub create_archive: bool,
     /// End this dead process's run first.
