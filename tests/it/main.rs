@@ -2,6 +2,7 @@
 
 mod cli;
 mod cli_support;
+mod deaths;
 mod edges;
 mod faults;
 mod flips;
@@ -15,6 +16,7 @@ mod recompute;
 mod s3_archive;
 mod samples;
 mod secrets;
+mod shards;
 mod story;
 mod support;
 mod truth;

@@ -1,0 +1,354 @@
+//! A process that dies, or whose storage fails, at any change of what lies on disk: the archive verifies,
+//! nobody sees the run, and the next run records it or the same one goes on.
+//!
+//! The real program runs with a library preloaded that counts its changes of storage (see
+//! `preload/storage.c`): nothing in the program knows of it. `DEATHS_EVERY=1` takes every change.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use keyproof::archive::verify::Report;
+use keyproof::model::ids::RunId;
+use keyproof::sandbox::Options;
+use keyproof::sandbox::wire::ServeOptions;
+use keyproof::time::{Clock as _, SystemClock};
+use tokio::process::Command;
+
+use crate::support::{Place, Sealed, files_below, report, told};
+use keyproof::archive::file_store::FileStore;
+
+const RUN: &str = "20261124T020000Z-dead";
+
+/// An archive with one sealed run, and what a second run that nothing disturbs adds to it.
+struct Scene {
+    place: Place,
+    library: PathBuf,
+    /// The archive, key and memory before the second run.
+    before: PathBuf,
+    expected: std::collections::BTreeMap<&'static str, Vec<String>>,
+    /// Changes that an undisturbed run makes.
+    changes: usize,
+}
+
+/// What befalls one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Kill,
+    Torn,
+    Fail(i32),
+    Lost(i32),
+}
+
+impl How {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Torn => "torn",
+            Self::Fail(_) => "fail",
+            Self::Lost(_) => "lost",
+        }
+    }
+
+    fn number(self) -> i32 {
+        match self {
+            Self::Kill | Self::Torn => 0,
+            Self::Fail(number) | Self::Lost(number) => number,
+        }
+    }
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let now = SystemClock.now();
+        let options = Options {
+            accounts: 1,
+            regions: 1,
+            clusters: 2,
+            days: 3,
+            seed: 11,
+            start_ms: now.date().plus_days(-1).start().0,
+        };
+        let place = Place::served(&options, ServeOptions::default()).await;
+        place.clock.set(now);
+        let library = place.path("storage.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/preload/storage.c");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-o"])
+            .args([&library, &source])
+            .arg("-ldl")
+            .status()
+            .await
+            .expect("a C compiler");
+        assert!(built.success());
+        let scene = Self {
+            before: place.path("before"),
+            place,
+            library,
+            expected: Default::default(),
+            changes: 0,
+        };
+        std::fs::create_dir(&scene.before).expect("folder");
+        let yesterday = now.date().plus_days(-1).to_string();
+        let first = scene
+            .program(&scene.before, &["run", "--quiet", "--scheduled-for", &yesterday])
+            .output()
+            .await
+            .expect("it runs");
+        assert!(matches!(first.status.code(), Some(0 | 4)), "{}", told(&first));
+        scene.measured().await
+    }
+
+    async fn measured(mut self) -> Self {
+        let folder = self.copy("undisturbed");
+        let count = folder.join("count");
+        let done = self
+            .second(&folder, 0, How::Kill)
+            .env("STORAGE_COUNT", &count)
+            .output()
+            .await
+            .expect("it runs");
+        assert!(matches!(done.status.code(), Some(0 | 4)), "{}", told(&done));
+        let count = std::fs::read_to_string(&count).expect("a count");
+        self.changes = count.trim().parse().expect("a number");
+        let sealed = Sealed::of(Box::new(store(&folder)), &run_id()).await;
+        self.expected = sealed.lasting_rows().await;
+        self
+    }
+
+    fn program(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut program = self.place.program(arguments);
+        program
+            .args(["--archive", "archive", "--work-dir", "work", "--state-dir", "state"])
+            .current_dir(folder);
+        program
+    }
+
+    /// The second run, in which change `at` goes wrong.
+    fn second(&self, folder: &Path, at: usize, how: How) -> Command {
+        let mut program = self.program(folder, &["run", "--quiet", "--run-id", RUN]);
+        self.disturb(&mut program, folder, at, how);
+        program
+    }
+
+    fn disturb(&self, program: &mut Command, folder: &Path, at: usize, how: How) {
+        program
+            .env("LD_PRELOAD", &self.library)
+            .env("STORAGE_BELOW", "")
+            .env("STORAGE_AT", at.to_string())
+            .env("STORAGE_HOW", how.word())
+            .env("STORAGE_ERRNO", how.number().to_string());
+        program.env("STORAGE_BELOW", folder);
+    }
+
+    /// A fresh copy of the archive before the second run.
+    fn copy(&self, name: &str) -> PathBuf {
+        let folder = self.place.path(name);
+        for file in files_below(&self.before) {
+            let target = folder.join(file.strip_prefix(&self.before).expect("below"));
+            std::fs::create_dir_all(target.parent().expect("folder")).expect("folder");
+            std::fs::copy(&file, &target).expect("copy");
+        }
+        folder
+    }
+
+    /// Changes that are tried: all, or so many evenly spread.
+    fn points(&self, most: usize) -> Vec<usize> {
+        let every = std::env::var("DEATHS_EVERY").ok().and_then(|n| n.parse().ok());
+        let every: f64 = every.unwrap_or(self.changes as f64 / most as f64).max(1.0);
+        let mut points: Vec<usize> = (0..)
+            .map(|n| 1 + (f64::from(n) * every) as usize)
+            .take_while(|at| *at <= self.changes)
+            .collect();
+        points.dedup();
+        points
+    }
+
+    /// The archive is whole; tells whether the second run is sealed.
+    async fn is_sealed(&self, folder: &Path, what: &str) -> bool {
+        let report = verified(folder, what).await;
+        let runs: Vec<_> = report.runs.iter().map(|r| &r.seal.run_id).collect();
+        assert!(runs.len() == 1 || runs[1..] == [&run_id()], "{what}: {runs:?}");
+        runs.len() == 2
+    }
+
+    /// The next run needs nothing but the name of the dead one, and its seal says that it died.
+    async fn next_records(&self, folder: &Path, what: &str, dead: bool) {
+        let mut arguments = vec!["run", "--quiet"];
+        if dead {
+            arguments.extend(["--take-over", RUN]);
+        }
+        let next = self.program(folder, &arguments).output().await.expect("it runs");
+        assert!(matches!(next.status.code(), Some(0 | 4)), "{what}: {}", told(&next));
+        let report = verified(folder, what).await;
+        let last = &report.runs.last().expect("sealed").seal;
+        assert_ne!(last.run_id, run_id());
+        let died: Vec<_> = last.died_runs.iter().filter_map(|d| d.run_id.clone()).collect();
+        let expected = if dead { vec![run_id()] } else { vec![] };
+        assert_eq!(died, expected, "{what}");
+    }
+
+    /// The same run goes on, and seals what an undisturbed one seals.
+    async fn goes_on(&self, folder: &Path, what: &str) {
+        let resumed = self
+            .program(folder, &["run", "--quiet", "--resume", RUN])
+            .output()
+            .await
+            .expect("it runs");
+        assert!(matches!(resumed.status.code(), Some(0 | 4)), "{what}: {}", told(&resumed));
+        let sealed = Sealed::of(Box::new(store(folder)), &run_id()).await;
+        for (dataset, rows) in sealed.lasting_rows().await {
+            assert_eq!(rows, self.expected[dataset], "{what}: {dataset}");
+        }
+        assert_eq!(files_below(&folder.join("work")), Vec::<PathBuf>::new());
+    }
+}
+
+fn run_id() -> RunId {
+    RUN.parse().expect("run id")
+}
+
+fn store(folder: &Path) -> FileStore {
+    FileStore::at(&folder.join("archive").display().to_string()).expect("a local archive")
+}
+
+async fn verified(folder: &Path, what: &str) -> Report {
+    let report = report(&store(folder)).await;
+    assert!(report.passed(), "{what}: {:?}", report.failures);
+    report
+}
+
+/// Whether the second run took a number.
+fn has_begun(folder: &Path) -> bool {
+    files_below(&folder.join("archive/starts")).len() > 1
+}
+
+fn has_ended(folder: &Path) -> bool {
+    let files = files_below(&folder.join("archive/runs"));
+    files.iter().any(|f| f.ends_with("end.json"))
+}
+
+/// How often each thing happened.
+#[derive(Default)]
+struct Counts {
+    killed: AtomicUsize,
+    not_begun: AtomicUsize,
+    sealed: AtomicUsize,
+    resumed: AtomicUsize,
+    recorded: AtomicUsize,
+}
+
+fn one(count: &AtomicUsize) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_may_die_at_any_change_of_storage() {
+    let scene = Scene::new().await;
+    let counts = Counts::default();
+    let points = scene.points(200);
+    assert!(points.len() >= 200, "{} of {}", points.len(), scene.changes);
+    for (nth, at) in points.iter().enumerate() {
+        // Half of them in the middle of what they write.
+        let how = if nth % 4 < 2 { How::Kill } else { How::Torn };
+        let what = format!("{how:?} at change {at}");
+        let folder = scene.copy(&format!("at-{at}"));
+        let dead = died(scene.second(&folder, *at, how), &what).await;
+        if !dead {
+            // The last changes may come in another number: nothing happened to this one.
+            continue;
+        }
+        one(&counts.killed);
+        let sealed = scene.is_sealed(&folder, &what).await;
+        let begun = has_begun(&folder);
+        if sealed {
+            one(&counts.sealed);
+            scene.next_records(&folder, &what, false).await;
+        } else if !begun {
+            one(&counts.not_begun);
+            scene.next_records(&folder, &what, false).await;
+        } else if nth % 2 == 0 && folder.join(format!("work/keyproof-{RUN}/scope.json")).exists() {
+            one(&counts.resumed);
+            scene.goes_on(&folder, &what).await;
+        } else {
+            one(&counts.recorded);
+            scene.next_records(&folder, &what, true).await;
+        }
+        std::fs::remove_dir_all(&folder).expect("remove");
+    }
+    let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    println!(
+        "{} changes; killed at {}: {} had not begun, {} were resumed, {} were recorded as died, {} were sealed",
+        scene.changes,
+        read(&counts.killed),
+        read(&counts.not_begun),
+        read(&counts.resumed),
+        read(&counts.recorded),
+        read(&counts.sealed)
+    );
+    assert!(read(&counts.killed) >= 190);
+    assert!(read(&counts.resumed) > 50 && read(&counts.recorded) > 50);
+    assert!(read(&counts.sealed) > 0 && read(&counts.not_begun) > 0);
+}
+
+async fn died(mut program: Command, what: &str) -> bool {
+    use std::os::unix::process::ExitStatusExt as _;
+    let output: Output = program.output().await.expect("it runs");
+    match output.status.signal() {
+        Some(9) => true,
+        None if matches!(output.status.code(), Some(0 | 4)) => false,
+        _ => panic!("{what}: {} {}", output.status, told(&output)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_change_of_storage_may_fail() {
+    const EIO: i32 = 5;
+    const EACCES: i32 = 13;
+    const ENOSPC: i32 = 28;
+    let scene = Scene::new().await;
+    let kinds = [
+        How::Fail(EIO),
+        How::Fail(ENOSPC),
+        How::Fail(EACCES),
+        How::Lost(EIO),
+    ];
+    let (mut failed, mut sealed) = (0, 0);
+    for (nth, at) in scene.points(120).into_iter().enumerate() {
+        let how = kinds[nth % kinds.len()];
+        let what = format!("{how:?} at change {at}");
+        let folder = scene.copy(&format!("at-{at}"));
+        let output = scene.second(&folder, at, how).output().await.expect("it runs");
+        let is_sealed = scene.is_sealed(&folder, &what).await;
+        match output.status.code() {
+            Some(0 | 4) => assert!(is_sealed, "{what}: success without a seal"),
+            Some(1) => failed += 1,
+            _ => panic!("{what}: {} {}", output.status, told(&output)),
+        }
+        if is_sealed {
+            sealed += 1;
+            scene.next_records(&folder, &what, false).await;
+        } else if has_begun(&folder) {
+            // It says so itself, unless that was what failed, or it may have been sealed.
+            let dead = !has_ended(&folder);
+            let resumed = scene
+                .program(&folder, &["run", "--quiet", "--resume", RUN])
+                .output()
+                .await
+                .expect("it runs");
+            if !dead {
+                assert_eq!(resumed.status.code(), Some(1), "{what}: ended is ended");
+                assert!(told(&resumed).contains("ended"), "{what}: {}", told(&resumed));
+            }
+            let report = verified(&folder, &what).await;
+            if report.runs.len() == 1 {
+                scene.next_records(&folder, &what, true).await;
+            }
+        } else {
+            scene.next_records(&folder, &what, false).await;
+        }
+        std::fs::remove_dir_all(&folder).expect("remove");
+    }
+    println!("{} changes; {failed} runs failed, {sealed} sealed all the same", scene.changes);
+    assert!(failed > 60, "{failed}");
+}
