@@ -170,7 +170,10 @@ impl Receipt {
         }
         let mut last = None;
         for file in &receipt.files {
-            let Some(Name::Evidence { dataset, version, .. }) = Name::parse(&file.name) else {
+            let Some(Name::Evidence {
+                dataset, version, ..
+            }) = Name::parse(&file.name)
+            else {
                 return Err(format!("'{:.80}' is no evidence", file.name));
             };
             let own = layout::evidence(&dataset, version, date, run_id, shard, &receipt.writer);
@@ -265,7 +268,10 @@ pub async fn read_scope(
     };
     let file = ScopeFile::parse(&bytes).map_err(unreadable)?;
     if file.run_id != *run_id {
-        return Err(unreadable(format!("it is the scope of run {}", file.run_id)));
+        return Err(unreadable(format!(
+            "it is the scope of run {}",
+            file.run_id
+        )));
     }
     let entry = file_entry(name, &bytes);
     Ok((file, entry))
@@ -350,7 +356,14 @@ mod tests {
             sha256: Sha256Hex::of(b"file"),
         };
         let files = vec![file("emr_cluster"), file("coverage")];
-        Receipt::new(run_id(), shard, writer.to_owned(), files, vec![], UtcMillis(0))
+        Receipt::new(
+            run_id(),
+            shard,
+            writer.to_owned(),
+            files,
+            vec![],
+            UtcMillis(0),
+        )
     }
 
     #[test]
@@ -396,6 +409,9 @@ mod tests {
         );
         memory.replace(&layout::shard(date(), &run_id(), 2), "junk");
         let junk = read_receipt(memory.as_ref(), &run_id(), date(), 2).await;
-        assert!(matches!(junk, Err(ShardError::Unreadable { .. })), "{junk:?}");
+        assert!(
+            matches!(junk, Err(ShardError::Unreadable { .. })),
+            "{junk:?}"
+        );
     }
 }

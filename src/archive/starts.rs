@@ -667,14 +667,23 @@ mod tests {
             .await
             .expect("sealed");
         let dead = go_on(&archive, &chain, Still::ToSeal).await;
-        assert!(matches!(dead, Err(StartError::NamedDead { .. })), "{dead:?}");
+        assert!(
+            matches!(dead, Err(StartError::NamedDead { .. })),
+            "{dead:?}"
+        );
         let id = &second.start.run_id;
         let fetch = archive.store.as_fetch();
         let sealed = super::go_on(fetch, &archive.clock, &chain, id, Still::ToSeal).await;
-        assert!(matches!(sealed, Err(StartError::Sealed { .. })), "{sealed:?}");
+        assert!(
+            matches!(sealed, Err(StartError::Sealed { .. })),
+            "{sealed:?}"
+        );
         let none = "20261124T020003Z-0000".parse().expect("id");
         let none = super::go_on(fetch, &archive.clock, &chain, &none, Still::ToSeal).await;
-        assert!(matches!(none, Err(StartError::NoSuchRun { .. })), "{none:?}");
+        assert!(
+            matches!(none, Err(StartError::NoSuchRun { .. })),
+            "{none:?}"
+        );
 
         let (archive, _, chain, first) = begun().await;
         end(&*archive.store, &archive.clock, &first.start, "interrupted")

@@ -57,7 +57,13 @@ async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(),
             return Ok(None);
         }
         let end = bucket_owners(run, position, account, &session, budget).await?;
-        Ok(Some(run.cell(account, &global, Source::BucketOwners, end, budget)))
+        Ok(Some(run.cell(
+            account,
+            &global,
+            Source::BucketOwners,
+            end,
+            budget,
+        )))
     };
     let regions = async {
         let (plan, end) = plan(run, account, &session, &budget).await;

@@ -324,9 +324,8 @@ impl Run {
         };
         let expected = |at: &u32| {
             let account = self.scope.accounts.get(*at as usize);
-            account.is_some_and(|a| {
-                is_expected(a) && !self.finished.accounts.contains(&a.account_id)
-            })
+            account
+                .is_some_and(|a| is_expected(a) && !self.finished.accounts.contains(&a.account_id))
         };
         let all = 0..self.scope.accounts.len() as u32;
         all.filter(|at| is_mine(at) && expected(at)).collect()

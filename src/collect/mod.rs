@@ -53,6 +53,4 @@ mod tests;
 
 pub use object_samples::SSE_C_SUSPECTED;
 
-pub use engine::{
-    CollectError, Collected, Context, Options, Part, Regions, collect, collect_part,
-};
+pub use engine::{CollectError, Collected, Context, Options, Part, Regions, collect, collect_part};

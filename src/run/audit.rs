@@ -26,7 +26,9 @@ use crate::record::Journal;
 use crate::seal::Producer;
 
 use super::archive::{KeyFile, Standing, look, open_signer, open_store};
-use super::beginning::{Opened, Purpose, check_clock, check_date, find_caller, open, producer, protections};
+use super::beginning::{
+    Opened, Purpose, check_clock, check_date, find_caller, open, producer, protections,
+};
 use super::evidence::Evidence;
 use super::facts::{JournalFound, Journals, copy_ended};
 use super::frozen::Frozen;
@@ -73,7 +75,9 @@ async fn begin(
         ..
     } = opened;
     let (Some(signer), Some(work)) = (signer, work) else {
-        return Err(RunError::Internal("a run has a signer and a folder".to_owned()));
+        return Err(RunError::Internal(
+            "a run has a signer and a folder".to_owned(),
+        ));
     };
     let producer = producer(config, Some(scope.caller.arn.clone()));
     let frozen = Frozen::new(config, scope, &chain, begun.start.scheduled_for, 1);
@@ -99,7 +103,7 @@ async fn begin(
         checks,
         begun_now,
     };
-    whole.to_its_end(&mut chain, work, options, prepared).await
+    whole.finish(&mut chain, work, options, prepared).await
 }
 
 /// Goes on with a run from the journal that its dead process left.
@@ -155,7 +159,7 @@ async fn resume(
         checks,
         begun_now: false,
     };
-    whole.to_its_end(&mut chain, work, options, prepared).await
+    whole.finish(&mut chain, work, options, prepared).await
 }
 
 /// What a process starts from.
@@ -196,7 +200,7 @@ struct Whole<'a> {
 
 impl Whole<'_> {
     /// From the start on: seals, or writes that the run ended.
-    async fn to_its_end(
+    async fn finish(
         self,
         chain: &mut Chain,
         mut work: Work,

@@ -239,7 +239,9 @@ pub async fn find_caller(asking: &Asking) -> Result<CallerIdentity, RunError> {
     let budget = Budget::new(now, now.plus_ms(FIRST_CALL_MS));
     let asked = asking
         .attempts
-        .own(&budget, Operation::GetCallerIdentity, || asking.aws.caller_identity())
+        .own(&budget, Operation::GetCallerIdentity, || {
+            asking.aws.caller_identity()
+        })
         .await;
     match asked {
         Err(_) if *asking.cancelled.borrow() => Err(RunError::Cancelled),

@@ -140,7 +140,12 @@ impl Frozen {
     }
 
     /// Refuses to work on the run with another configuration than it began with.
-    pub fn check_config(&self, config: &Config, run_id: &RunId, date: Date) -> Result<(), RunError> {
+    pub fn check_config(
+        &self,
+        config: &Config,
+        run_id: &RunId,
+        date: Date,
+    ) -> Result<(), RunError> {
         self.check_rules(run_id)?;
         if config_digest(config, date) == self.config_sha256 {
             return Ok(());

@@ -113,9 +113,14 @@ pub fn tally_of(conclusions: &Journal) -> Result<Tally, RunError> {
     let mut tally = Tally::default();
     for (account, region) in conclusions.groups::<Verdict>() {
         let findings = conclusions.read_group::<Finding>(&account, &region)?;
-        let mut findings = findings.chunk_by(|a, b| a.cluster_id == b.cluster_id).peekable();
+        let mut findings = findings
+            .chunk_by(|a, b| a.cluster_id == b.cluster_id)
+            .peekable();
         for verdict in conclusions.read_group::<Verdict>(&account, &region)? {
-            let is_its = |of: &&[Finding]| of.first().is_some_and(|f| f.cluster_id == verdict.cluster_id);
+            let is_its = |of: &&[Finding]| {
+                of.first()
+                    .is_some_and(|f| f.cluster_id == verdict.cluster_id)
+            };
             tally.cluster(&verdict, findings.next_if(is_its).unwrap_or_default());
         }
     }

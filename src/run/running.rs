@@ -178,11 +178,7 @@ impl Running<'_> {
     /// Reads what earlier runs know and decide: watermarks, the facts that ended clusters stand on, and
     /// what changed rules alone turn. A run whose evidence is no longer what was sealed decides
     /// nothing, with a warning.
-    pub async fn before(
-        &self,
-        evidence: &Evidence<'_>,
-        chain: &Chain,
-    ) -> Result<Before, RunError> {
+    pub async fn before(&self, evidence: &Evidence<'_>, chain: &Chain) -> Result<Before, RunError> {
         let (known, last) = self.watermarks(evidence, chain).await?;
         let known = Arc::new(known);
         let mut past = Past::default();
@@ -198,7 +194,10 @@ impl Running<'_> {
         }
         past.stands = Stands::OnWatermarks(known.clone());
         let mut last_by_new_rules = None;
-        if let Some(run) = last.as_ref().filter(|r| *r.rules() != assess::rules_digest()) {
+        if let Some(run) = last
+            .as_ref()
+            .filter(|r| *r.rules() != assess::rules_digest())
+        {
             let again = Again {
                 evidence,
                 chain,

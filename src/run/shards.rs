@@ -22,13 +22,16 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
-use crate::archive::shards::{self, ASSESS, MOST_SHARDS, Received, Receipt, ShardError, StoredReceipt, Used};
+use crate::archive::shards::{
+    self, ASSESS, MOST_SHARDS, Receipt, Received, ShardError, StoredReceipt, Used,
+};
 use crate::archive::starts::{self, Begun, Still};
 use crate::archive::store::{Store, StoreError};
 use crate::archive::{layout, records};
 use crate::collect::Part;
 use crate::collect::engine::is_expected;
 use crate::collect::facts::NothingFound;
+use crate::collect::scope::left_out;
 use crate::config::{ArchiveUrl, Config, SigningKey};
 use crate::for_each_dataset;
 use crate::model::datasets::{
@@ -256,7 +259,10 @@ pub async fn assess(
         Prepared::find(shell, store, &chain, run_id, Still::ToCollect).await?;
     let date = begun.start.scheduled_for;
     frozen.check_config(config, run_id, date)?;
-    if shards::read_receipt(fetch, run_id, date, ASSESS).await?.is_some() {
+    if shards::read_receipt(fetch, run_id, date, ASSESS)
+        .await?
+        .is_some()
+    {
         return Ok(already(run_id, "The run", "judged"));
     }
     let caller = find_caller(&asking).await?;
@@ -321,9 +327,11 @@ pub async fn assess(
     let place = place(&running, &work.path, ASSESS, &writer);
     let of_shards: Vec<&FileEntry> = receipts.iter().flat_map(|r| &r.receipt.files).collect();
     let elsewhere = |dataset: &str| {
-        of_shards
-            .iter()
-            .any(|file| records::dataset_files(std::slice::from_ref(*file), dataset).next().is_some())
+        of_shards.iter().any(|file| {
+            records::dataset_files(std::slice::from_ref(*file), dataset)
+                .next()
+                .is_some()
+        })
     };
     let files = record(&place, journals.own(), elsewhere).await?;
     let used = receipts.iter().map(|stored| Used {
@@ -413,10 +421,10 @@ pub async fn seal(
     let conclusions = Journal::create(&work.path.join("again"))?;
     let facts = Journal::create(&work.path.join("facts"))?;
     copy_facts(&evidence, &recomputing.files, &facts).await?;
+    recomputing.compare_coverage(&facts)?;
     let tally = running.judge(&facts, &conclusions, &before)?;
     recomputing.compare_conclusions(&conclusions).await?;
     recomputing.compare_rows().await?;
-    recomputing.compare_coverage(&facts)?;
     let counts = running.counts(&facts, &tally)?;
     let concluded = recomputing.compare_own(counts, tally).await?;
 
@@ -510,7 +518,9 @@ async fn of_shard(
     all: &Journal,
 ) -> Result<(), RunError> {
     let scope = &running.frozen.scope;
-    let mine = positions.iter().filter_map(|at| scope.accounts.get(*at as usize));
+    let mine = positions
+        .iter()
+        .filter_map(|at| scope.accounts.get(*at as usize));
     let mine: BTreeSet<_> = mine.map(|a| a.account_id.clone()).collect();
     let foreign = std::sync::Mutex::new(None);
     macro_rules! copy {
@@ -669,6 +679,10 @@ impl Recomputing<'_> {
         if accounts? != scope.accounts {
             return Err(self.refused("dataset account"));
         }
+        let selected = |a: &Account| a.left_out_because.as_deref() != Some(left_out::NOT_SELECTED);
+        if self.running.frozen.full_scope && !scope.accounts.iter().all(selected) {
+            return Err(self.refused("that the run looked at its whole scope"));
+        }
         let mut told = BTreeSet::new();
         for cell in facts.rows::<Coverage>() {
             let cell = cell?;
@@ -739,5 +753,7 @@ async fn orphans(running: &Running<'_>, files: &[FileEntry]) -> Result<Vec<Strin
     let names = shards::names_of_run(fetch, run_id, date, &datasets).await;
     let names = names.map_err(failed)?.into_iter();
     let listed: BTreeSet<&str> = files.iter().map(|f| f.name.as_str()).collect();
-    Ok(names.filter(|name| !listed.contains(name.as_str())).collect())
+    Ok(names
+        .filter(|name| !listed.contains(name.as_str()))
+        .collect())
 }

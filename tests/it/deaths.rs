@@ -24,6 +24,8 @@ const RUN: &str = "20261124T020000Z-dead";
 struct Scene {
     place: Place,
     library: PathBuf,
+    /// The program without what debuggers read: each run hashes it.
+    stripped: PathBuf,
     /// The archive, key and memory before the second run.
     before: PathBuf,
     expected: std::collections::BTreeMap<&'static str, Vec<String>>,
@@ -81,7 +83,17 @@ impl Scene {
             .await
             .expect("a C compiler");
         assert!(built.success());
+        let stripped = place.path("keyproof");
+        let made = Command::new("strip")
+            .arg("-o")
+            .arg(&stripped)
+            .arg(env!("CARGO_BIN_EXE_keyproof"))
+            .status()
+            .await
+            .expect("binutils");
+        assert!(made.success());
         let scene = Self {
+            stripped,
             before: place.path("before"),
             place,
             library,
@@ -91,11 +103,18 @@ impl Scene {
         std::fs::create_dir(&scene.before).expect("folder");
         let yesterday = now.date().plus_days(-1).to_string();
         let first = scene
-            .program(&scene.before, &["run", "--quiet", "--scheduled-for", &yesterday])
+            .program(
+                &scene.before,
+                &["run", "--quiet", "--scheduled-for", &yesterday],
+            )
             .output()
             .await
             .expect("it runs");
-        assert!(matches!(first.status.code(), Some(0 | 4)), "{}", told(&first));
+        assert!(
+            matches!(first.status.code(), Some(0 | 4)),
+            "{}",
+            told(&first)
+        );
         scene.measured().await
     }
 
@@ -117,9 +136,16 @@ impl Scene {
     }
 
     fn program(&self, folder: &Path, arguments: &[&str]) -> Command {
-        let mut program = self.place.program(arguments);
+        let mut program = self.place.program_at(&self.stripped, arguments);
         program
-            .args(["--archive", "archive", "--work-dir", "work", "--state-dir", "state"])
+            .args([
+                "--archive",
+                "archive",
+                "--work-dir",
+                "work",
+                "--state-dir",
+                "state",
+            ])
             .current_dir(folder);
         program
     }
@@ -134,11 +160,10 @@ impl Scene {
     fn disturb(&self, program: &mut Command, folder: &Path, at: usize, how: How) {
         program
             .env("LD_PRELOAD", &self.library)
-            .env("STORAGE_BELOW", "")
+            .env("STORAGE_BELOW", folder)
             .env("STORAGE_AT", at.to_string())
             .env("STORAGE_HOW", how.word())
             .env("STORAGE_ERRNO", how.number().to_string());
-        program.env("STORAGE_BELOW", folder);
     }
 
     /// A fresh copy of the archive before the second run.
@@ -152,9 +177,23 @@ impl Scene {
         folder
     }
 
+    /// A step of the second run.
+    fn step(&self, folder: &Path, step: &[&str]) -> Command {
+        let quiet = if step[0] == "seal" {
+            &[][..]
+        } else {
+            &["--quiet"]
+        };
+        let mut program = self.program(folder, &[step, quiet, &["--run-id", RUN]].concat());
+        program.env("STORAGE_COUNT", folder.join("count"));
+        program
+    }
+
     /// Changes that are tried: all, or so many evenly spread.
     fn points(&self, most: usize) -> Vec<usize> {
-        let every = std::env::var("DEATHS_EVERY").ok().and_then(|n| n.parse().ok());
+        let every = std::env::var("DEATHS_EVERY")
+            .ok()
+            .and_then(|n| n.parse().ok());
         let every: f64 = every.unwrap_or(self.changes as f64 / most as f64).max(1.0);
         let mut points: Vec<usize> = (0..)
             .map(|n| 1 + (f64::from(n) * every) as usize)
@@ -168,7 +207,10 @@ impl Scene {
     async fn is_sealed(&self, folder: &Path, what: &str) -> bool {
         let report = verified(folder, what).await;
         let runs: Vec<_> = report.runs.iter().map(|r| &r.seal.run_id).collect();
-        assert!(runs.len() == 1 || runs[1..] == [&run_id()], "{what}: {runs:?}");
+        assert!(
+            runs.len() == 1 || runs[1..] == [&run_id()],
+            "{what}: {runs:?}"
+        );
         runs.len() == 2
     }
 
@@ -178,12 +220,24 @@ impl Scene {
         if dead {
             arguments.extend(["--take-over", RUN]);
         }
-        let next = self.program(folder, &arguments).output().await.expect("it runs");
-        assert!(matches!(next.status.code(), Some(0 | 4)), "{what}: {}", told(&next));
+        let next = self
+            .program(folder, &arguments)
+            .output()
+            .await
+            .expect("it runs");
+        assert!(
+            matches!(next.status.code(), Some(0 | 4)),
+            "{what}: {}",
+            told(&next)
+        );
         let report = verified(folder, what).await;
         let last = &report.runs.last().expect("sealed").seal;
         assert_ne!(last.run_id, run_id());
-        let died: Vec<_> = last.died_runs.iter().filter_map(|d| d.run_id.clone()).collect();
+        let died: Vec<_> = last
+            .died_runs
+            .iter()
+            .filter_map(|d| d.run_id.clone())
+            .collect();
         let expected = if dead { vec![run_id()] } else { vec![] };
         assert_eq!(died, expected, "{what}");
     }
@@ -195,7 +249,11 @@ impl Scene {
             .output()
             .await
             .expect("it runs");
-        assert!(matches!(resumed.status.code(), Some(0 | 4)), "{what}: {}", told(&resumed));
+        assert!(
+            matches!(resumed.status.code(), Some(0 | 4)),
+            "{what}: {}",
+            told(&resumed)
+        );
         let sealed = Sealed::of(Box::new(store(folder)), &run_id()).await;
         for (dataset, rows) in sealed.lasting_rows().await {
             assert_eq!(rows, self.expected[dataset], "{what}: {dataset}");
@@ -267,7 +325,11 @@ async fn a_process_may_die_at_any_change_of_storage() {
         } else if !begun {
             one(&counts.not_begun);
             scene.next_records(&folder, &what, false).await;
-        } else if nth % 2 == 0 && folder.join(format!("work/keyproof-{RUN}/scope.json")).exists() {
+        } else if nth % 2 == 0
+            && folder
+                .join(format!("work/keyproof-{RUN}/scope.json"))
+                .exists()
+        {
             one(&counts.resumed);
             scene.goes_on(&folder, &what).await;
         } else {
@@ -318,7 +380,11 @@ async fn any_change_of_storage_may_fail() {
         let how = kinds[nth % kinds.len()];
         let what = format!("{how:?} at change {at}");
         let folder = scene.copy(&format!("at-{at}"));
-        let output = scene.second(&folder, at, how).output().await.expect("it runs");
+        let output = scene
+            .second(&folder, at, how)
+            .output()
+            .await
+            .expect("it runs");
         let is_sealed = scene.is_sealed(&folder, &what).await;
         match output.status.code() {
             Some(0 | 4) => assert!(is_sealed, "{what}: success without a seal"),
@@ -338,7 +404,11 @@ async fn any_change_of_storage_may_fail() {
                 .expect("it runs");
             if !dead {
                 assert_eq!(resumed.status.code(), Some(1), "{what}: ended is ended");
-                assert!(told(&resumed).contains("ended"), "{what}: {}", told(&resumed));
+                assert!(
+                    told(&resumed).contains("ended"),
+                    "{what}: {}",
+                    told(&resumed)
+                );
             }
             let report = verified(&folder, &what).await;
             if report.runs.len() == 1 {
@@ -349,6 +419,84 @@ async fn any_change_of_storage_may_fail() {
         }
         std::fs::remove_dir_all(&folder).expect("remove");
     }
-    println!("{} changes; {failed} runs failed, {sealed} sealed all the same", scene.changes);
+    println!(
+        "{} changes; {failed} runs failed, {sealed} sealed all the same",
+        scene.changes
+    );
     assert!(failed > 60, "{failed}");
+}
+
+const STEPS: [&[&str]; 4] = [
+    &["prepare", "--shards", "1"],
+    &["collect", "--shard", "1/1"],
+    &["assess"],
+    &["seal"],
+];
+
+async fn done(mut program: Command, what: &str) {
+    let output = program.output().await.expect("it runs");
+    assert!(
+        matches!(output.status.code(), Some(0 | 4)),
+        "{what}: {}",
+        told(&output)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_step_may_die_and_be_given_again() {
+    let scene = Scene::new().await;
+    let mut changes = Vec::new();
+    let folder = scene.copy("steps");
+    for step in STEPS {
+        let mut program = scene.step(&folder, step);
+        scene.disturb(&mut program, &folder, 0, How::Kill);
+        done(program, step[0]).await;
+        let count = std::fs::read_to_string(folder.join("count")).expect("a count");
+        changes.push(count.trim().parse::<usize>().expect("a number"));
+    }
+    let mut killed = [0; 4];
+    for (nth, step) in STEPS.iter().enumerate() {
+        let last = changes[nth];
+        for at in [last / 8, last / 3, 2 * last / 3, last - 1] {
+            let at = at.max(1);
+            let what = format!("{} killed at change {at} of {last}", step[0]);
+            let folder = scene.copy(&format!("{}-{at}", step[0]));
+            for before in &STEPS[..nth] {
+                done(scene.step(&folder, before), &what).await;
+            }
+            let mut program = scene.step(&folder, step);
+            scene.disturb(&mut program, &folder, at, How::Torn);
+            killed[nth] += usize::from(died(program, &what).await);
+            let sealed = scene.is_sealed(&folder, &what).await;
+            if nth == 0
+                && !files_below(&folder.join("archive/runs"))
+                    .iter()
+                    .any(|f| f.ends_with("scope.json"))
+            {
+                // Nobody can go on with it.
+                if has_begun(&folder) {
+                    let collect = scene
+                        .step(&folder, STEPS[1])
+                        .output()
+                        .await
+                        .expect("it runs");
+                    assert_eq!(collect.status.code(), Some(1), "{what}: {}", told(&collect));
+                }
+                scene.next_records(&folder, &what, has_begun(&folder)).await;
+                continue;
+            }
+            for again in &STEPS[nth.max(1)..] {
+                if !sealed {
+                    done(scene.step(&folder, again), &what).await;
+                }
+            }
+            let run = Sealed::of(Box::new(store(&folder)), &run_id()).await;
+            for (dataset, rows) in run.lasting_rows().await {
+                assert_eq!(rows, scene.expected[dataset], "{what}: {dataset}");
+            }
+            std::fs::remove_dir_all(&folder).expect("remove");
+        }
+    }
+    println!("changes of each step: {changes:?}; killed: {killed:?}");
+    assert!(killed.iter().all(|n| *n >= 3), "{killed:?}");
 }

@@ -180,8 +180,13 @@ impl Place {
     /// The real program, pointed at this place with the management account's credentials and an
     /// environment of its own.
     pub fn program(&self, arguments: &[&str]) -> tokio::process::Command {
+        self.program_at(Path::new(env!("CARGO_BIN_EXE_keyproof")), arguments)
+    }
+
+    /// The same of a copy of the program.
+    pub fn program_at(&self, program: &Path, arguments: &[&str]) -> tokio::process::Command {
         let (key_id, secret) = sandbox::credentials(self.world.management_account());
-        let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyproof"));
+        let mut program = tokio::process::Command::new(program);
         program
             .args(arguments)
             .current_dir(self.dir.path())
