@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keyproof::archive::verify::Report;
@@ -14,6 +15,7 @@ use keyproof::sandbox::Options;
 use keyproof::sandbox::wire::ServeOptions;
 use keyproof::time::{Clock as _, SystemClock};
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use crate::support::{Place, Sealed, files_below, report, told};
 use keyproof::archive::file_store::FileStore;
@@ -290,6 +292,7 @@ fn has_ended(folder: &Path) -> bool {
 #[derive(Default)]
 struct Counts {
     killed: AtomicUsize,
+    failed: AtomicUsize,
     not_begun: AtomicUsize,
     sealed: AtomicUsize,
     resumed: AtomicUsize,
@@ -300,44 +303,37 @@ fn one(count: &AtomicUsize) {
     count.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Works on every point, a few at a time: a process mostly waits for its disk.
+async fn each<F: Future<Output = ()> + Send + 'static>(
+    points: Vec<usize>,
+    work: impl Fn(usize, usize) -> F,
+) {
+    let mut open = JoinSet::new();
+    for (nth, at) in points.into_iter().enumerate() {
+        if open.len() >= 4 {
+            open.join_next()
+                .await
+                .expect("some are open")
+                .expect("no panic");
+        }
+        open.spawn(work(nth, at));
+    }
+    while let Some(ended) = open.join_next().await {
+        ended.expect("no panic");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_may_die_at_any_change_of_storage() {
-    let scene = Scene::new().await;
-    let counts = Counts::default();
+    let scene = Arc::new(Scene::new().await);
+    let counts = Arc::new(Counts::default());
     let points = scene.points(200);
     assert!(points.len() >= 200, "{} of {}", points.len(), scene.changes);
-    for (nth, at) in points.iter().enumerate() {
-        // Half of them in the middle of what they write.
-        let how = if nth % 4 < 2 { How::Kill } else { How::Torn };
-        let what = format!("{how:?} at change {at}");
-        let folder = scene.copy(&format!("at-{at}"));
-        let dead = died(scene.second(&folder, *at, how), &what).await;
-        if !dead {
-            // The last changes may come in another number: nothing happened to this one.
-            continue;
-        }
-        one(&counts.killed);
-        let sealed = scene.is_sealed(&folder, &what).await;
-        let begun = has_begun(&folder);
-        if sealed {
-            one(&counts.sealed);
-            scene.next_records(&folder, &what, false).await;
-        } else if !begun {
-            one(&counts.not_begun);
-            scene.next_records(&folder, &what, false).await;
-        } else if nth % 2 == 0
-            && folder
-                .join(format!("work/keyproof-{RUN}/scope.json"))
-                .exists()
-        {
-            one(&counts.resumed);
-            scene.goes_on(&folder, &what).await;
-        } else {
-            one(&counts.recorded);
-            scene.next_records(&folder, &what, true).await;
-        }
-        std::fs::remove_dir_all(&folder).expect("remove");
-    }
+    each(points, |nth, at| {
+        let (scene, counts) = (scene.clone(), counts.clone());
+        async move { one_death(&scene, &counts, nth, at).await }
+    })
+    .await;
     let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
     println!(
         "{} changes; killed at {}: {} had not begun, {} were resumed, {} were recorded as died, {} were sealed",
@@ -351,6 +347,36 @@ async fn a_process_may_die_at_any_change_of_storage() {
     assert!(read(&counts.killed) >= 190);
     assert!(read(&counts.resumed) > 50 && read(&counts.recorded) > 50);
     assert!(read(&counts.sealed) > 0 && read(&counts.not_begun) > 0);
+}
+
+async fn one_death(scene: &Scene, counts: &Counts, nth: usize, at: usize) {
+    // Half of them in the middle of what they write.
+    let how = if nth % 4 < 2 { How::Kill } else { How::Torn };
+    let what = format!("{how:?} at change {at}");
+    let folder = scene.copy(&format!("at-{at}"));
+    if !died(scene.second(&folder, at, how), &what).await {
+        // A run has a change more or less now and then: this one was over before.
+        return;
+    }
+    one(&counts.killed);
+    let sealed = scene.is_sealed(&folder, &what).await;
+    let has_progress = folder
+        .join(format!("work/keyproof-{RUN}/scope.json"))
+        .exists();
+    if sealed {
+        one(&counts.sealed);
+        scene.next_records(&folder, &what, false).await;
+    } else if !has_begun(&folder) {
+        one(&counts.not_begun);
+        scene.next_records(&folder, &what, false).await;
+    } else if nth % 2 == 0 && has_progress {
+        one(&counts.resumed);
+        scene.goes_on(&folder, &what).await;
+    } else {
+        one(&counts.recorded);
+        scene.next_records(&folder, &what, true).await;
+    }
+    std::fs::remove_dir_all(&folder).expect("remove");
 }
 
 async fn died(mut program: Command, what: &str) -> bool {
@@ -368,62 +394,69 @@ async fn any_change_of_storage_may_fail() {
     const EIO: i32 = 5;
     const EACCES: i32 = 13;
     const ENOSPC: i32 = 28;
-    let scene = Scene::new().await;
+    let scene = Arc::new(Scene::new().await);
     let kinds = [
         How::Fail(EIO),
         How::Fail(ENOSPC),
         How::Fail(EACCES),
         How::Lost(EIO),
     ];
-    let (mut failed, mut sealed) = (0, 0);
-    for (nth, at) in scene.points(120).into_iter().enumerate() {
+    let counts = Arc::new(Counts::default());
+    each(scene.points(120), |nth, at| {
+        let (scene, counts) = (scene.clone(), counts.clone());
         let how = kinds[nth % kinds.len()];
-        let what = format!("{how:?} at change {at}");
-        let folder = scene.copy(&format!("at-{at}"));
-        let output = scene
-            .second(&folder, at, how)
+        async move { one_failure(&scene, &counts, at, how).await }
+    })
+    .await;
+    let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    println!(
+        "{} changes; {} runs failed, {} sealed all the same",
+        scene.changes,
+        read(&counts.failed),
+        read(&counts.sealed)
+    );
+    assert!(read(&counts.failed) > 60);
+}
+
+async fn one_failure(scene: &Scene, counts: &Counts, at: usize, how: How) {
+    let what = format!("{how:?} at change {at}");
+    let folder = scene.copy(&format!("at-{at}"));
+    let output = scene
+        .second(&folder, at, how)
+        .output()
+        .await
+        .expect("it runs");
+    let is_sealed = scene.is_sealed(&folder, &what).await;
+    match output.status.code() {
+        Some(0 | 4) => assert!(is_sealed, "{what}: success without a seal"),
+        Some(1) => one(&counts.failed),
+        _ => panic!("{what}: {} {}", output.status, told(&output)),
+    }
+    if is_sealed {
+        one(&counts.sealed);
+        scene.next_records(&folder, &what, false).await;
+    } else if has_begun(&folder) {
+        // It says so itself, unless that was what failed, or it may have been sealed.
+        let resumed = scene
+            .program(&folder, &["run", "--quiet", "--resume", RUN])
             .output()
             .await
             .expect("it runs");
-        let is_sealed = scene.is_sealed(&folder, &what).await;
-        match output.status.code() {
-            Some(0 | 4) => assert!(is_sealed, "{what}: success without a seal"),
-            Some(1) => failed += 1,
-            _ => panic!("{what}: {} {}", output.status, told(&output)),
+        if has_ended(&folder) {
+            assert_eq!(resumed.status.code(), Some(1), "{what}: ended is ended");
+            assert!(
+                told(&resumed).contains("ended"),
+                "{what}: {}",
+                told(&resumed)
+            );
         }
-        if is_sealed {
-            sealed += 1;
-            scene.next_records(&folder, &what, false).await;
-        } else if has_begun(&folder) {
-            // It says so itself, unless that was what failed, or it may have been sealed.
-            let dead = !has_ended(&folder);
-            let resumed = scene
-                .program(&folder, &["run", "--quiet", "--resume", RUN])
-                .output()
-                .await
-                .expect("it runs");
-            if !dead {
-                assert_eq!(resumed.status.code(), Some(1), "{what}: ended is ended");
-                assert!(
-                    told(&resumed).contains("ended"),
-                    "{what}: {}",
-                    told(&resumed)
-                );
-            }
-            let report = verified(&folder, &what).await;
-            if report.runs.len() == 1 {
-                scene.next_records(&folder, &what, true).await;
-            }
-        } else {
-            scene.next_records(&folder, &what, false).await;
+        if verified(&folder, &what).await.runs.len() == 1 {
+            scene.next_records(&folder, &what, true).await;
         }
-        std::fs::remove_dir_all(&folder).expect("remove");
+    } else {
+        scene.next_records(&folder, &what, false).await;
     }
-    println!(
-        "{} changes; {failed} runs failed, {sealed} sealed all the same",
-        scene.changes
-    );
-    assert!(failed > 60, "{failed}");
+    std::fs::remove_dir_all(&folder).expect("remove");
 }
 
 const STEPS: [&[&str]; 4] = [
