@@ -369,7 +369,7 @@ async fn one_death(scene: &Scene, counts: &Counts, nth: usize, at: usize) {
     } else if !has_begun(&folder) {
         one(&counts.not_begun);
         scene.next_records(&folder, &what, false).await;
-    } else if nth % 2 == 0 && has_progress {
+    } else if nth.is_multiple_of(2) && has_progress {
         one(&counts.resumed);
         scene.goes_on(&folder, &what).await;
     } else {
