@@ -4,8 +4,10 @@
 //! | died or failed | a reader sees | the next run does |
 //! |---|---|---|
 //! | before the start was written | nothing | takes the same start number |
-//! | after the start, while collecting or writing data | files under an unsealed run: a notice | waits for the deadline, `end.json` or `--take-over`; its seal names the run as died |
-//! | after the manifest or the sums | the same | the same |
+//! | after the start, while collecting or writing data | files under an unsealed run: a notice | waits for the deadline, `end.json` or `--take-over`; its seal names the run as died. `run --resume` goes on instead |
+//! | a step of a prepared run (`collect`, `assess`), its receipt not written | the same | the same; the step given again writes files of its own, and the seal names the dead one's as orphans |
+//! | after the receipt | the same | the same; the step given again does nothing |
+//! | after the manifest or the sums | the same | the same; whoever goes on with this run writes the same bytes again |
 //! | in the commit, the entry not written | the same | the same |
 //! | in the commit, the entry written, the answer lost | a sealed run | finds it in the chain: `commit` for that run id returns the entry; no second signature is made |
 //! | the outcome stayed unknown | one of the last two rows | the same; the failed run writes no `end.json`, for it may be sealed |
@@ -491,5 +493,22 @@ mod tests {
         other.run_id = "20261124T020003Z-7f3a".parse().expect("id");
         let sealed = archive.seal(&mut chain, &other, content).await;
         assert!(matches!(sealed, Err(CommitError::WrongManifest(_))));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_went_backwards_breaks_no_chain() {
+        let (mut archive, _memory, mut chain, manifest, content) = collected().await;
+        archive.clock.advance_ms(-3 * 3_600_000);
+        let committed = archive
+            .seal(&mut chain, &manifest, content)
+            .await
+            .expect("sealed");
+        let again = archive.chain().await.expect("reads back");
+        assert_eq!(again.head().seq, committed.seq);
+        let entries = again.entries();
+        let before = &entries[entries.len() - 2].statement;
+        assert!(again.head().statement.at < before.at, "it says what it saw");
+        let next = archive.begin(&mut again.clone(), None).await;
+        assert!(next.is_ok(), "{next:?}");
     }
 }

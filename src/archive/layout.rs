@@ -5,7 +5,7 @@
 //! keys/<keyid>.pem                                     public key; keyid = SHA-256 of its DER form
 //! starts/<10-digit n>.json                             intent; the next number is the lock
 //! runs/dt=<date>/<run_id>/scope.json                   only with shards
-//! runs/dt=<date>/<run_id>/shard-<nn>.json              receipt of a shard
+//! runs/dt=<date>/<run_id>/shard-<nn>.json              receipt of a shard; 00 is what assessing wrote
 //! runs/dt=<date>/<run_id>/end.json                     an orderly end without a seal
 //! evidence/<dataset>/v<n>/dt=<date>/<run_id>.s<nn>-<writer>.parquet
 //! manifest/v1/dt=<date>/<run_id>.json                  every file of a run
@@ -25,7 +25,6 @@ use crate::time::{Date, Quarter};
 
 /// Prefix of chain entries, for listings.
 pub const CHAIN: &str = "chain/";
-/// Prefix of starts, for listings.
 /// Where public keys stand.
 pub const KEYS: &str = "keys/";
 /// Where starts stand.
@@ -46,7 +45,7 @@ pub enum Name {
         date: Date,
         run_id: RunId,
     },
-    /// Receipt of shard `shard`, counted from 1.
+    /// Receipt of shard `shard`, counted from 1; 0 is what assessing wrote.
     Shard {
         date: Date,
         run_id: RunId,
@@ -201,10 +200,7 @@ impl Name {
     }
 
     fn counts_from_zero(&self) -> bool {
-        matches!(
-            self,
-            Self::Start { n: 0 } | Self::Entry { seq: 0 } | Self::Shard { shard: 0, .. }
-        )
+        matches!(self, Self::Start { n: 0 } | Self::Entry { seq: 0 })
     }
 }
 
@@ -247,6 +243,16 @@ pub fn shard(date: Date, run_id: &RunId, shard: u32) -> String {
 pub fn end(date: Date, run_id: &RunId) -> String {
     let run_id = run_id.clone();
     Name::End { date, run_id }.to_string()
+}
+
+/// `runs/dt=<date>/<run_id>/`: what the processes of a run tell each other.
+pub fn run_folder(date: Date, run_id: &RunId) -> String {
+    format!("runs/dt={date}/{run_id}/")
+}
+
+/// `evidence/<dataset>/v<n>/dt=<date>/<run_id>.`: how the evidence of one run begins.
+pub fn evidence_of_run(dataset: &str, version: u32, date: Date, run_id: &RunId) -> String {
+    format!("{}/dt={date}/{run_id}.", evidence_folder(dataset, version))
 }
 
 /// `evidence/<dataset>/v<n>`: where every file of a dataset's version is.
@@ -420,7 +426,7 @@ mod tests {
             "keys/abc.pem",
             "runs/dt=2026-11-31/20261124T020003Z-7f3a/end.json",
             "runs/dt=2026-11-24/20261124T020003Z-7f3a/shard-3.json",
-            "runs/dt=2026-11-24/20261124T020003Z-7f3a/shard-00.json",
+            "runs/dt=2026-11-24/20261124T020003Z-7f3a/shard-000.json",
             "runs/dt=2026-11-24/../end.json",
             "evidence/EMR/v1/dt=2026-11-24/20261124T020003Z-7f3a.s00-9c1f.parquet",
             "evidence/emr/v01/dt=2026-11-24/20261124T020003Z-7f3a.s00-9c1f.parquet",

@@ -9,6 +9,7 @@
 //! | [`slot`], [`keyring`], [`chain`] | what one slot holds; which keys may sign it; the signed entries and the head |
 //! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
 //! | [`key_change`], [`note`] | entries that seal no files: the next signing key, a remark |
+//! | [`shards`] | what several processes of one run tell each other |
 //! | [`verify`] | whether all of it is as it was sealed |
 //! | [`records`] | which runs speak for which dates, and with which files |
 //! | [`remembered`] | archives that this machine has seen |
@@ -26,6 +27,7 @@ pub mod note;
 pub mod records;
 pub mod remembered;
 pub mod settle;
+pub mod shards;
 pub mod signer;
 pub mod slot;
 pub mod starts;

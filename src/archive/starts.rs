@@ -49,6 +49,19 @@ pub enum StartError {
     Taken { run_id: RunId },
     #[error("--take-over {run_id}: no start of this archive names that run")]
     NothingToTakeOver { run_id: RunId },
+    #[error("no start of this archive names run {run_id}: check --run-id and --archive")]
+    NoSuchRun { run_id: RunId },
+    #[error("run {run_id} is sealed already, by entry {seq}")]
+    Sealed { run_id: RunId, seq: u64 },
+    #[error("run {run_id} was given up: entry {seq} names it as died; begin a new run")]
+    NamedDead { run_id: RunId, seq: u64 },
+    #[error("run {run_id} ended without a seal ({reason}); begin a new run")]
+    Ended { run_id: RunId, reason: String },
+    #[error("run {run_id} had until {deadline_at}, which is over; begin a new run")]
+    TooLate {
+        run_id: RunId,
+        deadline_at: UtcMillis,
+    },
     #[error("a deadline of {0:?} is too long: at most 24h")]
     DeadlineTooLong(Duration),
 }
@@ -156,6 +169,51 @@ pub enum Standing {
     Alive,
 }
 
+/// What is still to be done with a run that began in another process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Still {
+    /// Collecting and judging, which must be over by its deadline.
+    ToCollect,
+    /// Sealing, for which it is late only when another run has named it as died.
+    ToSeal,
+}
+
+/// Goes on with a run that another process began. Refuses one that is over, and says how it ended.
+pub async fn go_on(
+    fetch: &dyn Fetch,
+    clock: &dyn Clock,
+    chain: &Chain,
+    run_id: &RunId,
+    still: Still,
+) -> Result<Begun, StartError> {
+    let now = clock.now();
+    let found = find(fetch, chain, run_id, now).await?;
+    let run_id = run_id.clone();
+    let (start, file, standing) = found.ok_or_else(|| StartError::NoSuchRun {
+        run_id: run_id.clone(),
+    })?;
+    match standing {
+        Standing::Sealed { seq } => return Err(StartError::Sealed { run_id, seq }),
+        Standing::NamedDead { seq } => return Err(StartError::NamedDead { run_id, seq }),
+        Standing::Ended { reason } => return Err(StartError::Ended { run_id, reason }),
+        Standing::PastDeadline if still == Still::ToCollect => {
+            let deadline_at = start.deadline_at;
+            return Err(StartError::TooLate {
+                run_id,
+                deadline_at,
+            });
+        }
+        Standing::PastDeadline | Standing::Alive => {}
+    }
+    let listed = list(fetch).await?;
+    let mut died = Vec::new();
+    for n in settled_up_to(chain) + 1..start.n {
+        let found = read(fetch, n, &listed[n as usize - 1]).await?;
+        died.extend(died_run(fetch, chain, found, now, start.n).await?);
+    }
+    Ok(Begun { start, file, died })
+}
+
 /// Takes the next number under `starts/`. `chain` is brought up to date.
 pub async fn begin(
     store: &dyn Store,
@@ -191,15 +249,7 @@ pub async fn begin(
     let now = clock.now();
     let mut died = Vec::new();
     for found in unsealed {
-        let Some(reason) = why_over(fetch, chain, &found, now, last).await? else {
-            continue;
-        };
-        died.push(DiedRun {
-            start_n: found.n,
-            start_sha256: found.sha256,
-            run_id: found.start.ok().map(|start| start.run_id),
-            reason,
-        });
+        died.extend(died_run(fetch, chain, found, now, last).await?);
     }
 
     let start = Start {
@@ -372,6 +422,23 @@ async fn why_over(
             });
         }
     })
+}
+
+/// The start as a seal names it; none when it is sealed or named already.
+async fn died_run(
+    fetch: &dyn Fetch,
+    chain: &Chain,
+    found: Found,
+    now: UtcMillis,
+    last: u64,
+) -> Result<Option<DiedRun>, StartError> {
+    let reason = why_over(fetch, chain, &found, now, last).await?;
+    Ok(reason.map(|reason| DiedRun {
+        start_n: found.n,
+        start_sha256: found.sha256,
+        run_id: found.start.ok().map(|start| start.run_id),
+        reason,
+    }))
 }
 
 async fn end_reason(fetch: &dyn Fetch, start: &Start) -> Result<Option<String>, StoreError> {
@@ -576,6 +643,60 @@ mod tests {
             // Calls 1 and 2 list; the third writes.
             assert_eq!(begun.is_ok(), call > 2, "{begun:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn only_a_run_that_is_not_over_goes_on() {
+        let (mut archive, memory, chain, first) = begun().await;
+        let run_id = &first.start.run_id;
+        let go_on = async |archive: &SampleArchive, chain: &Chain, still| {
+            let fetch = archive.store.as_fetch();
+            super::go_on(fetch, &archive.clock, chain, run_id, still).await
+        };
+        let again = go_on(&archive, &chain, Still::ToCollect).await;
+        assert_eq!(again.expect("it is alive"), first);
+        archive.clock.advance_ms(6 * HOUR_MS + 1);
+        let late = go_on(&archive, &chain, Still::ToCollect).await;
+        assert!(matches!(late, Err(StartError::TooLate { .. })), "{late:?}");
+        assert!(go_on(&archive, &chain, Still::ToSeal).await.is_ok());
+
+        // Another run begins after the deadline; until it seals, the first may.
+        let mut chain = chain;
+        let second = archive.begin(&mut chain, None).await.expect("begin");
+        assert!(go_on(&archive, &chain, Still::ToSeal).await.is_ok());
+        let (manifest, seal) = archive.collect(&chain, &second).await.expect("data");
+        archive
+            .seal(&mut chain, &manifest, Content::Run(seal))
+            .await
+            .expect("sealed");
+        let dead = go_on(&archive, &chain, Still::ToSeal).await;
+        assert!(
+            matches!(dead, Err(StartError::NamedDead { .. })),
+            "{dead:?}"
+        );
+        let id = &second.start.run_id;
+        let fetch = archive.store.as_fetch();
+        let sealed = super::go_on(fetch, &archive.clock, &chain, id, Still::ToSeal).await;
+        assert!(
+            matches!(sealed, Err(StartError::Sealed { .. })),
+            "{sealed:?}"
+        );
+        let none = "20261124T020003Z-0000".parse().expect("id");
+        let none = super::go_on(fetch, &archive.clock, &chain, &none, Still::ToSeal).await;
+        assert!(
+            matches!(none, Err(StartError::NoSuchRun { .. })),
+            "{none:?}"
+        );
+
+        let (archive, _, chain, first) = begun().await;
+        end(&*archive.store, &archive.clock, &first.start, "interrupted")
+            .await
+            .expect("end");
+        let fetch = archive.store.as_fetch();
+        let id = &first.start.run_id;
+        let ended = super::go_on(fetch, &archive.clock, &chain, id, Still::ToSeal).await;
+        assert!(matches!(ended, Err(StartError::Ended { .. })), "{ended:?}");
+        drop(memory);
     }
 
     #[tokio::test]

@@ -1,33 +1,38 @@
 //! `keyproof assess`.
 
 use super::common::{self, Common};
+use super::looking::Looking;
+use crate::archive::starts::StartError;
 use crate::error::{Exit, Failure};
 use crate::model::ids::RunId;
-use crate::run::{self, By};
+use crate::run::{self, By, RunError};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     common: Common,
-    /// Judge by this program's rules and the configuration at hand (rules, waivers), and list what
-    /// would be otherwise; without it, by the sealed configuration, to check what was sealed
+    #[command(flatten)]
+    looking: Looking,
+    /// Of a sealed run: judge by this program's rules and the configuration at hand (rules, waivers),
+    /// and list what would be otherwise; without it, by the sealed configuration, to check what was
+    /// sealed
     #[arg(long)]
     what_if: bool,
-    /// The sealed run
+    /// A prepared run, to judge it, or a sealed one, to judge it again
     #[arg(long, value_name = "ID")]
     run_id: RunId,
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    common::start_logging(common::LogFormat::Text, false);
-    let (config, _) = common::load(&args.common, Default::default())?;
+    args.looking.start_logging();
+    let (config, _) = common::load(&args.common, args.looking.layer())?;
     let by = if args.what_if { By::AtHand } else { By::Sealed };
-    let done = run::reassess(&common::shell(), &config, &args.run_id, by)
-        .await
-        .map_err(|e| Failure {
-            exit: e.exit(),
-            message: e.to_string(),
-        })?;
+    let done = match run::reassess(&common::shell(), &config, &args.run_id, by).await {
+        Err(not_sealed @ RunError::NoSuchRun { .. }) if !args.what_if => {
+            return judge(&args, &config, not_sealed).await;
+        }
+        done => done.map_err(common::failure)?,
+    };
     tracing::info!("{}", done.speed);
     common::print(&done.text)?;
     Ok(if done.equal || args.what_if {
@@ -35,4 +40,18 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     } else {
         Exit::Unverified
     })
+}
+
+async fn judge(
+    args: &Args,
+    config: &crate::config::Config,
+    not_sealed: RunError,
+) -> Result<Exit, Failure> {
+    let options = args.looking.options();
+    let (shell, cancelled) = (common::shell(), common::cancel_on_signal());
+    match run::assess(&shell, config, &options, &args.run_id, cancelled).await {
+        Ok(done) => common::print(&done.text),
+        Err(RunError::Start(StartError::NoSuchRun { .. })) => Err(common::failure(not_sealed)),
+        Err(error) => Err(common::failure(error)),
+    }
 }

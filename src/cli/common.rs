@@ -10,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Config, Layer, Settings};
 use crate::error::{Exit, Failure};
-use crate::run::Shell;
+use crate::run::{RunError, Shell};
 use crate::seal::{Remark, RemarkError};
 use crate::time::SystemClock;
 
@@ -80,6 +80,14 @@ pub fn shell() -> Shell {
 /// A remark on the command line.
 pub fn remark(text: &str) -> Result<Remark, RemarkError> {
     text.trim().to_owned().try_into()
+}
+
+/// How a command that failed ends.
+pub fn failure(error: RunError) -> Failure {
+    Failure {
+        exit: error.exit(),
+        message: error.to_string(),
+    }
 }
 
 /// Writes to standard output. A reader that closed the pipe is no failure.

@@ -97,8 +97,5 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             run::change_signing_key(&common::shell(), &config, &change).await
         }
     };
-    common::print(&text.map_err(|e| Failure {
-        exit: e.exit(),
-        message: e.to_string(),
-    })?)
+    common::print(&text.map_err(common::failure)?)
 }

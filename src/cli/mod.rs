@@ -1,17 +1,21 @@
 //! Arguments in, a call, an exit code out. One file per command.
 
 mod assess;
+mod collect;
 mod common;
 mod completions;
 mod config;
 mod demo;
 mod explain;
 mod keys;
+mod looking;
 mod note;
+mod prepare;
 mod rollup;
 mod run;
 mod sandbox;
 mod schema;
+mod seal;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -39,8 +43,14 @@ enum Command {
     Demo(demo::Args),
     /// Look at every account once, judge every cluster, seal the evidence
     Run(Box<run::Args>),
-    /// Recompute the findings of a sealed run from its sealed facts and compare
-    Assess(assess::Args),
+    /// Begin a run whose accounts several processes collect
+    Prepare(Box<prepare::Args>),
+    /// Collect the accounts of one shard of a prepared run
+    Collect(Box<collect::Args>),
+    /// Judge a prepared run; or recompute the findings of a sealed one and compare
+    Assess(Box<assess::Args>),
+    /// Compare and recompute what a prepared run wrote, then seal it
+    Seal(seal::Args),
     /// Check an archive: files, signatures, continuity
     Verify(verify::Args),
     /// Show the keys of an archive, create a local signing key, or replace the signing key
@@ -86,7 +96,10 @@ pub fn main() -> Exit {
         match cli.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Run(args) => run::run(*args).await,
-            Command::Assess(args) => assess::run(args).await,
+            Command::Prepare(args) => prepare::run(*args).await,
+            Command::Collect(args) => collect::run(*args).await,
+            Command::Assess(args) => assess::run(*args).await,
+            Command::Seal(args) => seal::run(args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Keys(args) => keys::run(args).await,
             Command::Note(args) => note::run(args).await,

@@ -37,9 +37,6 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let text = run::note(&common::shell(), &config, &about, &args.text)
         .await
-        .map_err(|e| Failure {
-            exit: e.exit(),
-            message: e.to_string(),
-        })?;
+        .map_err(common::failure)?;
     common::print(&text)
 }

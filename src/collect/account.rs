@@ -10,8 +10,8 @@ use crate::collect::account_region;
 use crate::collect::api::RegionStatus;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::CellEnd;
-use crate::collect::engine::{CollectError, Regions, Run, finish, is_expected};
-use crate::collect::facts::Facts;
+use crate::collect::engine::{CollectError, Part, Regions, Run, finish, is_expected};
+use crate::collect::facts::{BucketOwner, Facts};
 use crate::collect::operation::Operation;
 use crate::collect::scope::left_out;
 use crate::collect::session::Session;
@@ -36,25 +36,16 @@ pub(super) async fn unit(run: Arc<Run>, position: u32) -> Result<(), CollectErro
 async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(), CollectError> {
     let budget = run.budget();
     if !account.in_scope {
-        let by_state = account.left_out_because.as_deref() == Some(left_out::STATE);
-        let outcome = if by_state {
-            CellOutcome::AccountState
-        } else {
-            CellOutcome::Excluded
-        };
-        return dark(run, account, &budget, &CellEnd::plain(outcome));
+        return dark(run, account, &budget, &left_out_end(account));
     }
-    let session = match run.may_begin() {
-        Ok(()) => Session::open(&run.context, &account.account_id, &budget).await,
-        Err(error) => Err(error),
+    let session = match (&run.part, run.may_begin()) {
+        (Part::Rest { .. }, _) => Err(CallError::RunEnded),
+        (_, Ok(())) => Session::open(&run.context, &account.account_id, &budget).await,
+        (_, Err(error)) => Err(error),
     };
     let session = match session {
         Ok(session) => Arc::new(session),
-        Err(error) => {
-            let end = CellEnd::error(&error);
-            lock(&run.dark).insert(account.account_id.clone(), end.clone());
-            return dark(run, account, &budget, &end);
-        }
+        Err(error) => return dark(run, account, &budget, &CellEnd::error(&error)),
     };
     let global = Region::global();
     let mut facts = Facts::new(account.account_id.clone(), global.clone());
@@ -62,10 +53,17 @@ async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(),
         // AssumeRole counts where the account's first question counts.
         let own = run.budget();
         let budget = if asks_regions(run) { &own } else { &budget };
-        let end = bucket_owners(run, position, &session, budget).await;
-        let cell = run.cell(account, &global, Source::BucketOwners, end, budget);
-        run.note_owners(&cell);
-        cell
+        if !run.lists_buckets() {
+            return Ok(None);
+        }
+        let end = bucket_owners(run, position, account, &session, budget).await?;
+        Ok(Some(run.cell(
+            account,
+            &global,
+            Source::BucketOwners,
+            end,
+            budget,
+        )))
     };
     let regions = async {
         let (plan, end) = plan(run, account, &session, &budget).await;
@@ -74,11 +72,42 @@ async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(),
         let scanned = scan(run, position, account, &session, plan).await;
         (cell, scanned)
     };
-    let (owners, (regions, scanned)) = tokio::join!(owners, regions);
+    let (owners, (regions, scanned)): (Result<_, CollectError>, _) = tokio::join!(owners, regions);
     scanned?;
+    // Last of all: with it the account is done.
     facts.coverage.extend(regions);
-    facts.coverage.push(owners);
+    facts.coverage.extend(owners?);
     run.append(facts)
+}
+
+/// Asks an account that another process looked into for its buckets.
+pub(super) async fn owners_unit(run: Arc<Run>, position: u32) -> Result<(), CollectError> {
+    let account = run.scope.accounts.get(position as usize);
+    let Some(account) = account.filter(|account| is_expected(account)) else {
+        return Ok(());
+    };
+    let budget = run.budget();
+    let end = if !account.in_scope {
+        left_out_end(account)
+    } else if let Some(end) = run.dark(&account.account_id) {
+        end
+    } else {
+        match Session::open(&run.context, &account.account_id, &budget).await {
+            Ok(session) => bucket_owners(&run, position, account, &session, &budget).await?,
+            Err(error) => CellEnd::error(&error),
+        }
+    };
+    let facts = Facts::new(account.account_id.clone(), Region::global());
+    run.append_with(facts, Source::BucketOwners, end, &budget)
+}
+
+fn left_out_end(account: &Account) -> CellEnd {
+    let by_state = account.left_out_because.as_deref() == Some(left_out::STATE);
+    CellEnd::plain(if by_state {
+        CellOutcome::AccountState
+    } else {
+        CellOutcome::Excluded
+    })
 }
 
 fn asks_regions(run: &Run) -> bool {
@@ -97,24 +126,31 @@ fn dark(run: &Run, account: &Account, budget: &Budget, end: &CellEnd) -> Result<
         facts.coverage.push(cell);
         spent = &unspent;
     }
-    let cell = run.cell(account, &global, Source::BucketOwners, end.clone(), spent);
-    run.note_owners(&cell);
-    facts.coverage.push(cell);
-    run.append(facts)?;
-    if end.outcome == CellOutcome::Excluded {
-        return Ok(());
+    if run.lists_buckets() {
+        let cell = run.cell(account, &global, Source::BucketOwners, end.clone(), spent);
+        facts.coverage.push(cell);
     }
     let regions = match &run.options().regions {
+        _ if end.outcome == CellOutcome::Excluded => Vec::new(),
         Regions::List(regions) => regions.clone(),
         Regions::Auto => run.context.known.regions_of(&account.account_id),
     };
     for region in BTreeSet::from_iter(regions) {
+        if is_done(run, account, &region) {
+            continue;
+        }
         let end = end.clone();
         run.append(account_region::unseen(
             run, account, &region, end, &unspent,
         )?)?;
     }
-    Ok(())
+    // Last of all: with it the account is done.
+    run.append(facts)
+}
+
+fn is_done(run: &Run, account: &Account, region: &Region) -> bool {
+    let place = (account.account_id.clone(), region.clone());
+    run.finished.regions.contains(&place)
 }
 
 /// Which Regions to look at.
@@ -128,7 +164,7 @@ async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) 
     let emr = run.options().emr_regions.iter();
     let emr = emr.filter(|r| r.region.partition() == run.partition());
     let mut known = BTreeSet::from_iter(run.context.known.regions_of(&account.account_id));
-    let (plan, end) = match &run.options().regions {
+    let (mut plan, end) = match &run.options().regions {
         Regions::List(regions) => {
             let plan = Plan {
                 scan: regions.iter().cloned().collect(),
@@ -154,7 +190,8 @@ async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) 
             }
         },
     };
-    lock(&run.regions).extend(plan.scan.iter().cloned());
+    plan.scan.retain(|region| !is_done(run, account, region));
+    plan.off.retain(|region| !is_done(run, account, region));
     (plan, end)
 }
 
@@ -212,28 +249,50 @@ async fn scan(
 }
 
 /// ListBuckets: no S3 call tells who owns a foreign bucket, so every account lists its own.
-async fn bucket_owners(run: &Run, position: u32, session: &Session, budget: &Budget) -> CellEnd {
+async fn bucket_owners(
+    run: &Run,
+    position: u32,
+    account: &Account,
+    session: &Session,
+    budget: &Budget,
+) -> Result<CellEnd, CollectError> {
     if let Err(error) = run.may_begin() {
-        return CellEnd::error(&error);
+        return Ok(CellEnd::error(&error));
     }
+    let global = Region::global();
     let mut count = 0;
+    let mut stopped = None;
     let listed = session
-        .pages(
+        .pages_until(
             budget,
-            &Region::global(),
+            &global,
             Operation::ListBuckets,
             |m, next| async move { m.buckets(next).await },
             |page| {
                 count += page.len();
+                let mut facts = Facts::new(account.account_id.clone(), global.clone());
                 let mut owners = lock(&run.owners);
                 for bucket in page {
-                    owners.add(&bucket.name, position, bucket.region.as_ref());
+                    let name_hash = owners.hash(&bucket.name);
+                    owners.add(name_hash, position, bucket.region.as_ref());
+                    facts.bucket_owners.push(BucketOwner {
+                        account_id: account.account_id.clone(),
+                        region: global.clone(),
+                        name_hash: name_hash as i64,
+                        bucket_region: bucket.region,
+                    });
                 }
+                drop(owners);
+                stopped = run.append(facts).err();
+                stopped.is_some()
             },
         )
         .await;
-    match listed {
+    if let Some(stopped) = stopped {
+        return Err(stopped);
+    }
+    Ok(match listed {
         Ok(()) => CellEnd::read(count),
         Err(error) => CellEnd::error(&error),
-    }
+    })
 }

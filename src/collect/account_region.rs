@@ -7,15 +7,13 @@ use crate::collect::account::enabled_regions;
 use crate::collect::api::{
     ClusterFilter, DescribedCluster, DescribedSecurityConfiguration, ErrorClass, ListedCluster,
 };
-use crate::collect::attempt::{Budget, CallError, lock};
+use crate::collect::attempt::{Budget, CallError};
 use crate::collect::coverage::{CellEnd, Fault, ItemTally};
 use crate::collect::engine::{CollectError, Regions, Run};
 use crate::collect::facts::{Facts, KnownAccountRegion};
 use crate::collect::listing::{self, ENDED_STATES, Population};
 use crate::collect::log_groups;
-use crate::collect::object_samples;
 use crate::collect::operation::Operation;
-use crate::collect::references::References;
 use crate::collect::security_configuration;
 use crate::collect::session::Session;
 use crate::collect::settings::{self, Rows};
@@ -73,28 +71,6 @@ pub(super) async fn unit(
     drop(known);
 
     let mut facts = Facts::new(account.account_id.clone(), region.clone());
-    let mut references = References::default();
-    for row in &clusters.rows {
-        references.add(row);
-    }
-    references.add_channels(
-        &clusters.steps,
-        &clusters.sessions,
-        &clusters.log_groups,
-        &clusters.rows,
-        &configurations.0,
-    );
-    lock(&run.references).merge(references);
-    let (rows, options) = (&clusters.rows, run.options());
-    if let Some(task) = object_samples::choose(
-        &account.account_id,
-        &region,
-        rows,
-        options.scheduled_for,
-        options.sample_clusters,
-    ) {
-        lock(&run.samples).push(task);
-    }
     let region_off = clusters.is_region_off();
     facts.clusters = clusters.rows;
     facts.steps = clusters.steps;

@@ -73,6 +73,19 @@ impl CellEnd {
         })
     }
 
+    /// How a cell ended, from its row.
+    pub fn of(cell: &Coverage) -> Self {
+        Self {
+            outcome: cell.outcome,
+            items: None,
+            fault: Fault {
+                code: cell.error_code.clone(),
+                denied_action: cell.denied_action.clone(),
+                request_id: cell.request_id.clone(),
+            },
+        }
+    }
+
     /// The cell ends with this error.
     pub fn error(error: &CallError) -> Self {
         Self {

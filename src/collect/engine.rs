@@ -19,7 +19,9 @@ use crate::collect::api::Cloud;
 use crate::collect::attempt::{Attempts, Budget, CallError, lock};
 use crate::collect::coverage::{self, CellEnd, Fault};
 use crate::collect::exceptions::ExceptionRule;
-use crate::collect::facts::{FactSink, Facts, Known, KnownError, SinkError};
+use crate::collect::facts::{FactSink, Facts, Found, Known, KnownError, NothingFound, SinkError};
+use crate::collect::grants;
+use crate::collect::identity_policy::named_by;
 use crate::collect::lookups::Sessions;
 use crate::collect::object_samples;
 use crate::collect::random::shuffle;
@@ -96,6 +98,22 @@ impl Options {
     }
 }
 
+/// The part of a run's work that one process does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The first pass over the accounts at these positions of the scope. Who owns which bucket is asked
+    /// by whoever looks buckets up.
+    Accounts(BTreeSet<u32>),
+    /// Everything after the first pass, for the whole scope.
+    Rest {
+        /// Positions of accounts that nobody looked into: their cells end as `not_attempted`.
+        missing: BTreeSet<u32>,
+    },
+}
+
 /// Everything that collecting needs. The clock, the cancellation signal and the progress counters
 /// belong to [`Attempts`].
 #[derive(Clone)]
@@ -137,16 +155,37 @@ pub struct Collected {
 /// Looks at the whole scope and hands every finished piece to the sink. Returns an error only when
 /// facts cannot be kept or earlier ones cannot be read.
 pub async fn collect(context: &Context, scope: &Scope) -> Result<Collected, CollectError> {
-    let run = Arc::new(Run::new(context.clone(), scope.clone()));
+    collect_part(context, scope, Part::Whole, &NothingFound).await
+}
+
+/// Does one part of that. Cells that `found` has are not collected again; what they refer to is looked
+/// up as if this process had collected them.
+pub async fn collect_part(
+    context: &Context,
+    scope: &Scope,
+    part: Part,
+    found: &dyn Found,
+) -> Result<Collected, CollectError> {
+    let mut run = Run::new(context.clone(), scope.clone(), part);
+    found.each(&mut |facts| run.take_up(facts))?;
+    let run = Arc::new(run);
+    let mut units = run.first_pass();
     let progress = context.attempts.progress();
-    let expected = scope.accounts.iter().filter(|a| is_expected(a)).count();
     progress
         .accounts_total
-        .fetch_add(expected as u64, Ordering::Relaxed);
-
-    let mut units: Vec<u32> = (0..scope.accounts.len() as u32).collect();
+        .fetch_add(units.len() as u64, Ordering::Relaxed);
     shuffle(&mut units, context.options.seed);
     each(&run, units, account::unit).await?;
+    match &run.part {
+        Part::Whole => {}
+        Part::Accounts(_) => return Ok(run.collected()),
+        Part::Rest { missing } => {
+            let all = 0..scope.accounts.len() as u32;
+            let mut units: Vec<u32> = all.filter(|at| !missing.contains(at)).collect();
+            shuffle(&mut units, context.options.seed);
+            each(&run, units, account::owners_unit).await?;
+        }
+    }
 
     let mut readers = identities::units(&run);
     let mut units = lookups::units(&run);
@@ -159,14 +198,12 @@ pub async fn collect(context: &Context, scope: &Scope) -> Result<Collected, Coll
     shuffle(&mut tasks, context.options.seed);
     each(&run, tasks, object_samples::unit).await?;
 
-    let mut done = *lock(&run.done);
-    done.cancelled = context.attempts.is_cancelled();
-    Ok(done)
+    Ok(run.collected())
 }
 
 /// Whether an account has coverage: it was to be looked into, or was left out for a reason that
 /// the coverage must tell.
-pub(super) fn is_expected(account: &Account) -> bool {
+pub fn is_expected(account: &Account) -> bool {
     account.in_scope || account.left_out_because.as_deref() != Some(left_out::NOT_SELECTED)
 }
 
@@ -211,6 +248,9 @@ pub(super) fn joined<T>(ended: Option<Result<T, tokio::task::JoinError>>) -> Opt
 pub(super) struct Run {
     pub context: Context,
     pub scope: Scope,
+    pub part: Part,
+    /// Cells that were found.
+    pub finished: Finished,
     /// Names of buckets that accounts listed.
     pub owners: Mutex<Owners>,
     pub references: Mutex<References>,
@@ -221,8 +261,10 @@ pub(super) struct Run {
     pub named: Mutex<BTreeSet<String>>,
     /// Hashes of grants that were handed over.
     pub granted: Mutex<HashSet<u64>>,
-    /// Accounts of the scope that could not be entered.
-    pub dark: Mutex<BTreeMap<AccountId, CellEnd>>,
+    /// Accounts that were asked about some Region, answered or not.
+    entered: Mutex<BTreeSet<AccountId>>,
+    /// How cells of the first pass ended where there was no answer, one for each account.
+    ends: Mutex<BTreeMap<AccountId, CellEnd>>,
     /// Accounts whose buckets could not be listed.
     unlisted: Mutex<BTreeMap<AccountId, Unlisted>>,
     /// Clusters whose log objects are to be sampled.
@@ -230,6 +272,17 @@ pub(super) struct Run {
     /// Sessions of bucket owners under the sampler role.
     pub samplers: Sessions,
     done: Mutex<Collected>,
+}
+
+/// Cells that need not be collected.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    /// Accounts whose first pass is done.
+    pub accounts: HashSet<AccountId>,
+    /// Account-regions of the first pass.
+    pub regions: HashSet<(AccountId, Region)>,
+    /// Cells of the later passes.
+    pub lookups: HashSet<(AccountId, Region, Source)>,
 }
 
 /// Why the buckets of an account of the scope are not known.
@@ -242,22 +295,153 @@ pub(super) struct Unlisted {
 }
 
 impl Run {
-    fn new(context: Context, scope: Scope) -> Self {
+    fn new(context: Context, scope: Scope, part: Part) -> Self {
         let seed = context.options.seed;
         Self {
             samplers: Sessions::new(&context.options.sampler_role_name),
             context,
             scope,
+            part,
+            finished: Finished::default(),
             owners: Mutex::new(Owners::new(seed)),
             references: Mutex::default(),
             regions: Mutex::default(),
             named: Mutex::default(),
             granted: Mutex::default(),
-            dark: Mutex::default(),
+            entered: Mutex::default(),
+            ends: Mutex::default(),
             unlisted: Mutex::default(),
             samples: Mutex::default(),
             done: Mutex::default(),
         }
+    }
+
+    /// Positions of the accounts that this process looks into.
+    fn first_pass(&self) -> Vec<u32> {
+        let is_mine = |at: &u32| match &self.part {
+            Part::Whole => true,
+            Part::Accounts(mine) => mine.contains(at),
+            Part::Rest { missing } => missing.contains(at),
+        };
+        let expected = |at: &u32| {
+            let account = self.scope.accounts.get(*at as usize);
+            account
+                .is_some_and(|a| is_expected(a) && !self.finished.accounts.contains(&a.account_id))
+        };
+        let all = 0..self.scope.accounts.len() as u32;
+        all.filter(|at| is_mine(at) && expected(at)).collect()
+    }
+
+    /// Whether the first pass asks for buckets.
+    pub fn lists_buckets(&self) -> bool {
+        !matches!(self.part, Part::Accounts(_))
+    }
+
+    /// Takes up what was collected before this process, as if it had been collected here.
+    fn take_up(&mut self, facts: &Facts) {
+        let account = &facts.account;
+        for cell in &facts.coverage {
+            match cell.source {
+                Source::BucketOwners => {
+                    self.finished.accounts.insert(account.clone());
+                }
+                Source::Clusters => {
+                    let place = (account.clone(), cell.region.clone());
+                    self.finished.regions.insert(place);
+                }
+                Source::Keys | Source::Buckets | Source::Identities | Source::LogObjects => {
+                    let place = (account.clone(), cell.region.clone(), cell.source);
+                    self.finished.lookups.insert(place);
+                }
+                _ => {}
+            }
+        }
+        if let Ok(position) = self
+            .scope
+            .accounts
+            .binary_search_by(|a| a.account_id.cmp(account))
+        {
+            let mut owners = lock(&self.owners);
+            for owned in &facts.bucket_owners {
+                let region = owned.bucket_region.as_ref();
+                owners.add(owned.name_hash as u64, position as u32, region);
+            }
+        }
+        let policies = facts.keys.iter().filter_map(|k| k.policy_json.as_deref());
+        for policy in policies.filter_map(|json| serde_json::from_str(json).ok()) {
+            lock(&self.named).extend(named_by(&policy));
+        }
+        for grant in &facts.grants {
+            let who = [&grant.grantee, &grant.retiring_principal];
+            grants::note(self, who, &grant.key_arn, &grant.grant_id);
+        }
+        self.note(facts);
+    }
+
+    /// Notes what later passes must know of collected facts.
+    fn note(&self, facts: &Facts) {
+        for cell in &facts.coverage {
+            match cell.source {
+                Source::BucketOwners => self.note_owners(cell),
+                Source::SecurityConfigurations => {
+                    lock(&self.entered).insert(cell.account_id.clone());
+                }
+                Source::Regions | Source::Clusters => {
+                    if cell.source == Source::Clusters && cell.outcome != CellOutcome::RegionOff {
+                        lock(&self.regions).insert(cell.region.clone());
+                    }
+                    if !cell.outcome.is_answer() {
+                        let mut ends = lock(&self.ends);
+                        ends.entry(cell.account_id.clone())
+                            .or_insert_with(|| CellEnd::of(cell));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut cells = facts.coverage.iter();
+        if cells.any(|cell| cell.source == Source::SecurityConfigurations) {
+            self.note_references(facts);
+        }
+    }
+
+    /// Notes what the clusters of an account-region that was looked at refer to.
+    fn note_references(&self, facts: &Facts) {
+        let mut references = References::default();
+        for row in &facts.clusters {
+            references.add(row);
+        }
+        references.add_channels(
+            &facts.steps,
+            &facts.sessions,
+            &facts.log_groups,
+            &facts.clusters,
+            &facts.security_configurations,
+        );
+        lock(&self.references).merge(references);
+        let options = self.options();
+        let task = object_samples::choose(
+            &facts.account,
+            &facts.region,
+            &facts.clusters,
+            options.scheduled_for,
+            options.sample_clusters,
+        );
+        lock(&self.samples).extend(task);
+    }
+
+    /// How an account of the scope that could not be entered ended; `None` for one that was.
+    pub fn dark(&self, account: &AccountId) -> Option<CellEnd> {
+        if lock(&self.entered).contains(account) {
+            return None;
+        }
+        lock(&self.ends).get(account).cloned()
+    }
+
+    fn collected(&self) -> Collected {
+        let mut done = *lock(&self.done);
+        done.cancelled = self.context.attempts.is_cancelled();
+        done
     }
 
     pub fn options(&self) -> &Options {
@@ -304,17 +488,13 @@ impl Run {
     }
 
     /// Notes how an account's list of buckets ended, where it did not end in an answer.
-    pub fn note_owners(&self, cell: &Coverage) {
+    fn note_owners(&self, cell: &Coverage) {
         if cell.outcome.is_answer() {
             return;
         }
         let unlisted = Unlisted {
             outcome: cell.outcome,
-            fault: Fault {
-                code: cell.error_code.clone(),
-                denied_action: cell.denied_action.clone(),
-                request_id: cell.request_id.clone(),
-            },
+            fault: CellEnd::of(cell).fault,
             is_accepted: cell.accepted_by.is_some(),
         };
         lock(&self.unlisted).insert(cell.account_id.clone(), unlisted);
@@ -369,6 +549,7 @@ impl Run {
             done.keys += facts.keys.len() as u64;
             done.buckets += facts.buckets.len() as u64;
         }
+        self.note(&facts);
         let cells = facts.coverage.len() as u64;
         self.context.sink.append(facts)?;
         let progress = self.context.attempts.progress();

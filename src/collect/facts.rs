@@ -3,12 +3,26 @@
 
 use std::error::Error;
 
+use crate::dataset;
 use crate::model::datasets::{
     Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
     LogBucket, LogGroup, LogObjectSample, Principal,
 };
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::time::UtcMillis;
+
+dataset! {
+    /// One row per bucket that an account lists: kept in the journal until the run is over, never in the archive.
+    pub struct BucketOwner: "bucket_owner" v 1, key [account_id, region, name_hash];
+    /// The account that lists it.
+    account_id: AccountId = "12 digits";
+    /// `global`, as for everything that an account has once.
+    region: Region = "Region or global";
+    /// Seeded hash of the bucket's name.
+    name_hash: i64 = "hash";
+    /// The bucket's Region, where the list told it.
+    bucket_region: Option<Region> = "Region";
+}
 
 /// What one finished unit of work found: an account-region, an account's global part, or what was
 /// looked up in an account-region. Rows are sorted by their primary keys.
@@ -28,6 +42,7 @@ pub struct Facts {
     pub principals: Vec<Principal>,
     pub buckets: Vec<LogBucket>,
     pub object_samples: Vec<LogObjectSample>,
+    pub bucket_owners: Vec<BucketOwner>,
 }
 
 impl Facts {
@@ -47,6 +62,7 @@ impl Facts {
             principals: vec![],
             buckets: vec![],
             object_samples: vec![],
+            bucket_owners: vec![],
         }
     }
 }
@@ -62,6 +78,22 @@ pub trait FactSink: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("keep facts: {0}")]
 pub struct SinkError(#[source] pub Box<dyn Error + Send + Sync>);
+
+/// What other processes of the same run collected: its shards, or the one that this process resumes.
+pub trait Found: Send + Sync {
+    /// Hands over everything, one account-region after the other. Only the rows of cells that ended.
+    fn each(&self, take: &mut dyn FnMut(&Facts)) -> Result<(), KnownError>;
+}
+
+/// Nothing was collected before.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingFound;
+
+impl Found for NothingFound {
+    fn each(&self, _take: &mut dyn FnMut(&Facts)) -> Result<(), KnownError> {
+        Ok(())
+    }
+}
 
 /// What earlier sealed runs know. Called from several tasks at once; answers must not change during
 /// a run.

@@ -72,13 +72,8 @@ fn append(run: &Run, arn: &KeyArn, rows: Vec<KmsGrant>) -> Result<(), CollectErr
 
 /// The row, unless it was handed over already: a key that clusters name in two ways is asked twice.
 fn row(run: &Run, arn: &KeyArn, key: &str, grant: ListedGrant) -> Option<KmsGrant> {
-    for who in [&grant.grantee, &grant.retiring_principal] {
-        if let Some(name) = who.as_deref().and_then(principal_of) {
-            lock(&run.named).insert(name);
-        }
-    }
-    let is_new = lock(&run.granted).insert(stable_hash(&format!("{key} {}", grant.id)));
-    is_new.then(|| KmsGrant {
+    let who = [&grant.grantee, &grant.retiring_principal];
+    note(run, who, key, &grant.id).then(|| KmsGrant {
         scheduled_for: run.options().scheduled_for,
         account_id: arn.account_id.clone(),
         region: arn.region.clone(),
@@ -91,6 +86,15 @@ fn row(run: &Run, arn: &KeyArn, key: &str, grant: ListedGrant) -> Option<KmsGran
         operations: grant.operations.join(" "),
         created_at: grant.created_at,
     })
+}
+
+/// Notes whom a grant names; whether it was not seen before.
+pub(super) fn note(run: &Run, who: [&Option<String>; 2], key: &str, id: &str) -> bool {
+    let names = who
+        .into_iter()
+        .filter_map(|name| principal_of(name.as_deref()?));
+    lock(&run.named).extend(names);
+    lock(&run.granted).insert(stable_hash(&format!("{key} {id}")))
 }
 
 /// The documented constraints

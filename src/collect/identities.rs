@@ -50,6 +50,10 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
     wanted
         .into_iter()
         .filter(|(account, _)| run.scope.account(account).is_some_and(|a| a.in_scope))
+        .filter(|(account, _)| {
+            let cell = (account.clone(), Region::global(), Source::Identities);
+            !run.finished.lookups.contains(&cell)
+        })
         .map(|(account, writers)| Unit { account, writers })
         .collect()
 }
@@ -58,7 +62,7 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
 pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
     let budget = run.budget();
     let global = Region::global();
-    let dark = lock(&run.dark).get(&unit.account).cloned();
+    let dark = run.dark(&unit.account);
     let mut reading = Reading {
         run: &run,
         unit: &unit,

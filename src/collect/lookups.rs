@@ -90,14 +90,13 @@ pub(super) enum ItemEnd {
 pub(super) fn units(run: &Run) -> Vec<Unit> {
     let references = std::mem::take(&mut *lock(&run.references));
     let owners = lock(&run.owners);
-    let dark = lock(&run.dark);
     let mut units: BTreeMap<AccountId, Unit> = BTreeMap::new();
     for (arn, named_by) in references.keys {
         let owner = arn.account_id.clone();
         let in_scope = run.scope.account(&owner).is_some_and(|a| a.in_scope);
-        let (account, asker, reach) = match (in_scope, dark.get(&owner)) {
+        let (account, asker, reach) = match (in_scope, run.dark(&owner)) {
             (false, _) => (named_by.clone(), named_by, Reach::Foreign),
-            (true, Some(end)) => (owner, named_by, Reach::Dark(end.clone())),
+            (true, Some(end)) => (owner, named_by, Reach::Dark(end)),
             (true, None) => (owner.clone(), owner, Reach::Owner),
         };
         let keys = &mut unit_of(&mut units, &account).keys;
@@ -122,6 +121,17 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
             owner,
             region,
         });
+    }
+    let is_open = |account: &AccountId, region: &Region, source| {
+        let cell = (account.clone(), region.clone(), source);
+        !run.finished.lookups.contains(&cell)
+    };
+    for (account, unit) in &mut units {
+        unit.keys
+            .retain(|region, _| is_open(account, region, Source::Keys));
+        if !is_open(account, &Region::global(), Source::Buckets) {
+            unit.buckets.clear();
+        }
     }
     units.into_values().collect()
 }

@@ -53,4 +53,4 @@ mod tests;
 
 pub use object_samples::SSE_C_SUSPECTED;
 
-pub use engine::{CollectError, Collected, Context, Options, Regions, collect};
+pub use engine::{CollectError, Collected, Context, Options, Part, Regions, collect, collect_part};

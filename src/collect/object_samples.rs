@@ -91,6 +91,14 @@ fn prefix(of_logs: &str, cluster_id: &str) -> String {
 
 /// Samples one account-region.
 pub(super) async fn unit(run: Arc<Run>, task: Task) -> Result<(), CollectError> {
+    let cell = (
+        task.account.clone(),
+        task.region.clone(),
+        Source::LogObjects,
+    );
+    if run.finished.lookups.contains(&cell) {
+        return Ok(());
+    }
     let budget = run.budget();
     let mut tally = ItemTally::default();
     let mut facts = Facts::new(task.account.clone(), task.region.clone());

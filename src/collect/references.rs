@@ -170,9 +170,14 @@ impl Owners {
         }
     }
 
-    /// The account at `position` of the scope lists the bucket. Should two do so, since a bucket was
+    /// What stands for a bucket's name here.
+    pub fn hash(&self, bucket: &str) -> u64 {
+        hash(self.seed, bucket)
+    }
+
+    /// The account at `position` of the scope lists the bucket of this hash. Should two do so, since a bucket was
     /// deleted and made again during the run, the smaller position counts.
-    pub fn add(&mut self, bucket: &str, position: u32, region: Option<&Region>) {
+    pub fn add(&mut self, name_hash: u64, position: u32, region: Option<&Region>) {
         let region = region.map_or(NO_REGION, |r| {
             let at = self.regions.iter().position(|known| known == r);
             let at = at.unwrap_or_else(|| {
@@ -182,14 +187,14 @@ impl Owners {
             u16::try_from(at).unwrap_or(NO_REGION)
         });
         self.buckets
-            .entry(hash(self.seed, bucket))
+            .entry(name_hash)
             .and_modify(|known| *known = (*known).min((position, region)))
             .or_insert((position, region));
     }
 
     /// Position of the owner in the scope, and the bucket's Region where the list told it.
     pub fn of(&self, bucket: &str) -> Option<(u32, Option<Region>)> {
-        let (position, region) = *self.buckets.get(&hash(self.seed, bucket))?;
+        let (position, region) = *self.buckets.get(&self.hash(bucket))?;
         Some((position, self.regions.get(usize::from(region)).cloned()))
     }
 }

@@ -4,23 +4,37 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::archive::chain::Chain;
-use crate::archive::genesis::GenesisRequest;
+use crate::archive::genesis::{self, GenesisRequest};
+use crate::archive::signer::Signer;
+use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
 use crate::aws::AwsShell;
-use crate::collect::api::Cloud;
-use crate::collect::attempt::Attempts;
+use crate::collect::api::{CallerIdentity, Cloud};
+use crate::collect::attempt::{Attempts, Budget};
+use crate::collect::exceptions::expired;
+use crate::collect::operation::Operation;
 use crate::collect::scope::Scope;
 use crate::config::{ArchiveUrl, Config, ScopeMode};
 use crate::discover::{self, DiscoverError, ScopeRequest};
 use crate::model::datasets::ArchiveCheck;
-use crate::model::ids::{AccountId, Sha256Hex};
+use crate::model::ids::{AccountId, RunId, Sha256Hex};
 use crate::model::words::CheckOutcome;
 use crate::seal::{ArchiveId, Producer, PublicKey};
 use crate::time::Date;
 
-use super::{RunError, exceptions, random};
+use super::archive::{
+    self, Found, KeyFile, Standing, connect, look, open_recovery, open_signer, open_store,
+    read_chain,
+};
+use super::running::Asking;
+use super::work::Work;
+use super::{RunError, RunOptions, Shell, exceptions, memory, random};
 
+/// Time for the first question of all.
+const FIRST_CALL_MS: i64 = 30_000;
 /// Between the two halves of an archive's scope in entry 1.
 const REGIONS: &str = ", regions ";
 /// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
@@ -193,8 +207,199 @@ pub fn rule_inputs(config: &Config) -> serde_json::Value {
     })
 }
 
-pub fn producer(config: &Config, scope: &Scope) -> Producer {
-    let inputs = crate::model::canonical::to_string(&rule_inputs(config));
-    let caller_arn = Some(scope.caller.arn.clone());
+/// The date that the run speaks for.
+pub fn check_date(shell: &Shell, options: &RunOptions) -> Result<Date, RunError> {
+    let today = shell.clock.now().date();
+    match options.scheduled_for.unwrap_or(today) {
+        date if date > today => Err(RunError::FutureDate { date, today }),
+        date => Ok(date),
+    }
+}
+
+/// Who signs; the configuration is what the rules read.
+pub fn producer(config: &Config, caller_arn: Option<String>) -> Producer {
+    producer_of(&rule_inputs(config), caller_arn)
+}
+
+/// The same for the configuration in a start.
+pub fn producer_of(rule_inputs: &serde_json::Value, caller_arn: Option<String>) -> Producer {
+    let inputs = crate::model::canonical::to_string(rule_inputs);
     super::producer(Sha256Hex::of(inputs.as_bytes()), caller_arn)
+}
+
+/// Who AWS says that the caller is; its answer also tells the time.
+pub async fn find_caller(asking: &Asking) -> Result<CallerIdentity, RunError> {
+    let now = asking.attempts.clock().now();
+    let budget = Budget::new(now, now.plus_ms(FIRST_CALL_MS));
+    let asked = asking
+        .attempts
+        .own(&budget, Operation::GetCallerIdentity, || {
+            asking.aws.caller_identity()
+        })
+        .await;
+    match asked {
+        Err(_) if *asking.cancelled.borrow() => Err(RunError::Cancelled),
+        asked => asked.map_err(|source| RunError::Caller {
+            endpoint: asking.aws.endpoint(),
+            source,
+        }),
+    }
+}
+
+impl Asking {
+    /// Connects; nothing is asked yet.
+    pub async fn new(
+        shell: &Shell,
+        config: &Config,
+        options: &RunOptions,
+        cancelled: watch::Receiver<bool>,
+    ) -> Result<Self, RunError> {
+        let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
+        let attempts = Arc::new(Attempts::new(
+            shell.clock.clone(),
+            super::jitter()?,
+            config.concurrency,
+            config.quota_share,
+            cancelled.clone(),
+        ));
+        Ok(Self {
+            aws,
+            attempts,
+            cancelled,
+        })
+    }
+}
+
+/// What is opened before a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// One process does everything: it needs a folder, and the key that signs.
+    Run,
+    /// Others collect and seal; the key is needed only where an archive begins.
+    Prepare,
+}
+
+/// Everything that is known to be right before a run begins.
+pub struct Opened {
+    pub store: Box<dyn Store>,
+    pub signer: Option<Box<dyn Signer>>,
+    pub chain: Chain,
+    /// Entry 1 was written just now.
+    pub begun_now: bool,
+    pub checks: Vec<ArchiveCheck>,
+    pub scope: Scope,
+    pub work: Option<Work>,
+    run_id: RunId,
+    date: Date,
+}
+
+/// Finds the scope and opens the archive, which is begun where there is none.
+pub async fn open(
+    shell: &Shell,
+    config: &Config,
+    options: &RunOptions,
+    asking: &Asking,
+    purpose: Purpose,
+) -> Result<Opened, RunError> {
+    let date = check_date(shell, options)?;
+    for rule in expired(&config.exceptions, date) {
+        tracing::warn!(
+            "exception {} (approved by {}) expired on {} and has no effect",
+            rule.id,
+            rule.approver,
+            rule.expires
+        );
+    }
+    let Asking {
+        aws,
+        attempts,
+        cancelled,
+    } = asking;
+    let store = open_store(shell, config, Some(aws)).await?;
+    let found = archive::find(store.as_fetch()).await?;
+    if found == Found::Foreign {
+        return Err(RunError::NotOurs { url: store.url() });
+    }
+    let new = found == Found::Nothing;
+    if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
+        return Err(RunError::NoArchive { url: store.url() });
+    }
+    let scope = match find_scope(config, aws, attempts, date).await {
+        // Whatever was being asked, the signal is why there is no answer.
+        Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
+        found => found,
+    };
+    // Before the scope's own error: AWS refuses whoever signs at another time, in other words.
+    check_clock(aws)?;
+    let scope = scope?;
+
+    if new {
+        let able = store.try_out().await;
+        able.map_err(|e| archive::store_error(store.url(), e))?;
+    }
+    let run_id = match &options.run_id {
+        Some(id) => id.clone(),
+        None => RunId::new(shell.clock.now(), random()?),
+    };
+    memory::look(config, &store.url())?;
+    let work = match purpose {
+        Purpose::Run => Some(Work::create(config, run_id.as_str())?),
+        Purpose::Prepare => None,
+    };
+    let missing = if new {
+        KeyFile::CreateIfMissing
+    } else {
+        KeyFile::Load
+    };
+    let checks = protections(store.as_ref(), date).await;
+    let (signer, chain, begun_now) = if purpose == Purpose::Prepare && !new {
+        (None, read_chain(store.as_fetch()).await?, false)
+    } else {
+        let signer = open_signer(shell, config, Some(aws), missing).await?;
+        match look(store.as_ref(), signer.as_ref()).await? {
+            Standing::Chain(chain) => (Some(signer), *chain, false),
+            Standing::Empty => {
+                let producer = producer(config, Some(scope.caller.arn.clone()));
+                let recovery = open_recovery(shell, config, Some(aws)).await?;
+                let request = genesis_request(config, &checks, &scope, recovery, producer)?;
+                let clock = &*shell.clock;
+                let chain =
+                    genesis::create(store.as_ref(), signer.as_ref(), clock, &request).await?;
+                (Some(signer), chain, true)
+            }
+        }
+    };
+    refuse_other_scope(config, &chain, &scope, store.as_ref())?;
+    memory::check(config, &store.url(), &chain)?;
+    Ok(Opened {
+        store,
+        signer,
+        chain,
+        begun_now,
+        checks,
+        scope,
+        work,
+        run_id,
+        date,
+    })
+}
+
+impl Opened {
+    /// Takes the next start.
+    pub async fn begin(
+        &mut self,
+        shell: &Shell,
+        config: &Config,
+        options: &RunOptions,
+    ) -> Result<Begun, RunError> {
+        let request = StartRequest {
+            run_id: self.run_id.clone(),
+            scheduled_for: self.date,
+            deadline: config.deadline,
+            config: rule_inputs(config),
+            take_over: options.take_over.as_ref(),
+        };
+        let store = self.store.as_ref();
+        Ok(starts::begin(store, &*shell.clock, &mut self.chain, &request).await?)
+    }
 }

@@ -130,6 +130,42 @@ pub enum RunError {
         archive: String,
         found: String,
     },
+    #[error(transparent)]
+    Shard(#[from] crate::archive::shards::ShardError),
+    #[error(
+        "there is nothing to resume of run {run_id}: {path} is not there; name the --work-dir of the process that died, or begin a new run with --take-over {run_id}"
+    )]
+    NothingToResume { run_id: RunId, path: String },
+    #[error("another process works on run {run_id}")]
+    AtWork { run_id: RunId },
+    #[error(
+        "run {run_id} began with {was}, and here is another: use the same program and configuration, or begin a new run with --take-over {run_id}"
+    )]
+    OtherThanBegun { run_id: RunId, was: &'static str },
+    #[error("run {run_id} was prepared for {prepared} shards, and this is one of {asked}")]
+    OtherShards {
+        run_id: RunId,
+        prepared: u32,
+        asked: u32,
+    },
+    #[error(
+        "stopped by a signal; the run is still open, and the same command may be given again until its deadline"
+    )]
+    StepCancelled,
+    #[error(
+        "shard {shard} of run {run_id} holds rows of account {account_id}, which is not one of its accounts: ask who changed it, and begin a new run with --take-over {run_id}"
+    )]
+    NotOfShard {
+        run_id: RunId,
+        shard: u32,
+        account_id: crate::model::ids::AccountId,
+    },
+    #[error("run {run_id} is not judged yet: run `keyproof assess --run-id {run_id}` first")]
+    NotJudged { run_id: RunId },
+    #[error(
+        "run {run_id} is not sealed: {what} does not follow from its facts; run `keyproof assess` of the same version again, or ask who changed it"
+    )]
+    DoesNotFollow { run_id: RunId, what: String },
     #[error("this is a mistake of the program, please report it: {0}")]
     Internal(String),
     #[error("no randomness from the system: {0}")]
@@ -145,12 +181,16 @@ impl RunError {
             Self::Usage(_)
             | Self::OtherScope { .. }
             | Self::FutureDate { .. }
+            | Self::OtherThanBegun { .. }
+            | Self::OtherShards { .. }
             | Self::NoSuchCluster { .. }
             | Self::AmbiguousCluster { .. }
             | Self::NoEntry { .. }
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }
+            | Self::DoesNotFollow { .. }
+            | Self::NotOfShard { .. }
             | Self::Sealed(_)
             | Self::OtherArchive { .. }
             | Self::TailRemoved { .. } => Exit::Unverified,

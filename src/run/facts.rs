@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use crate::assess::{Answers, LookupError, Lookups};
-use crate::collect::facts::{FactSink, Facts, SinkError};
+use crate::collect::facts::{BucketOwner, FactSink, Facts, Found, KnownError, SinkError};
+use crate::collect::scope::Scope;
 use crate::model::datasets::{
     Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
     LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
@@ -13,13 +14,54 @@ use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
 use crate::model::table::Dataset;
 use crate::model::words::{CellOutcome, Source};
-use crate::record::Journal;
+use crate::record::{Journal, JournalError};
 
+use super::RunError;
 use super::known::Watermarks;
+
+/// Where the rows of a run go.
+#[derive(Clone)]
+pub struct Journals {
+    /// All that is known of the run: it is judged from here.
+    pub all: Arc<Journal>,
+    /// What this process is to record, where other processes record the rest.
+    own: Option<Arc<Journal>>,
+}
+
+impl Journals {
+    /// One process does everything.
+    pub fn one(journal: Arc<Journal>) -> Self {
+        Self {
+            all: journal,
+            own: None,
+        }
+    }
+
+    /// `own` is to be recorded, and `all` already holds what others recorded.
+    pub fn two(all: Arc<Journal>, own: Arc<Journal>) -> Self {
+        Self {
+            all,
+            own: Some(own),
+        }
+    }
+
+    /// What this process is to record.
+    pub fn own(&self) -> &Journal {
+        self.own.as_ref().unwrap_or(&self.all)
+    }
+
+    /// Appends rows and empties `rows`.
+    pub fn append<D: Dataset>(&self, rows: &mut Vec<D>) -> Result<(), JournalError> {
+        if let Some(own) = &self.own {
+            own.append(&mut rows.clone())?;
+        }
+        self.all.append(rows)
+    }
+}
 
 /// Receives facts into the journal; a clusters cell without an answer gets its watermark's name.
 pub struct JournalSink {
-    pub journal: Arc<Journal>,
+    pub journals: Journals,
     pub known: Arc<Watermarks>,
 }
 
@@ -36,21 +78,103 @@ impl FactSink for JournalSink {
             }
         }
         let mut put = || {
-            self.journal.append(&mut facts.clusters)?;
-            self.journal.append(&mut facts.steps)?;
-            self.journal.append(&mut facts.sessions)?;
-            self.journal.append(&mut facts.log_groups)?;
-            self.journal.append(&mut facts.security_configurations)?;
-            self.journal.append(&mut facts.keys)?;
-            self.journal.append(&mut facts.grants)?;
-            self.journal.append(&mut facts.principals)?;
-            self.journal.append(&mut facts.buckets)?;
-            self.journal.append(&mut facts.object_samples)?;
+            let journals = &self.journals;
+            journals.append(&mut facts.clusters)?;
+            journals.append(&mut facts.steps)?;
+            journals.append(&mut facts.sessions)?;
+            journals.append(&mut facts.log_groups)?;
+            journals.append(&mut facts.security_configurations)?;
+            journals.append(&mut facts.keys)?;
+            journals.append(&mut facts.grants)?;
+            journals.append(&mut facts.principals)?;
+            journals.append(&mut facts.buckets)?;
+            journals.append(&mut facts.object_samples)?;
+            journals.all.append(&mut facts.bucket_owners)?;
             // Coverage last: a cell counts only when its facts are written.
-            self.journal.append(&mut facts.coverage)
+            journals.append(&mut facts.coverage)
         };
         put().map_err(|e| SinkError(Box::new(e)))
     }
+}
+
+/// The facts of a journal that another process began, or that others wrote.
+pub struct JournalFound<'a>(pub &'a Journal);
+
+impl Found for JournalFound<'_> {
+    fn each(&self, take: &mut dyn FnMut(&Facts)) -> Result<(), KnownError> {
+        let Self(journal) = self;
+        for (account, region) in places(journal) {
+            // What belongs to no account of anybody's has no cell either.
+            let (Ok(of), Ok(at)) = (account.parse(), region.parse()) else {
+                continue;
+            };
+            let mut facts = Facts::new(of, at);
+            let mut read = || -> Result<(), JournalError> {
+                facts.coverage = journal.read_group(&account, &region)?;
+                facts.clusters = journal.read_group(&account, &region)?;
+                facts.steps = journal.read_group(&account, &region)?;
+                facts.sessions = journal.read_group(&account, &region)?;
+                facts.log_groups = journal.read_group(&account, &region)?;
+                facts.security_configurations = journal.read_group(&account, &region)?;
+                facts.keys = journal.read_group(&account, &region)?;
+                facts.grants = journal.read_group(&account, &region)?;
+                facts.bucket_owners = journal.read_group(&account, &region)?;
+                Ok(())
+            };
+            read().map_err(|e| KnownError(Box::new(e)))?;
+            take(&facts);
+        }
+        Ok(())
+    }
+}
+
+/// Account-regions of which the journal has facts.
+fn places(journal: &Journal) -> BTreeSet<(String, String)> {
+    let mut places = BTreeSet::from_iter(journal.groups::<Coverage>());
+    places.extend(journal.groups::<KmsKey>());
+    places.extend(journal.groups::<KmsGrant>());
+    places
+}
+
+/// Copies the facts of cells that ended, with their cells. What a process that died had written of a
+/// cell without ending it is left behind: the cell is collected again.
+pub fn copy_ended(from: &Journal, to: &Journal, scope: &Scope) -> Result<(), RunError> {
+    let ended = |account: &str, region: &str| -> Result<BTreeSet<Source>, RunError> {
+        let cells: Vec<Coverage> = from.read_group(account, region)?;
+        Ok(cells.into_iter().map(|cell| cell.source).collect())
+    };
+    // Keys and buckets outside the scope are in the cell of whoever named them; what was read of them
+    // is a fact, and read again it is the same row.
+    let is_ours = |account: &str| {
+        let account: Result<AccountId, _> = account.parse();
+        account.is_ok_and(|a| scope.account(&a).is_some_and(|a| a.in_scope))
+    };
+    macro_rules! copy {
+        ($row:ty, $source:expr, $global:expr) => {
+            for (account, region) in from.groups::<$row>() {
+                let global = Region::global();
+                let cell = if $global { global.as_str() } else { &region };
+                if !is_ours(&account) || ended(&account, cell)?.contains(&$source) {
+                    to.append(&mut from.read_group::<$row>(&account, &region)?)?;
+                }
+            }
+        };
+    }
+    copy!(EmrCluster, Source::Clusters, false);
+    copy!(EmrStep, Source::Clusters, false);
+    copy!(EmrSession, Source::Clusters, false);
+    copy!(LogGroup, Source::Clusters, false);
+    copy!(EmrSecurityConfiguration, Source::Clusters, false);
+    copy!(KmsKey, Source::Keys, false);
+    copy!(KmsGrant, Source::Keys, false);
+    copy!(Principal, Source::Identities, true);
+    copy!(LogBucket, Source::Buckets, true);
+    copy!(LogObjectSample, Source::LogObjects, false);
+    copy!(BucketOwner, Source::BucketOwners, true);
+    for (account, region) in from.groups::<Coverage>() {
+        to.append(&mut from.read_group::<Coverage>(&account, &region)?)?;
+    }
+    Ok(())
 }
 
 /// Account-regions whose keys are kept parsed at one time.

@@ -108,6 +108,25 @@ pub fn judge(
     Ok((tally, speed))
 }
 
+/// Counts conclusions that were made before.
+pub fn tally_of(conclusions: &Journal) -> Result<Tally, RunError> {
+    let mut tally = Tally::default();
+    for (account, region) in conclusions.groups::<Verdict>() {
+        let findings = conclusions.read_group::<Finding>(&account, &region)?;
+        let mut findings = findings
+            .chunk_by(|a, b| a.cluster_id == b.cluster_id)
+            .peekable();
+        for verdict in conclusions.read_group::<Verdict>(&account, &region)? {
+            let is_its = |of: &&[Finding]| {
+                of.first()
+                    .is_some_and(|f| f.cluster_id == verdict.cluster_id)
+            };
+            tally.cluster(&verdict, findings.next_if(is_its).unwrap_or_default());
+        }
+    }
+    Ok(tally)
+}
+
 /// How fast clusters were judged, on one core; told to people and to `scripts/bench`, recorded nowhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Speed {

@@ -1,7 +1,8 @@
 //! The story of a run, and of everything else that crosses stages.
 //!
-//! - [`audit`]: discover, begin, collect, assess, record, seal, commit; readable top to bottom.
-//! - [`beginning`], [`counts`], [`progress`], [`work`]: its parts.
+//! - [`audit`]: discover, begin, collect, assess, record, seal, commit in one process; [`shards`]: the
+//!   same in several; [`running`]: the steps that both are made of.
+//! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain.
 //! - [`evidence`]: rows of sealed runs, read back only after their digests were checked.
 //! - [`facts`]: the journal as a sink for collecting and as look-ups for assessing; [`judge`]:
@@ -23,6 +24,7 @@ mod error;
 mod evidence;
 mod exceptions;
 mod facts;
+mod frozen;
 mod judge;
 mod keys;
 mod known;
@@ -33,7 +35,9 @@ mod progress;
 mod reassess;
 mod record;
 mod rollup;
+mod running;
 mod sealed;
+mod shards;
 mod story;
 mod verify;
 mod work;
@@ -50,12 +54,14 @@ use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::Producer;
 use crate::time::{Clock, Date};
 
-pub use audit::{Audited, audit};
+pub use audit::audit;
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
 pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, rollup};
+pub use running::Audited;
+pub use shards::{ShardDone, assess, collect, prepare, seal};
 pub use story::{ClusterName, Which, story};
 pub use verify::{Verified, VerifyRequest, verify};
 
@@ -71,6 +77,8 @@ pub struct RunOptions {
     /// Date the run speaks for; default: the start's UTC date.
     pub scheduled_for: Option<Date>,
     pub run_id: Option<RunId>,
+    /// Go on with this run, whose process died.
+    pub resume: Option<RunId>,
     /// Begin a new archive on s3://.
     pub create_archive: bool,
     /// End this dead process's run first.

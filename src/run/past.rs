@@ -22,7 +22,7 @@ use crate::record::Journal;
 use crate::time::UtcMillis;
 
 use super::RunError;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, copy_looked_up};
 use super::facts::JournalLookups;
 use super::known::Watermarks;
 use super::sealed::SealedRun;
@@ -133,7 +133,8 @@ impl Earlier {
         run: &SealedRun,
         facts: Journal,
     ) -> Result<Self, RunError> {
-        copy_looked_up(evidence, run, &facts).await?;
+        let files = run.all_files(evidence.fetch).await?;
+        copy_looked_up(evidence, &files, &facts).await?;
         // What was read of identities decides who is nobody.
         let of_identities = |cell: &Coverage| cell.source == Source::Identities;
         evidence.copy(run, &facts, of_identities).await?;
@@ -142,28 +143,6 @@ impl Earlier {
             as_of: run.seal.started_at,
         })
     }
-}
-
-/// Copies every dataset of what clusters refer to, by the name of a key, a bucket, a role.
-pub async fn copy_looked_up(
-    evidence: &Evidence<'_>,
-    run: &SealedRun,
-    journal: &Journal,
-) -> Result<(), RunError> {
-    macro_rules! copy {
-        ($($row:ty),+) => { $( evidence.copy::<$row>(run, journal, |_| true).await?; )+ };
-    }
-    copy!(
-        EmrSecurityConfiguration,
-        KmsKey,
-        KmsGrant,
-        Principal,
-        LogBucket,
-        LogGroup,
-        LogObjectSample,
-        LogObjectSummary
-    );
-    Ok(())
 }
 
 /// The facts that an ended cluster is judged by: keys and the like as they were, else, where that run

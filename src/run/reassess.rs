@@ -10,21 +10,20 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::archive::chain::Chain;
+use crate::archive::starts::Begun;
 use crate::archive::store::Fetch;
 use crate::archive::{layout, records};
 use crate::assess::{self, RuleConfig, Waiver};
 use crate::config::Config;
-use crate::model::datasets::{
-    Account, Channel, Coverage, EmrCluster, EmrSession, EmrStep, Finding, KeyAccess, Verdict,
-};
+use crate::model::datasets::{Channel, Finding, KeyAccess, Verdict};
 use crate::model::ids::RunId;
 use crate::model::table::Dataset;
 use crate::record::{self, Journal, RecordError};
 
 use super::archive::{open_store, read_chain};
-use super::evidence::Evidence;
+use super::evidence::{Evidence, copy_facts};
 use super::judge::{Inputs, Speed, judge};
-use super::past::{Earlier, Past, Stands, copy_looked_up};
+use super::past::{Earlier, Past, Stands};
 use super::sealed::{self, SealedRun};
 use super::work::Work;
 use super::{RunError, Shell, exceptions, random};
@@ -59,11 +58,29 @@ struct Sealed {
     config: SealedInputs,
 }
 
+/// The configuration in a start that judging reads.
 #[derive(Deserialize)]
-struct SealedInputs {
-    rules: RuleConfig,
-    has_account_list: bool,
+pub struct SealedInputs {
+    pub rules: RuleConfig,
+    pub has_account_list: bool,
     waivers: serde_json::Value,
+}
+
+impl SealedInputs {
+    /// Of a run that has begun.
+    pub fn of(begun: &Begun) -> Result<Self, RunError> {
+        serde_json::from_value(begun.start.config.clone()).map_err(|e| RunError::Local {
+            path: begun.file.name.clone(),
+            detail: e.to_string(),
+        })
+    }
+
+    /// The waivers; `name` is that of the start, for messages.
+    pub fn waivers(&self, name: &str) -> Result<Vec<Waiver>, RunError> {
+        exceptions::unsealed(&self.waivers).ok_or_else(|| RunError::Changed {
+            name: name.to_owned(),
+        })
+    }
 }
 
 /// Judges the sealed facts of `run_id` again and compares the conclusions with the sealed ones.
@@ -172,17 +189,10 @@ impl Again<'_> {
     ) -> Result<(Journal, Speed), RunError> {
         let run = self.run;
         let sealed = inputs(self.evidence.fetch, run).await?;
-        let waivers = exceptions::unsealed(&sealed.waivers).ok_or_else(|| RunError::Changed {
-            name: layout::start(run.seal.start_n),
-        })?;
+        let waivers = sealed.waivers(&layout::start(run.seal.start_n))?;
         let journal = Journal::create(&dir.join("journal"))?;
-        macro_rules! copy {
-            ($($row:ty),+) => { $(
-                self.evidence.copy::<$row>(run, &journal, |_| true).await?;
-            )+ };
-        }
-        copy!(Account, EmrCluster, EmrStep, EmrSession, Coverage);
-        copy_looked_up(self.evidence, run, &journal).await?;
+        let files = run.all_files(self.evidence.fetch).await?;
+        copy_facts(self.evidence, &files, &journal).await?;
         let past = self.past(dir, changed).await?;
         let (rules, waivers) = other.unwrap_or((&sealed.rules, &waivers));
         let inputs = Inputs {

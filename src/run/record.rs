@@ -22,18 +22,26 @@ pub struct Place<'a> {
     pub work: &'a Path,
     pub run_id: &'a RunId,
     pub date: Date,
+    /// 0 but for a shard.
+    pub shard: u32,
     /// Random hex of this process.
     pub writer: &'a str,
 }
 
-/// Writes every dataset of the journal to the archive and lists what was written, by dataset.
+/// Writes every dataset of the journal to the archive and lists what was written. A dataset without
+/// rows makes an empty file, unless it is one that is written `elsewhere`.
 pub async fn record(
     place: &Place<'_>,
     journal: &Journal,
-) -> Result<Vec<(&'static str, FileEntry)>, RunError> {
+    elsewhere: impl Fn(&str) -> bool,
+) -> Result<Vec<FileEntry>, RunError> {
     let mut files = Vec::new();
     macro_rules! every {
-        ($($row:ty),+) => { $( files.push((<$row>::NAME, dataset::<$row>(place, journal).await?)); )+ };
+        ($($row:ty),+) => { $(
+            if !elsewhere(<$row>::NAME) || !journal.groups::<$row>().is_empty() {
+                files.push(dataset::<$row>(place, journal).await?);
+            }
+        )+ };
     }
     for_each_dataset!(every);
     Ok(files)
@@ -47,10 +55,11 @@ async fn dataset<D: Dataset>(place: &Place<'_>, journal: &Journal) -> Result<Fil
         clock,
         date,
         run_id,
+        shard,
         writer,
         ..
     } = *place;
-    let name = layout::evidence(D::NAME, D::VERSION, date, run_id, 0, writer);
+    let name = layout::evidence(D::NAME, D::VERSION, date, run_id, shard, writer);
     let stored = put(store, clock, &name, &path, &encoded).await?;
     std::fs::remove_file(&path).map_err(|e| RunError::local(&path, e))?;
     Ok(entry(name, encoded, &stored))

@@ -7,6 +7,7 @@ use crate::archive::layout::Name;
 use crate::archive::records::{self, run_of_record};
 use crate::archive::store::Fetch;
 use crate::model::ids::{RunId, Sha256Hex};
+use crate::model::table::Dataset;
 use crate::seal::{FileEntry, RunSeal};
 use crate::time::Date;
 
@@ -45,21 +46,35 @@ impl SealedRun {
         version: u32,
     ) -> Result<Vec<FileEntry>, RunError> {
         let manifest = records::read_manifest(fetch, &self.entry).await?;
-        let wanted = |file: &FileEntry| match Name::parse(&file.name) {
-            Some(Name::Evidence {
-                dataset: d,
-                version: v,
-                ..
-            }) => d == dataset && v == version,
-            _ => false,
-        };
+        let wanted = |file: &FileEntry| belongs(file, dataset, version);
         Ok(manifest.files.into_iter().filter(wanted).collect())
+    }
+
+    /// Every file that the run vouches for.
+    pub async fn all_files(&self, fetch: &dyn Fetch) -> Result<Vec<FileEntry>, RunError> {
+        Ok(records::read_manifest(fetch, &self.entry).await?.files)
     }
 
     /// The start file that the run vouches for.
     pub async fn start(&self, fetch: &dyn Fetch) -> Result<Option<FileEntry>, RunError> {
         let manifest = records::read_manifest(fetch, &self.entry).await?;
         Ok(records::start_file(&manifest.files, &self.seal).cloned())
+    }
+}
+
+/// Whether a file holds rows of `D`.
+pub fn is_of<D: Dataset>(file: &FileEntry) -> bool {
+    belongs(file, D::NAME, D::VERSION)
+}
+
+fn belongs(file: &FileEntry, dataset: &str, version: u32) -> bool {
+    match Name::parse(&file.name) {
+        Some(Name::Evidence {
+            dataset: d,
+            version: v,
+            ..
+        }) => d == dataset && v == version,
+        _ => false,
     }
 }
 

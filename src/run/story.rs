@@ -304,21 +304,23 @@ async fn look_up<D: Dataset>(
     wanted: &BTreeSet<&str>,
     found: &mut BTreeMap<String, FactRow>,
 ) -> Result<(), RunError> {
-    let mut files = run.files(evidence.fetch, D::NAME, D::VERSION).await?;
-    let file = files.pop().map(|f| File {
-        name: f.name,
-        sha256: f.sha256,
-    });
-    for row in evidence.rows::<D>(run).await? {
-        let row = row?;
-        for key in fact_keys(&row) {
-            if wanted.contains(key.as_str()) {
-                let id = format!("{}/{key}", D::NAME);
-                found.entry(id.clone()).or_insert_with(|| FactRow {
-                    id,
-                    file: file.clone(),
-                    columns: columns(&row),
-                });
+    for file in run.files(evidence.fetch, D::NAME, D::VERSION).await? {
+        let rows = evidence.rows_in::<D>(std::slice::from_ref(&file)).await?;
+        let file = File {
+            name: file.name,
+            sha256: file.sha256,
+        };
+        for row in rows {
+            let row = row?;
+            for key in fact_keys(&row) {
+                if wanted.contains(key.as_str()) {
+                    let id = format!("{}/{key}", D::NAME);
+                    found.entry(id.clone()).or_insert_with(|| FactRow {
+                        id,
+                        file: Some(file.clone()),
+                        columns: columns(&row),
+                    });
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod cli_support;
+mod deaths;
 mod edges;
 mod faults;
 mod flips;
@@ -16,6 +17,7 @@ mod recompute;
 mod s3_archive;
 mod samples;
 mod secrets;
+mod shards;
 mod stories;
 mod story;
 mod support;

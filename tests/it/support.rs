@@ -1,6 +1,7 @@
 //! A sandbox organization, a clock that tests move, a folder of its own, and configuration made
 //! through the same layers as on the command line.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -199,8 +200,13 @@ impl Place {
     /// The real program, pointed at this place with the management account's credentials and an
     /// environment of its own.
     pub fn program(&self, arguments: &[&str]) -> tokio::process::Command {
+        self.program_at(Path::new(env!("CARGO_BIN_EXE_keyproof")), arguments)
+    }
+
+    /// The same of a copy of the program.
+    pub fn program_at(&self, program: &Path, arguments: &[&str]) -> tokio::process::Command {
         let (key_id, secret) = sandbox::credentials(self.world.management_account());
-        let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyproof"));
+        let mut program = tokio::process::Command::new(program);
         program
             .args(arguments)
             .current_dir(self.dir.path())
@@ -249,27 +255,45 @@ impl Sealed {
         }
     }
 
-    /// All rows of a dataset, from the one file that the manifest lists.
+    /// All rows of a dataset, from every file that the manifest lists.
     pub async fn rows<D: Dataset>(&self) -> Vec<D> {
         let of_dataset = |name: &str| match layout::Name::parse(name) {
             Some(layout::Name::Evidence { dataset, .. }) => dataset == D::NAME,
             _ => false,
         };
-        let files: Vec<_> = self
-            .run
-            .files
-            .iter()
-            .filter(|f| of_dataset(&f.name))
-            .collect();
-        let [file] = files.as_slice() else {
-            panic!("{} files of {}", files.len(), D::NAME);
-        };
-        let bytes = records::read_file(self.store.as_fetch(), file).await;
-        let rows = record::read_bytes::<D>(&file.name, bytes.expect("a sealed file"));
-        rows.expect("Parquet")
-            .map(|row| row.expect("a row"))
-            .collect()
+        let mut all: Vec<D> = Vec::new();
+        let mut files = 0;
+        for file in self.run.files.iter().filter(|f| of_dataset(&f.name)) {
+            let bytes = records::read_file(self.store.as_fetch(), file).await;
+            let rows = record::read_bytes::<D>(&file.name, bytes.expect("a sealed file"));
+            all.extend(rows.expect("Parquet").map(|row| row.expect("a row")));
+            files += 1;
+        }
+        assert!(files > 0, "no file of {}", D::NAME);
+        all.sort_by(D::key_order);
+        all
     }
+
+    /// Every row of every dataset as text, without what differs between two looks at one world.
+    pub async fn lasting_rows(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let mut all = BTreeMap::new();
+        macro_rules! every {
+            ($($row:ty),+) => { $(
+                let rows = self.rows::<$row>().await;
+                all.insert(<$row>::NAME, rows.iter().map(lasting).collect());
+            )+ };
+        }
+        keyproof::for_each_dataset!(every);
+        all
+    }
+}
+
+fn lasting<D: Dataset>(row: &D) -> String {
+    let columns = D::COLUMNS.iter().enumerate().filter(|(_, c)| !c.volatile);
+    let cells: Vec<_> = columns
+        .map(|(at, column)| format!("{}={:?}", column.name, row.cell(at)))
+        .collect();
+    cells.join(" ")
 }
 
 /// Every regular file below a folder, sorted.

@@ -1,0 +1,43 @@
+//! `keyproof seal`.
+
+use super::common::{self, Common};
+use super::run::ended;
+use crate::config::Layer;
+use crate::error::{Exit, Failure};
+use crate::model::ids::RunId;
+use crate::model::words::Severity;
+use crate::run::{self, RunOptions};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The judged run
+    #[arg(long, value_name = "ID")]
+    run_id: RunId,
+    /// PEM file or KMS key ARN that signs the seal
+    #[arg(long, value_name = "FILE|ARN")]
+    signing_key: Option<String>,
+    /// KMS key that archive objects are put under
+    #[arg(long, value_name = "ARN")]
+    archive_kms_key: Option<String>,
+    /// Folder for local progress
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<String>,
+    /// Exit 3 when an active cluster has a finding of this severity or above
+    #[arg(long, value_name = "SEVERITY")]
+    fail_on: Option<Severity>,
+}
+
+pub async fn run(args: Args) -> Result<Exit, Failure> {
+    common::start_logging(common::LogFormat::Text, false);
+    let mut flags = Layer::default();
+    flags.flag("signing_key", args.signing_key);
+    flags.flag("archive_kms_key", args.archive_kms_key);
+    flags.flag("work_dir", args.work_dir);
+    let (config, _) = common::load(&args.common, flags)?;
+    let (shell, options) = (common::shell(), RunOptions::default());
+    let cancelled = common::cancel_on_signal();
+    let sealed = run::seal(&shell, &config, &options, &args.run_id, cancelled).await;
+    ended(&sealed.map_err(common::failure)?, args.fail_on)
+}

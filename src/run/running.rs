@@ -1,0 +1,472 @@
+//! A run after its start: the four steps, each as a method, whether one process takes them all or
+//! several take one each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::sync::watch;
+
+use crate::archive::chain::Chain;
+use crate::archive::commit::{self, CommitRequest};
+use crate::archive::records::LATEST_START_MS;
+use crate::archive::signer::Signer;
+use crate::archive::starts::Begun;
+use crate::archive::store::Store;
+use crate::assess;
+use crate::aws::AwsShell;
+use crate::collect::api::Cloud;
+use crate::collect::attempt::Attempts;
+use crate::collect::facts::Found;
+use crate::collect::random::stable_hash;
+use crate::collect::{self, Context, Part};
+use crate::config::{Config, ScopeMode};
+use crate::discover;
+use crate::model::datasets::{ArchiveCheck, Coverage, Exception, Run, Verdict};
+use crate::model::ids::RunId;
+use crate::model::words::{RunOutcome, Severity};
+use crate::record::Journal;
+use crate::report::run_summary::{self, RunSummary};
+use crate::report::tally::{self, Changes, Tally};
+use crate::seal::{Content, FileEntry, Manifest, Period, Producer, RunSeal};
+use crate::time::{Date, UtcMillis};
+
+use super::counts::Counts;
+use super::evidence::Evidence;
+use super::facts::{JournalSink, Journals};
+use super::frozen::Frozen;
+use super::judge::{Inputs, judge};
+use super::known::{self, Wanted, Watermarks};
+use super::past::{Earlier, Past, Stands};
+use super::reassess::{Again, SealedInputs};
+use super::sealed::{self, SealedRun, is_of};
+use super::{RunError, RunOptions, Shell, exceptions, progress};
+
+/// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
+const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
+
+/// A sealed run.
+#[derive(Debug)]
+pub struct Audited {
+    pub run_id: RunId,
+    pub outcome: RunOutcome,
+    /// Worst severity among failed findings of active clusters and expired exceptions.
+    pub worst_active: Option<Severity>,
+    /// What a person reads.
+    pub summary: String,
+}
+
+/// A run that has begun.
+pub struct Running<'a> {
+    pub shell: &'a Shell,
+    pub config: &'a Config,
+    pub store: &'a dyn Store,
+    pub begun: Begun,
+    pub frozen: Frozen,
+}
+
+/// What a process that asks AWS has at hand.
+pub struct Asking {
+    pub aws: Arc<AwsShell>,
+    pub attempts: Arc<Attempts>,
+    pub cancelled: watch::Receiver<bool>,
+}
+
+/// What a run knows of the runs before it.
+pub struct Before {
+    pub known: Arc<Watermarks>,
+    past: Past,
+    /// The last run of record.
+    last: Option<SealedRun>,
+    /// The same judged by this program's rules, where it was sealed with others.
+    last_by_new_rules: Option<Journal>,
+}
+
+/// What of a run's own row cannot be computed from its facts.
+pub struct Told {
+    pub ended_at: UtcMillis,
+    pub caller_arn: Option<String>,
+    pub program_version: String,
+    pub calls: i64,
+    pub throttles: i64,
+    pub clock_offset_ms: Option<i64>,
+}
+
+/// What a run amounts to.
+pub struct Concluded {
+    pub counts: Counts,
+    pub tally: Tally,
+    pub run_row: Run,
+    pub exceptions: Vec<Exception>,
+}
+
+/// What is to be sealed, beside what the run amounts to.
+pub struct Sealing<'a> {
+    pub signer: &'a dyn Signer,
+    pub producer: Producer,
+    /// Data files and receipts.
+    pub files: Vec<FileEntry>,
+    pub orphans: Vec<String>,
+    /// The previous run of record and what changed since.
+    pub previous: Option<(Date, Changes)>,
+    /// Entry 1 was written by this process.
+    pub begun_now: bool,
+}
+
+impl Told {
+    /// What a process that asked AWS tells.
+    pub fn now(running: &Running<'_>, asking: &Asking, caller_arn: &str) -> Self {
+        let progress = asking.attempts.progress();
+        Self {
+            ended_at: running.shell.clock.now(),
+            caller_arn: Some(caller_arn.to_owned()),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            calls: progress.calls.load(Relaxed) as i64,
+            throttles: progress.throttles.load(Relaxed) as i64,
+            clock_offset_ms: asking.aws.clock_offset_ms(),
+        }
+    }
+
+    /// What a run's row tells.
+    pub fn of(row: &Run) -> Self {
+        Self {
+            ended_at: row.ended_at,
+            caller_arn: row.caller_arn.clone(),
+            program_version: row.program_version.clone(),
+            calls: row.calls,
+            throttles: row.throttles,
+            clock_offset_ms: row.clock_offset_ms,
+        }
+    }
+}
+
+impl Running<'_> {
+    pub fn run_id(&self) -> &RunId {
+        &self.begun.start.run_id
+    }
+
+    pub fn date(&self) -> Date {
+        self.begun.start.scheduled_for
+    }
+
+    /// Reads what earlier runs know, and tells the last run of record. What was sealed after this run
+    /// began is not looked at.
+    pub async fn watermarks(
+        &self,
+        evidence: &Evidence<'_>,
+        chain: &Chain,
+    ) -> Result<(Watermarks, Option<SealedRun>), RunError> {
+        let (date, head_seq) = (self.date(), self.frozen.head_seq);
+        let mut earlier: Vec<SealedRun> =
+            sealed::of_record_among(chain.runs().filter(|(entry, _)| entry.seq <= head_seq))
+                .into_iter()
+                .rev()
+                .filter(|(d, _)| *d < date)
+                .map(|(_, run)| run)
+                .collect();
+        let known = Journal::create(&evidence.work.join("known"))?;
+        let wanted = Wanted {
+            date,
+            scope: &self.frozen.scope,
+            regions: &self.frozen.regions,
+        };
+        let known = Watermarks::load(evidence, &earlier, &wanted, known).await?;
+        let last = (!earlier.is_empty()).then(|| earlier.remove(0));
+        Ok((known, last))
+    }
+
+    /// Reads what earlier runs know and decide: watermarks, the facts that ended clusters stand on, and
+    /// what changed rules alone turn. A run whose evidence is no longer what was sealed decides
+    /// nothing, with a warning.
+    pub async fn before(&self, evidence: &Evidence<'_>, chain: &Chain) -> Result<Before, RunError> {
+        let (known, last) = self.watermarks(evidence, chain).await?;
+        let known = Arc::new(known);
+        let mut past = Past::default();
+        for run_id in known.runs() {
+            let Some(run) = sealed::find(chain, &run_id) else {
+                continue;
+            };
+            let facts = Journal::create(&evidence.work.join("then").join(run_id.as_str()))?;
+            let loaded = Earlier::load(evidence, &run, facts).await;
+            if let Some(earlier) = known::readable(&run, loaded)? {
+                past.runs.insert(run_id, earlier);
+            }
+        }
+        past.stands = Stands::OnWatermarks(known.clone());
+        let mut last_by_new_rules = None;
+        if let Some(run) = last
+            .as_ref()
+            .filter(|r| *r.rules() != assess::rules_digest())
+        {
+            let again = Again {
+                evidence,
+                chain,
+                run,
+            };
+            let judged = again.by_changed_rules(&evidence.work.join("rules")).await;
+            if let Some(judged) = known::readable(run, judged)? {
+                past.changed = Some(judged.changed);
+                last_by_new_rules = Some(judged.conclusions);
+            }
+        }
+        Ok(Before {
+            known,
+            past,
+            last,
+            last_by_new_rules,
+        })
+    }
+
+    /// Looks at the accounts of `part`; shows progress meanwhile.
+    pub async fn collect(
+        &self,
+        asking: &Asking,
+        journals: Journals,
+        known: Arc<Watermarks>,
+        part: Part,
+        found: &dyn Found,
+        options: &RunOptions,
+    ) -> Result<(), RunError> {
+        let config = self.config;
+        let start = &self.begun.start;
+        let reserve = ((start.deadline_at.0 - start.started_at.0) / 5).min(LONGEST_RESERVE_MS);
+        let mut wanted =
+            collect::Options::new(self.run_id().clone(), self.date(), discover::emr_regions());
+        wanted.role_name = config.role_name.clone();
+        wanted.external_id = config.external_id.clone();
+        wanted.single_account = config.scope == ScopeMode::SingleAccount;
+        wanted.regions = self.frozen.regions.clone();
+        wanted.concurrency = config.concurrency;
+        wanted.cell_deadline = config.cell_deadline;
+        wanted.deadline = Some(start.deadline_at.plus_ms(-reserve));
+        // Nobody knows a run's id before it begins, and who resumes it must find the same hashes.
+        wanted.seed = stable_hash(self.run_id().as_str());
+        wanted.tags = config.tags.clone();
+        wanted.sample_clusters = config.sample_objects;
+        wanted.sampler_role_name = config.sampler_role_name.clone();
+        wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
+        let context = Context {
+            cloud: asking.aws.clone(),
+            attempts: asking.attempts.clone(),
+            sink: Arc::new(JournalSink {
+                journals,
+                known: known.clone(),
+            }),
+            known,
+            options: Arc::new(wanted),
+            exceptions: config.exceptions.clone().into(),
+        };
+        let shown = progress::show(options, &asking.attempts);
+        let collected = collect::collect_part(&context, &self.frozen.scope, part, found).await;
+        shown.finish();
+        collected?;
+        if *asking.cancelled.borrow() {
+            return Err(RunError::Cancelled);
+        }
+        Ok(())
+    }
+
+    /// Writes what the run knows of itself, its scope and its archive, judges, and counts. The run's own
+    /// row comes last: with it a journal holds everything.
+    pub fn conclude(
+        &self,
+        journals: &Journals,
+        before: &Before,
+        checks: &[ArchiveCheck],
+        told: impl FnOnce() -> Told,
+    ) -> Result<Concluded, RunError> {
+        journals.append(&mut self.frozen.scope.accounts.clone())?;
+        journals.append(&mut checks.to_vec())?;
+        let tally = self.judge(&journals.all, journals.own(), before)?;
+        let counts = self.counts(&journals.all, &tally)?;
+        let exceptions = exceptions::rows(&self.config.exceptions, self.date(), &counts.used);
+        journals.append(&mut exceptions.clone())?;
+        let run_row = self.run_row(&counts, &tally, told());
+        journals.append(&mut vec![run_row.clone()])?;
+        Ok(Concluded {
+            counts,
+            tally,
+            run_row,
+            exceptions,
+        })
+    }
+
+    /// Judges `facts` by the configuration in the run's start.
+    pub fn judge(
+        &self,
+        facts: &Journal,
+        conclusions: &Journal,
+        before: &Before,
+    ) -> Result<Tally, RunError> {
+        let sealed = SealedInputs::of(&self.begun)?;
+        let waivers = sealed.waivers(&self.begun.file.name)?;
+        let inputs = Inputs {
+            scheduled_for: self.date(),
+            as_of: self.begun.start.started_at,
+            has_account_list: sealed.has_account_list,
+            rules: &sealed.rules,
+            waivers: &waivers,
+        };
+        Ok(judge(facts, conclusions, &inputs, &before.past)?.0)
+    }
+
+    /// Counts the coverage of a judged run, and what exceptions covered.
+    pub fn counts(&self, facts: &Journal, tally: &Tally) -> Result<Counts, RunError> {
+        let mut counts = Counts::of(&self.frozen.scope, facts.rows::<Coverage>())?;
+        counts.used.extend(tally.waived.clone());
+        Ok(counts)
+    }
+
+    /// What changed since the previous run of record.
+    pub async fn previous(
+        &self,
+        evidence: &Evidence<'_>,
+        before: &Before,
+        conclusions: &Journal,
+    ) -> Result<Option<(Date, Changes)>, RunError> {
+        let Some(run) = &before.last else {
+            return Ok(None);
+        };
+        let now = conclusions.rows::<Verdict>();
+        // Under changed rules both days are compared by the new ones, so that a verdict which the rules
+        // turned is neither new nor fixed.
+        let changes = match &before.last_by_new_rules {
+            Some(conclusions) => tally::changes(conclusions.rows::<Verdict>(), now)?,
+            None => tally::changes(evidence.rows::<Verdict>(run).await?, now)?,
+        };
+        Ok(Some((run.seal.scheduled_for, changes)))
+    }
+
+    /// The run's own row.
+    pub fn run_row(&self, counts: &Counts, tally: &Tally, told: Told) -> Run {
+        let started_at = self.begun.start.started_at;
+        let complete = counts.cells_open == 0;
+        Run {
+            scheduled_for: self.date(),
+            run_id: self.run_id().clone(),
+            started_at,
+            started_ms: started_at.0,
+            ended_at: told.ended_at,
+            outcome: if complete {
+                RunOutcome::Complete
+            } else {
+                RunOutcome::Partial
+            },
+            late: started_at.0 - self.date().start().0 > LATEST_START_MS,
+            organization_id: self.frozen.scope.organization_id.clone(),
+            caller_arn: told.caller_arn,
+            program_version: told.program_version,
+            rules_version: assess::RULES_VERSION.to_owned(),
+            accounts_listed: self.frozen.scope.accounts.len() as i64,
+            accounts_in_scope: counts.in_scope,
+            accounts_answered: counts.answered,
+            cells: counts.cells,
+            cells_open: counts.cells_open,
+            clusters: tally.verdicts.values().map(|c| c.all).sum(),
+            calls: told.calls,
+            throttles: told.throttles,
+            clock_offset_ms: told.clock_offset_ms,
+        }
+    }
+
+    /// Writes the manifest and commits. Until the commit nothing was sealed.
+    pub async fn seal(
+        &self,
+        chain: &mut Chain,
+        concluded: Concluded,
+        sealing: Sealing<'_>,
+    ) -> Result<Audited, RunError> {
+        let Concluded {
+            counts,
+            tally,
+            run_row,
+            exceptions,
+        } = concluded;
+        let rows = rows_by_dataset(&sealing.files);
+        let mut files = sealing.files;
+        files.push(self.begun.file.clone());
+        let manifest = Manifest::new(
+            chain.archive_id().clone(),
+            self.run_id().clone(),
+            Period::Date(self.date()),
+            files,
+            sealing.orphans,
+        )
+        .map_err(|e| RunError::Internal(e.to_string()))?;
+        let request = CommitRequest {
+            content: Content::Run(self.content(&run_row, &counts, rows)),
+            manifest: &manifest,
+            producer: sealing.producer,
+        };
+        let clock = &*self.shell.clock;
+        let committed = commit::commit(self.store, sealing.signer, clock, chain, &request).await?;
+
+        let names = self.frozen.scope.accounts.iter();
+        let names = names.filter_map(|a| Some((a.account_id.clone(), a.name.clone()?)));
+        let summary = RunSummary {
+            run_id: self.run_id().clone(),
+            date: self.date(),
+            outcome: run_row.outcome,
+            late: run_row.late,
+            previous: sealing.previous,
+            expired: exceptions.iter().filter(|e| e.expired).cloned().collect(),
+            account_names: names.collect(),
+            accounts: counts.accounts.clone(),
+            url: self.store.url(),
+            seq: committed.seq,
+            head: committed.sha256,
+            begun_with: sealing.begun_now.then(|| chain.genesis_sha256().clone()),
+            took_ms: run_row.ended_at.0 - self.begun.start.started_at.0,
+            calls: run_row.calls,
+            throttles: run_row.throttles,
+            tally,
+        };
+        Ok(Audited {
+            run_id: self.run_id().clone(),
+            outcome: run_row.outcome,
+            worst_active: summary
+                .tally
+                .worst_active
+                .max((!summary.expired.is_empty()).then_some(exceptions::EXPIRED)),
+            summary: run_summary::render(&summary),
+        })
+    }
+
+    fn content(&self, run: &Run, counts: &Counts, rows: BTreeMap<String, u64>) -> RunSeal {
+        let count = |n: i64| u64::try_from(n).unwrap_or_default();
+        RunSeal {
+            run_id: run.run_id.clone(),
+            start_n: self.begun.start.n,
+            scheduled_for: self.date(),
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            outcome: run.outcome,
+            late: run.late,
+            full_scope: self.frozen.full_scope,
+            organization_id: run.organization_id.clone(),
+            accounts_listed: count(run.accounts_listed),
+            accounts_in_scope: count(run.accounts_in_scope),
+            accounts_answered: count(run.accounts_answered),
+            cells: count(run.cells),
+            cells_open: count(run.cells_open),
+            clusters: count(run.clusters),
+            exceptions_used: counts.used.keys().cloned().collect(),
+            rows,
+            died_runs: self.begun.died.clone(),
+            clock_offset_ms: run.clock_offset_ms,
+        }
+    }
+}
+
+/// Rows of all files of each dataset.
+fn rows_by_dataset(files: &[FileEntry]) -> BTreeMap<String, u64> {
+    let mut rows = BTreeMap::new();
+    macro_rules! every {
+        ($($row:ty),+) => { $(
+            let of = files.iter().filter(|f| is_of::<$row>(f)).filter_map(|f| f.rows);
+            rows.insert(<$row as crate::model::table::Dataset>::NAME.to_owned(), of.sum());
+        )+ };
+    }
+    crate::for_each_dataset!(every);
+    rows
+}

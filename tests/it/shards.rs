@@ -1,0 +1,529 @@
+//! A run in several processes: the same rows as in one, an honest hole where a shard is missing, and a
+//! sealer that signs nothing which does not follow.
+
+use std::path::PathBuf;
+
+use keyproof::archive::layout;
+use keyproof::archive::records;
+use keyproof::archive::shards::{self, Receipt};
+use keyproof::archive::starts::StartError;
+use keyproof::config::Config;
+use keyproof::error::Exit;
+use keyproof::model::datasets::{Account, Coverage, EmrCluster, Run, Verdict};
+use keyproof::model::ids::{RunId, Sha256Hex};
+use keyproof::model::table::Dataset;
+use keyproof::model::words::{CellOutcome, Judgement, RunOutcome, Seen, Source};
+use keyproof::record;
+use keyproof::run::{self, Audited, RunError, RunOptions, ShardDone};
+use keyproof::sandbox::Options;
+use keyproof::sandbox::wire::ServeOptions;
+use keyproof::time::Date;
+
+use crate::support::{Place, Sealed, never, told};
+
+fn options() -> Options {
+    Options {
+        accounts: 7,
+        regions: 2,
+        clusters: 3,
+        days: 4,
+        seed: 43,
+        ..Options::default()
+    }
+}
+
+fn id(day: u32) -> RunId {
+    format!("20261124T02000{day}Z-7f3a")
+        .parse()
+        .expect("run id")
+}
+
+/// The steps of one run.
+struct Steps<'a> {
+    place: &'a Place,
+    config: Config,
+    run_id: RunId,
+    shards: u32,
+}
+
+impl<'a> Steps<'a> {
+    async fn prepared(place: &'a Place, day: u32, shards: u32) -> Self {
+        let steps = Self {
+            place,
+            config: place.config(),
+            run_id: id(day),
+            shards,
+        };
+        let asked = RunOptions {
+            run_id: Some(steps.run_id.clone()),
+            ..place.options()
+        };
+        run::prepare(&place.shell(), &steps.config, &asked, shards, never())
+            .await
+            .expect("prepared");
+        steps
+    }
+
+    async fn collect(&self, shard: u32) -> Result<ShardDone, RunError> {
+        let (shell, asked) = (self.place.shell(), self.place.options());
+        let shard = (shard, self.shards);
+        run::collect(&shell, &self.config, &asked, &self.run_id, shard, never()).await
+    }
+
+    async fn assess(&self) -> Result<ShardDone, RunError> {
+        let (shell, asked) = (self.place.shell(), self.place.options());
+        run::assess(&shell, &self.config, &asked, &self.run_id, never()).await
+    }
+
+    async fn seal(&self) -> Result<Audited, RunError> {
+        let (shell, asked) = (self.place.shell(), self.place.options());
+        run::seal(&shell, &self.config, &asked, &self.run_id, never()).await
+    }
+
+    /// All steps, with some shards left out.
+    async fn all_but(&self, left_out: &[u32]) -> Audited {
+        for shard in 1..=self.shards {
+            if !left_out.contains(&shard) {
+                self.collect(shard).await.expect("collected");
+            }
+        }
+        self.assess().await.expect("judged");
+        self.seal().await.expect("sealed")
+    }
+
+    fn date(&self) -> Date {
+        self.place.shell().clock.now().date()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.archive().join(name)
+    }
+
+    fn receipt_path(&self, shard: u32) -> PathBuf {
+        self.path(&layout::shard(self.date(), &self.run_id, shard))
+    }
+
+    fn receipt(&self, shard: u32) -> Receipt {
+        let bytes = std::fs::read(self.receipt_path(shard)).expect("a receipt");
+        Receipt::parse(&bytes, &self.run_id, self.date(), shard).expect("readable")
+    }
+
+    fn entries(&self) -> usize {
+        crate::support::files_below(&self.path("chain")).len()
+    }
+}
+
+async fn sealed(place: &Place, run_id: &RunId) -> Sealed {
+    place.sealed(run_id).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_give_the_rows_of_one_process() {
+    let one = Place::new(&options()).await;
+    let mut expected = Vec::new();
+    for day in 0..2 {
+        one.at_day(day);
+        let asked = RunOptions {
+            run_id: Some(id(day)),
+            ..one.options()
+        };
+        run::audit(&one.shell(), &one.config(), &asked, never())
+            .await
+            .expect("sealed");
+        expected.push(sealed(&one, &id(day)).await.lasting_rows().await);
+    }
+    assert!(expected[1]["verdict"].len() > 20 && expected[1]["kms_key"].len() > 3);
+    for shards in [1, 2, 4] {
+        let several = Place::new(&options()).await;
+        for (day, expected) in (0..).zip(&expected) {
+            several.at_day(day);
+            let steps = Steps::prepared(&several, day, shards).await;
+            let audited = steps.all_but(&[]).await;
+            let run = sealed(&several, &id(day)).await;
+            assert_eq!(audited.outcome, run.run.seal.outcome);
+            assert!(run.run.seal.died_runs.is_empty());
+            for (dataset, rows) in run.lasting_rows().await {
+                assert_eq!(
+                    rows, expected[dataset],
+                    "{dataset} of day {day} in {shards} shards"
+                );
+                let told = run.run.seal.rows[dataset];
+                assert_eq!(told, rows.len() as u64, "{dataset}");
+            }
+            let again = run::reassess(
+                &several.shell(),
+                &several.config(),
+                &id(day),
+                run::By::Sealed,
+            )
+            .await
+            .expect("judged again");
+            assert!(again.equal, "{}", again.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_shard_is_a_hole_that_everybody_sees() {
+    let place = Place::new(&options()).await;
+    Steps::prepared(&place, 0, 3).await.all_but(&[]).await;
+    place.at_day(1);
+    let steps = Steps::prepared(&place, 1, 3).await;
+    // Its receipt is there, and is none.
+    std::fs::write(steps.receipt_path(2), "junk").expect("write");
+    let refused = steps.collect(2).await.expect_err("its receipt is taken");
+    assert!(refused.to_string().contains("shard-02.json"), "{refused}");
+    let audited = steps.all_but(&[2, 3]).await;
+    assert_eq!(audited.outcome, RunOutcome::Partial);
+    let run = sealed(&place, &id(1)).await;
+    let junk = layout::shard(steps.date(), &id(1), 2);
+    let manifest = records_manifest(&place, &id(1)).await;
+    assert_eq!(manifest.orphans, [junk]);
+
+    let accounts: Vec<Account> = run.rows().await;
+    let coverage: Vec<Coverage> = run.rows().await;
+    let clusters: Vec<EmrCluster> = run.rows().await;
+    let verdicts: Vec<Verdict> = run.rows().await;
+    let before: Vec<EmrCluster> = sealed(&place, &id(0)).await.rows().await;
+    let dealt = accounts
+        .iter()
+        .filter(|a| a.in_scope || a.left_out_because.as_deref() != Some("not_selected"));
+    let mut carried = 0;
+    for (at, account) in dealt.enumerate() {
+        let cells: Vec<_> = coverage
+            .iter()
+            .filter(|c| c.account_id == account.account_id)
+            .collect();
+        assert!(cells.iter().any(|c| c.source == Source::BucketOwners));
+        assert!(cells.iter().any(|c| c.source == Source::Regions));
+        if at.is_multiple_of(3) || !account.in_scope {
+            continue;
+        }
+        for cell in cells {
+            // What accounts of the shard that is there refer to is looked up all the same.
+            let looked_up = matches!(
+                cell.source,
+                Source::Keys | Source::Buckets | Source::Identities
+            );
+            assert!(
+                looked_up || cell.outcome == CellOutcome::NotAttempted,
+                "{cell:?}"
+            );
+        }
+        let alive = before
+            .iter()
+            .filter(|c| c.account_id == account.account_id && c.is_active());
+        for cluster in alive {
+            let row = clusters.iter().find(|c| c.cluster_id == cluster.cluster_id);
+            assert_eq!(row.map(|c| c.seen), Some(Seen::NotSeen));
+            let verdict = verdicts.iter().find(|v| v.cluster_id == cluster.cluster_id);
+            assert_eq!(verdict.map(|v| v.verdict), Some(Judgement::Unknown));
+            carried += 1;
+        }
+    }
+    assert!(carried > 3, "{carried}");
+}
+
+async fn records_manifest(place: &Place, run_id: &RunId) -> keyproof::seal::Manifest {
+    let store = place.store();
+    let chain = place.report().await;
+    let run = records::by_id(&chain.runs, run_id).expect("sealed");
+    let name = layout::manifest(keyproof::seal::Period::Date(run.seal.scheduled_for), run_id);
+    use keyproof::archive::store::Fetch as _;
+    let bytes = store.read(&name, 1 << 20).await.expect("a manifest");
+    keyproof::seal::Manifest::parse(&bytes).expect("readable")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_receipt_counts_and_everything_else_is_an_orphan() {
+    let place = Place::new(&options()).await;
+    let steps = Steps::prepared(&place, 0, 3).await;
+    // A shard that is tried twice at the same time.
+    let (a, b) = tokio::join!(steps.collect(1), steps.collect(1));
+    let texts = [a.expect("collected").text, b.expect("collected").text];
+    let lost = texts
+        .iter()
+        .filter(|t| t.contains("another process was first"));
+    assert_eq!(lost.count(), 1, "{texts:?}");
+    let third = steps.collect(1).await.expect("nothing to do");
+    assert!(third.text.contains("already"), "{}", third.text);
+    steps.collect(2).await.expect("collected");
+    steps.assess().await.expect("judged, without shard 3");
+    let again = steps.assess().await.expect("nothing to do");
+    assert!(again.text.contains("already"), "{}", again.text);
+    // Too late: it was judged without.
+    steps.collect(3).await.expect("collected");
+    let audited = steps.seal().await.expect("sealed");
+    assert_eq!(audited.outcome, RunOutcome::Partial);
+
+    let manifest = records_manifest(&place, &id(0)).await;
+    let late = layout::shard(steps.date(), &id(0), 3);
+    assert!(manifest.orphans.contains(&late), "{:?}", manifest.orphans);
+    let of_shard = |part: &str| manifest.orphans.iter().filter(|o| o.contains(part)).count();
+    assert!(of_shard(".s01-") >= 3 && of_shard(".s03-") >= 3);
+    assert!(!manifest.files.iter().any(|f| f.name.contains(".s03-")));
+    place.report().await;
+    let over = steps.seal().await.expect_err("once");
+    assert!(
+        matches!(&over, RunError::Start(StartError::Sealed { .. })),
+        "{over}"
+    );
+    let over = steps.collect(2).await.expect_err("over");
+    assert!(over.to_string().contains(id(0).as_str()), "{over}");
+}
+
+/// Rewrites the rows of a dataset that `shard` wrote, and its receipt, as its writer could have.
+async fn forge<D: Dataset>(steps: &Steps<'_>, shard: u32, change: impl Fn(&mut Vec<D>)) {
+    let mut receipt = steps.receipt(shard);
+    let file = receipt
+        .files
+        .iter_mut()
+        .find(|f| f.name.contains(&format!("/{}/", D::NAME)))
+        .expect("the dataset");
+    let path = steps.path(&file.name);
+    let rows = record::read_file::<D>(&path).expect("Parquet");
+    let mut rows: Vec<D> = rows.map(|r| r.expect("a row")).collect();
+    change(&mut rows);
+    std::fs::remove_file(&path).expect("remove");
+    let made = record::write_rows(&path, rows.into_iter().map(Ok)).expect("written");
+    file.bytes = made.bytes;
+    file.rows = Some(made.rows);
+    file.rows_sha256 = Some(made.rows_sha256);
+    file.sha256 = made.sha256;
+    std::fs::write(steps.receipt_path(shard), receipt.to_bytes()).expect("write");
+}
+
+/// What stands in an archive, to be put back.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let _ = std::fs::remove_dir_all(to);
+    for file in crate::support::files_below(from) {
+        let target = to.join(file.strip_prefix(from).expect("below"));
+        std::fs::create_dir_all(target.parent().expect("a folder")).expect("folder");
+        std::fs::copy(&file, &target).expect("copy");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sealer_signs_nothing_that_does_not_follow() {
+    let place = Place::new(&options()).await;
+    let steps = Steps::prepared(&place, 0, 2).await;
+    let early = steps.seal().await.expect_err("not judged");
+    assert!(matches!(early, RunError::NotJudged { .. }), "{early}");
+    for shard in 1..=2 {
+        steps.collect(shard).await.expect("collected");
+    }
+    steps.assess().await.expect("judged");
+    let kept = place.path("kept");
+    copy(&place.archive(), &kept);
+    let refused = async |part: &str| {
+        let refused = steps.seal().await.expect_err(part);
+        assert_eq!(refused.exit(), Exit::Unverified, "{refused}");
+        assert!(refused.to_string().contains(part), "{part}: {refused}");
+        assert_eq!(steps.entries(), 1, "{part}");
+        copy(&kept, &place.archive());
+    };
+
+    // One byte of files that receipts name.
+    for shard in 0..=2 {
+        for file in steps.receipt(shard).files.into_iter().step_by(3) {
+            let path = steps.path(&file.name);
+            let mut bytes = std::fs::read(&path).expect("a file");
+            bytes[9] ^= 1;
+            std::fs::write(&path, bytes).expect("write");
+            refused(&file.name).await;
+        }
+    }
+    // A file that is gone, a receipt that is another.
+    let gone = steps.receipt(1).files[0].name.clone();
+    std::fs::remove_file(steps.path(&gone)).expect("remove");
+    refused(&gone).await;
+    let mut other = steps.receipt(2);
+    other.written_at = "2026-01-01T00:00:00.000Z".to_owned();
+    std::fs::write(steps.receipt_path(2), other.to_bytes()).expect("write");
+    refused("shard-02.json").await;
+
+    // Conclusions, counts and rows that their writer changed with receipt and all.
+    forge::<Verdict>(&steps, 0, |rows| {
+        let bad = rows
+            .iter_mut()
+            .find(|v| v.verdict == Judgement::NonCompliant);
+        bad.expect("a bad one").verdict = Judgement::Compliant;
+    })
+    .await;
+    refused("dataset verdict").await;
+    forge::<Verdict>(&steps, 0, |rows| drop(rows.pop())).await;
+    refused("dataset verdict").await;
+    forge::<Run>(&steps, 0, |rows| rows[0].outcome = RunOutcome::Complete).await;
+    refused("dataset run").await;
+    forge::<Account>(&steps, 0, |rows| drop(rows.pop())).await;
+    refused("dataset account").await;
+    forge::<Coverage>(&steps, 0, |rows| {
+        let account = rows[0].account_id.clone();
+        rows.retain(|c| c.account_id != account || c.source != Source::BucketOwners);
+    })
+    .await;
+    refused("no coverage").await;
+    let mut lying = steps.receipt(0);
+    lying.files[0].rows_sha256 = Some(Sha256Hex::of(b"other rows"));
+    let name = lying.files[0].name.clone();
+    std::fs::write(steps.receipt_path(0), lying.to_bytes()).expect("write");
+    refused(&name).await;
+
+    // Another signer.
+    keyproof::run::create_key(&place.path("other.pem")).expect("a key");
+    let other = place.config_with(
+        &[
+            ("tags.data_classification", "data-classification"),
+            (
+                "signing_key",
+                &place.path("other.pem").display().to_string(),
+            ),
+        ],
+        "",
+    );
+    let wrong = run::seal(&place.shell(), &other, &place.options(), &id(0), never()).await;
+    let wrong = wrong.expect_err("not the archive's key");
+    assert!(wrong.to_string().contains("key"), "{wrong}");
+    assert_eq!(steps.entries(), 1);
+
+    // Untouched, it is sealed.
+    steps.seal().await.expect("sealed");
+    place.report().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_of_a_run_that_is_over_or_another_are_refused() {
+    let place = Place::new(&options()).await;
+    let first = Steps::prepared(&place, 0, 2).await;
+    let asked = |run_id: RunId, take_over| RunOptions {
+        run_id: Some(run_id),
+        take_over,
+        ..place.options()
+    };
+    let alive = asked(id(1), None);
+    let alive = run::prepare(&place.shell(), &place.config(), &alive, 2, never()).await;
+    assert!(
+        matches!(&alive, Err(RunError::Start(StartError::Alive { run_id, .. })) if *run_id == id(0)),
+        "{alive:?}"
+    );
+    let wrong = Steps {
+        shards: 3,
+        config: place.config(),
+        run_id: id(0),
+        place: &place,
+    };
+    let wrong = wrong.collect(3).await.expect_err("two were prepared");
+    assert_eq!(wrong.exit(), Exit::Usage, "{wrong}");
+    let changed = Steps {
+        shards: 2,
+        config: place.config_with(&[("tags.owner", "who")], ""),
+        run_id: id(0),
+        place: &place,
+    };
+    for refused in [changed.collect(1).await, changed.assess().await] {
+        let refused = refused.expect_err("another configuration");
+        assert_eq!(refused.exit(), Exit::Usage, "{refused}");
+        assert!(refused.to_string().contains("configuration"), "{refused}");
+    }
+    let none = Steps {
+        shards: 2,
+        config: place.config(),
+        run_id: id(7),
+        place: &place,
+    };
+    let none = none.collect(1).await.expect_err("no such run");
+    assert!(
+        matches!(none, RunError::Start(StartError::NoSuchRun { .. })),
+        "{none}"
+    );
+
+    // Taken over: nothing goes on with it.
+    first.collect(1).await.expect("collected");
+    let taken = asked(id(1), Some(id(0)));
+    run::prepare(&place.shell(), &place.config(), &taken, 1, never())
+        .await
+        .expect("it takes over");
+    let ended = |error: RunError| {
+        let is_it =
+            matches!(&error, RunError::Start(StartError::Ended { run_id, .. }) if *run_id == id(0));
+        assert!(is_it, "{error}");
+    };
+    ended(first.collect(2).await.expect_err("ended"));
+    ended(first.assess().await.expect_err("ended"));
+    ended(first.seal().await.expect_err("ended"));
+    let second = Steps {
+        shards: 1,
+        config: place.config(),
+        run_id: id(1),
+        place: &place,
+    };
+    second.all_but(&[]).await;
+    let run = sealed(&place, &id(1)).await;
+    let died = &run.run.seal.died_runs;
+    assert_eq!(died.len(), 1);
+    assert_eq!(died[0].run_id.as_ref(), Some(&id(0)));
+    let named = first.seal().await.expect_err("named");
+    assert!(
+        matches!(named, RunError::Start(StartError::NamedDead { .. })),
+        "{named}"
+    );
+    // A run in one process was not prepared.
+    place.at_day(1);
+    let one = place.audit().await;
+    let none = Steps {
+        run_id: one.run_id,
+        ..second
+    };
+    assert!(none.assess().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_are_steps_of_one_run() {
+    let place = Place::present(6, ServeOptions::default()).await;
+    let run_id = "20261124T020000Z-c0de";
+    let common = ["--archive", "archive", "--regions", "auto"];
+    let ask = async |arguments: &[&str], code: i32| {
+        let common = match arguments[0] {
+            "verify" => &[][..],
+            "seal" => &common[..2],
+            _ => &common,
+        };
+        let all = [arguments, common].concat();
+        let output = place.program(&all).output().await.expect("it runs");
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{all:?}: {}",
+            told(&output)
+        );
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let prepared = ask(&["prepare", "--shards", "2", "--run-id", run_id], 0).await;
+    assert!(prepared.contains("PREPARED"), "{prepared}");
+    for shard in ["2/2", "1/2"] {
+        let collected = ask(&["collect", "--run-id", run_id, "--shard", shard], 0).await;
+        assert!(collected.contains("COLLECTED"), "{collected}");
+    }
+    for shard in ["0/2", "3/2", "1", "a/b"] {
+        ask(&["collect", "--run-id", run_id, "--shard", shard], 2).await;
+    }
+    ask(&["prepare", "--shards", "0"], 2).await;
+    let judged = ask(&["assess", "--run-id", run_id], 0).await;
+    assert!(judged.contains("JUDGED, PARTIAL"), "{judged}");
+    let sealed = ask(&["seal", "--run-id", run_id], 4).await;
+    assert!(sealed.contains("SEALED, PARTIAL"), "{sealed}");
+    let again = ask(&["assess", "--run-id", run_id], 0).await;
+    assert!(again.contains("every conclusion is as sealed"), "{again}");
+    ask(&["verify", "archive"], 0).await;
+    let report = place.report().await;
+    assert_eq!(report.runs.len(), 1);
+    let store = place.store();
+    use keyproof::archive::store::Store as _;
+    let date = report.runs[0].seal.scheduled_for;
+    let run_id: RunId = run_id.parse().expect("id");
+    let (scope, _) = shards::read_scope(store.as_fetch(), &run_id, date)
+        .await
+        .expect("a scope");
+    assert_eq!((scope.shards, scope.head_seq), (2, 1));
+    assert!(scope.accounts.iter().any(|a| a.shard == Some(2)));
+}
