@@ -409,6 +409,7 @@ impl Running<'_> {
             let again = Again {
                 evidence,
                 chain,
+                clock: &*self.shell.clock,
                 run,
             };
             let judged = again.by_changed_rules(&evidence.work.join("rules")).await;
@@ -431,6 +432,7 @@ impl Running<'_> {
             has_account_list: has_account_list(self.config),
             rules: &self.config.rules,
             waivers: &waivers,
+            clock: &*self.shell.clock,
         };
         Ok(judge(journal, journal, &inputs, past)?.0)
     }
