@@ -7,7 +7,8 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 
@@ -214,6 +215,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, TimeError> {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present instant.
     fn now(&self) -> UtcMillis;
+    /// Time since some moment that stays the same, for telling how long something takes.
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.now().0.max(0).unsigned_abs())
+    }
     /// Completes after `duration` of this clock's time.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
@@ -225,6 +230,12 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> UtcMillis {
         UtcMillis(Utc::now().timestamp_millis())
+    }
+
+    /// By the monotonic clock, which nobody sets back.
+    fn elapsed(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -264,6 +275,10 @@ impl Clock for ShiftedClock {
             .plus_ms(self.offset_ms.load(std::sync::atomic::Ordering::SeqCst))
     }
 
+    fn elapsed(&self) -> Duration {
+        SystemClock.elapsed()
+    }
+
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         SystemClock.sleep(duration)
     }
@@ -272,6 +287,10 @@ impl Clock for ShiftedClock {
 impl<T: Clock> Clock for std::sync::Arc<T> {
     fn now(&self) -> UtcMillis {
         (**self).now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        (**self).elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -15,11 +15,13 @@ use crate::model::datasets::{
 use crate::model::ids::AccountId;
 use crate::model::key_reference::{KeyArn, KeyReference};
 use crate::model::s3_location::S3Location;
+use crate::model::text::Text;
 use crate::model::words::{Lookup, Seen, Settings, Source};
 
 /// The facts about one cluster.
 pub(super) struct Case<'a> {
     pub cluster: &'a EmrCluster,
+    pub names: Names,
     pub ctx: &'a AssessContext<'a>,
     /// Where `LogUri` points.
     pub place: LogPlace,
@@ -42,13 +44,25 @@ pub(super) struct Case<'a> {
     /// of its security configuration, where no row has that.
     pub missing: Option<Arc<Coverage>>,
     /// `encryption_json` of the security configuration; `None` where that is absent or cannot be read.
-    pub encryption: Option<Value>,
+    pub encryption: Arc<Option<Value>>,
     /// Sampled log objects; none where the run did not sample the cluster.
     pub samples: Vec<LogObjectSample>,
     /// Keys that `samples` name and no channel does, as far as the run described them.
     sampled_keys: Vec<KeyUse>,
     /// What was counted below `place`; none where nobody counted.
     pub history: Vec<Arc<LogObjectSummary>>,
+}
+
+/// What every finding about a cluster repeats.
+pub(super) struct Names {
+    pub cluster_id: Text,
+    /// ARN of the cluster
+    /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticmapreduce.html>).
+    pub cluster_arn: Text,
+    /// ARN of the log bucket, where `LogUri` names one.
+    pub bucket_arn: Option<Text>,
+    /// Id of the cluster's own row.
+    pub fact: String,
 }
 
 /// Where cluster logs are archived.
@@ -86,6 +100,30 @@ impl Unread {
         match self {
             Self::NotSeen => "cluster_not_seen",
             Self::Deferred => "settings_not_read",
+        }
+    }
+}
+
+impl Names {
+    fn of(cluster: &EmrCluster, place: &LogPlace) -> Self {
+        let EmrCluster {
+            account_id,
+            region,
+            cluster_id,
+            ..
+        } = cluster;
+        let partition = region.partition();
+        Self {
+            cluster_id: cluster_id.into(),
+            cluster_arn: format!(
+                "arn:{partition}:elasticmapreduce:{region}:{account_id}:cluster/{cluster_id}"
+            )
+            .into(),
+            bucket_arn: match place {
+                LogPlace::S3(at) => Some(format!("arn:{partition}:s3:::{}", at.bucket).into()),
+                _ => None,
+            },
+            fact: format!("emr_cluster/{account_id}/{region}/{cluster_id}"),
         }
     }
 }
@@ -136,9 +174,10 @@ impl<'a> Case<'a> {
             Some(source) => lookups.cell(&cluster.account_id, &cluster.region, source)?,
             None => None,
         };
-        let encryption = security_configuration
-            .as_ref()
-            .and_then(|s| serde_json::from_str(s.encryption_json.as_deref()?).ok());
+        let encryption = match &security_configuration {
+            Some(row) => lookups.answers().of_configuration(row)?,
+            None => Arc::default(),
+        };
         let samples = lookups.object_samples(cluster)?;
         let mut sampled_keys = Vec::new();
         for arn in samples.iter().filter_map(key_of) {
@@ -171,6 +210,7 @@ impl<'a> Case<'a> {
             samples,
             sampled_keys,
             history,
+            names: Names::of(cluster, &place),
             cluster,
             ctx,
             destination,
@@ -220,28 +260,6 @@ impl<'a> Case<'a> {
         self.place == LogPlace::Nowhere || self.uploads_disabled() == Some(StillUploaded::Nothing)
     }
 
-    /// ARN of the cluster
-    /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticmapreduce.html>).
-    pub fn cluster_arn(&self) -> String {
-        let EmrCluster {
-            account_id,
-            region,
-            cluster_id,
-            ..
-        } = self.cluster;
-        let partition = region.partition();
-        format!("arn:{partition}:elasticmapreduce:{region}:{account_id}:cluster/{cluster_id}")
-    }
-
-    /// ARN of the log bucket, where `LogUri` names one.
-    pub fn bucket_arn(&self) -> Option<String> {
-        let LogPlace::S3(location) = &self.place else {
-            return None;
-        };
-        let partition = self.cluster.region.partition();
-        Some(format!("arn:{partition}:s3:::{}", location.bucket))
-    }
-
     /// The key of C1, where `LogUri` says that something is written under it.
     pub fn log_key(&self) -> Option<&KeyUse> {
         self.keys.first().filter(|key| key.channels.contains(&"C1"))
@@ -252,7 +270,7 @@ impl<'a> Case<'a> {
     pub fn sampled_key(&self, sample: &LogObjectSample) -> Option<&KeyUse> {
         let arn = key_of(sample)?;
         let mut known = self.keys.iter().chain(&self.sampled_keys);
-        known.find(|key| key.arn().as_deref() == Some(&arn))
+        known.find(|key| key.arn() == Some(&arn))
     }
 
     /// Whether an account's keys count as the organization's own; `None` when nobody can tell.

@@ -7,6 +7,7 @@ use super::release::Release;
 use super::retained::{Retained, Upload};
 use crate::model::datasets::Channel;
 use crate::model::table::Dataset;
+use crate::model::text::Text;
 use crate::model::words::Encryption;
 
 /// The channels of a cluster: C1 where `LogUri` is set; C3 and C4, of which AWS keeps copies unless
@@ -30,10 +31,9 @@ fn beside(case: &Case<'_>, place: &Place) -> Channel {
         None => (place.effective, place.basis),
         Some(unread) => (Encryption::Unknown, unread.reason()),
     };
-    let suffix = if place.channel == "C7" {
-        "_as_launched"
-    } else {
-        ""
+    let words = match place.channel {
+        "C7" => format!("{basis}_as_launched").into(),
+        _ => Text::from(basis),
     };
     Channel {
         destination: place.destination.clone(),
@@ -44,7 +44,7 @@ fn beside(case: &Case<'_>, place: &Place) -> Channel {
             .and_then(KeyUse::described)
             .and_then(|k| k.key_arn.clone()),
         sources: counts.then_some(place.from.len() as i64),
-        basis: format!("{basis}{suffix}"),
+        basis: words,
         ..blank(case, place.channel, (effective, basis))
     }
 }
@@ -75,15 +75,15 @@ fn archived(case: &Case<'_>) -> Option<Channel> {
 /// A channel without a destination of the customer's and without a key.
 fn blank(
     case: &Case<'_>,
-    channel: &str,
-    (effective_encryption, basis): (Encryption, &str),
+    channel: &'static str,
+    (effective_encryption, basis): (Encryption, &'static str),
 ) -> Channel {
     Channel {
         scheduled_for: case.ctx.scheduled_for,
         account_id: case.cluster.account_id.clone(),
         region: case.cluster.region.clone(),
-        cluster_id: case.cluster.cluster_id.clone(),
-        channel: channel.to_owned(),
+        cluster_id: case.names.cluster_id.clone(),
+        channel: channel.into(),
         destination: String::new(),
         destination_bucket: None,
         requested_key: None,
@@ -91,7 +91,7 @@ fn blank(
         key_arn: None,
         effective_encryption,
         sources: None,
-        basis: basis.to_owned(),
+        basis: basis.into(),
     }
 }
 

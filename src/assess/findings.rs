@@ -1,14 +1,12 @@
 //! From a rule's conclusion to the row that is recorded.
 
-use serde_json::Value;
-
 use super::case::Case;
 use super::inputs::Waiver;
 use super::key_use::KeyUse;
 use super::owners::Owners;
 use super::rules::{About, Concluded, Fact, Rule};
-use crate::model::canonical;
 use crate::model::datasets::Finding;
+use crate::model::text::Text;
 use crate::model::words::Outcome;
 
 /// The finding of one rule about one subject.
@@ -19,33 +17,31 @@ pub(super) fn write(
     owners: &Owners,
 ) -> Finding {
     let Concluded { judged, key } = concluded;
-    let cluster_arn = case.cluster_arn();
+    let cluster_arn = &case.names.cluster_arn;
     let facts = facts(case, key, &judged.facts);
     let subject = match judged.about {
         About::Cluster => None,
-        About::Key => key
-            .and_then(KeyUse::arn)
-            .map(|arn| ("key", arn.to_string())),
-        About::Bucket => case.bucket_arn().map(|arn| ("bucket", arn)),
-        About::Other(other) => Some(*other),
+        About::Key => key.and_then(KeyUse::name).map(|arn| ("key", arn.clone())),
+        About::Bucket => case.names.bucket_arn.clone().map(|arn| ("bucket", arn)),
+        About::Other(other) => Some((other.0, other.1.into())),
     };
     let (subject_kind, subject) = subject.unwrap_or_else(|| ("cluster", cluster_arn.clone()));
     let waived_by = matches!(judged.outcome, Outcome::Fail | Outcome::Unknown)
-        .then(|| waiver(case, rule.id, [&subject, &cluster_arn]))
+        .then(|| waiver(case, rule.id, [&subject, cluster_arn]))
         .flatten();
     Finding {
         scheduled_for: case.ctx.scheduled_for,
         account_id: case.cluster.account_id.clone(),
         region: case.cluster.region.clone(),
-        cluster_id: case.cluster.cluster_id.clone(),
-        rule: rule.id.to_owned(),
+        cluster_id: case.names.cluster_id.clone(),
+        rule: rule.id.into(),
         rule_kind: rule.kind,
         severity: rule.severity,
         outcome: judged.outcome,
-        subject_kind: subject_kind.to_owned(),
+        subject_kind: subject_kind.into(),
         subject,
-        reason: judged.reason.to_owned(),
-        params_json: canonical::to_string(&Value::Object(judged.params)),
+        reason: judged.reason.into(),
+        params_json: judged.params.into_json(),
         facts,
         advice: judged.advice,
         waived_by,
@@ -62,35 +58,48 @@ pub(super) fn write(
 
 /// The rows that were read; one that the run does not hold is not named.
 fn facts(case: &Case<'_>, key: Option<&KeyUse>, read: &[Fact]) -> String {
-    let cluster = case.cluster;
-    let (account, region) = (&cluster.account_id, &cluster.region);
-    let mut text = format!("emr_cluster/{account}/{region}/{}", cluster.cluster_id);
+    let mut text = String::with_capacity(case.names.fact.len() + 96 * read.len());
+    text.push_str(&case.names.fact);
+    let mut name = |parts: &[&str]| {
+        text.push(' ');
+        parts.iter().for_each(|part| text.push_str(part));
+    };
     for fact in read {
-        let id = match fact {
-            Fact::Key => key
-                .and_then(|k| k.row.as_ref())
-                .map(|k| format!("kms_key/{}", k.key_reference)),
-            Fact::Bucket => case
-                .bucket
-                .as_ref()
-                .map(|b| format!("log_bucket/{}", b.bucket)),
-            Fact::Row(id) => Some(id.clone()),
-            Fact::BucketKey => case
-                .bucket_key
-                .as_ref()
-                .map(|k| format!("kms_key/{}", k.key_reference)),
-            // A name may hold blanks, which here part one fact from the next.
-            Fact::SecurityConfiguration => case.security_configuration.as_ref().map(|s| {
-                let name = s
-                    .name
-                    .replace('%', "%25")
-                    .replace(char::is_whitespace, "%20");
-                format!("emr_security_configuration/{account}/{region}/{name}")
-            }),
-        };
-        if let Some(id) = id {
-            text.push(' ');
-            text.push_str(&id);
+        match fact {
+            Fact::Key => {
+                if let Some(k) = key.and_then(|k| k.row.as_ref()) {
+                    name(&["kms_key/", &k.key_reference]);
+                }
+            }
+            Fact::BucketKey => {
+                if let Some(k) = &case.bucket_key {
+                    name(&["kms_key/", &k.key_reference]);
+                }
+            }
+            Fact::Bucket => {
+                if let Some(b) = &case.bucket {
+                    name(&["log_bucket/", &b.bucket]);
+                }
+            }
+            Fact::Row(id) => name(&[id]),
+            Fact::SecurityConfiguration => {
+                if let Some(s) = &case.security_configuration {
+                    let (account, region) = (&case.cluster.account_id, &case.cluster.region);
+                    // A name may hold blanks, which here part one fact from the next.
+                    let escaped = s
+                        .name
+                        .replace('%', "%25")
+                        .replace(char::is_whitespace, "%20");
+                    name(&[
+                        "emr_security_configuration/",
+                        account.as_str(),
+                        "/",
+                        region.as_str(),
+                        "/",
+                        &escaped,
+                    ]);
+                }
+            }
         }
     }
     text
@@ -98,7 +107,7 @@ fn facts(case: &Case<'_>, key: Option<&KeyUse>, read: &[Fact]) -> String {
 
 /// The waiver in force that covers a finding; of several, the one whose id sorts first, so that the
 /// order of the configuration does not matter.
-fn waiver(case: &Case<'_>, rule: &str, subjects: [&String; 2]) -> Option<String> {
+fn waiver(case: &Case<'_>, rule: &str, subjects: [&Text; 2]) -> Option<String> {
     let cluster = case.cluster;
     let account = case.ctx.scope.accounts.get(&cluster.account_id);
     let ou_path = account.and_then(|a| a.ou_path.as_deref()).unwrap_or("");
@@ -113,7 +122,10 @@ fn waiver(case: &Case<'_>, rule: &str, subjects: [&String; 2]) -> Option<String>
             && (w.accounts.is_empty() || w.accounts.contains(&cluster.account_id))
             && (w.ous.is_empty() || w.ous.iter().any(below))
             && (w.regions.is_empty() || w.regions.contains(&cluster.region))
-            && (w.resources.is_empty() || subjects.iter().any(|s| w.resources.contains(s)))
+            && (w.resources.is_empty()
+                || w.resources
+                    .iter()
+                    .any(|r| subjects.iter().any(|s| **s == *r)))
     };
     let in_force = case.ctx.waivers.iter().filter(|w| covers(w));
     in_force.map(|w| &w.id).min().cloned()

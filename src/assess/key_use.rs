@@ -1,6 +1,5 @@
 //! A key that a cluster's logs are to be under, and where it is used.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::access::Access;
@@ -8,6 +7,7 @@ use super::inputs::{LookupError, Lookups};
 use crate::model::datasets::{KmsKey, LogBucket};
 use crate::model::ids::Region;
 use crate::model::key_reference::{KeyArn, KeyReference};
+use crate::model::text::Text;
 use crate::model::words::Lookup;
 
 /// One key of a cluster. Several channels may name it, each in its own words.
@@ -20,6 +20,10 @@ pub(super) struct KeyUse {
     pub channels: Vec<&'static str>,
     /// The places of those channels.
     pub places: Vec<UsedAt>,
+    /// The key itself where it was described, else what the cluster names. An alias lies in the
+    /// account and Region of its key, so account and Region hold for both
+    /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html>).
+    arn: Option<(KeyArn, Text)>,
     /// Who can use it; only of a described customer key.
     pub access: Option<Access>,
 }
@@ -67,18 +71,30 @@ impl KeyUse {
         place: UsedAt,
         lookups: &dyn Lookups,
     ) -> Result<usize, LookupError> {
-        let row = match &reference {
-            KeyReference::Qualified(arn) => lookups.key(&arn.to_string())?,
+        let named = match &reference {
+            KeyReference::Qualified(arn) | KeyReference::AwsManaged(arn) => Some(arn),
+            KeyReference::Unparseable(_) => None,
+        };
+        let name = named.map(ToString::to_string);
+        let row = match (&reference, &name) {
+            (KeyReference::Qualified(_), Some(name)) => lookups.key(name)?,
             _ => None,
         };
+        let described = row.as_ref().filter(|k| k.lookup == Lookup::Found);
+        let resolved = described.and_then(|k| {
+            let text = k.key_arn.as_ref()?;
+            Some((KeyArn::parse(text)?, text.into()))
+        });
+        let arn = resolved.or_else(|| Some((named?.clone(), name?.into())));
         let new = Self {
+            arn,
             reference,
             row,
             channels: vec![channel],
             places: vec![place],
             access: None,
         };
-        let found = keys.iter().position(|known| known.arn() == new.arn());
+        let found = keys.iter().position(|known| known.arn == new.arn);
         let position = found.unwrap_or(keys.len());
         match keys.get_mut(position) {
             None => keys.push(new),
@@ -130,16 +146,13 @@ impl KeyUse {
         self.row.as_deref().filter(|k| k.lookup == Lookup::Found)
     }
 
-    /// The key itself where it was described, else what the cluster names. An alias lies in the
-    /// account and Region of its key, so account and Region hold for both
-    /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html>).
-    pub fn arn(&self) -> Option<Cow<'_, KeyArn>> {
-        let resolved = self
-            .described()
-            .and_then(|k| k.key_arn.as_deref())
-            .and_then(KeyArn::parse);
-        resolved
-            .map(Cow::Owned)
-            .or_else(|| self.named().map(Cow::Borrowed))
+    /// The key itself where it was described, else what the cluster names.
+    pub fn arn(&self) -> Option<&KeyArn> {
+        self.arn.as_ref().map(|(arn, _)| arn)
+    }
+
+    /// [`KeyUse::arn`] as text.
+    pub fn name(&self) -> Option<&Text> {
+        self.arn.as_ref().map(|(_, text)| text)
     }
 }

@@ -60,11 +60,12 @@ pub fn assess_cluster(
 ) -> Result<Assessed, LookupError> {
     let case = Case::gather(cluster, ctx, lookups)?;
     let owners = Owners::of(&case);
-    let findings: Vec<Finding> = RULES
-        .iter()
-        .flat_map(|rule| rule.conclude(&case).into_iter().map(move |c| (rule, c)))
-        .map(|(rule, concluded)| findings::write(rule, concluded, &case, &owners))
-        .collect();
+    let mut findings = Vec::with_capacity(RULES.len() * case.keys.len().max(1));
+    for rule in RULES {
+        rule.conclude(&case, |concluded| {
+            findings.push(findings::write(rule, concluded, &case, &owners));
+        });
+    }
     Ok(Assessed {
         channels: channels::of(&case),
         verdict: verdict::conclude(&case, &findings, owners),

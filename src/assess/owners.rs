@@ -1,12 +1,13 @@
 //! Whose cluster it is: the nearest tag wins, and where it came from is kept.
 
 use super::case::Case;
+use crate::model::text::Text;
 use crate::model::words::OwnerSource;
 
 /// A value and where it came from; both absent when nobody said.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Owned {
-    pub value: Option<String>,
+    pub value: Option<Text>,
     pub source: Option<OwnerSource>,
 }
 
@@ -69,7 +70,7 @@ fn nearest<const N: usize>(candidates: [(&Option<String>, OwnerSource); N]) -> O
         .find_map(|(value, source)| {
             let said = value.as_ref().filter(|v| !v.trim().is_empty())?;
             Some(Owned {
-                value: Some(said.clone()),
+                value: Some(said.into()),
                 source: Some(source),
             })
         })
@@ -95,7 +96,7 @@ mod tests {
 
     fn owned(value: &str, source: OwnerSource) -> Owned {
         Owned {
-            value: some(value),
+            value: some(value).map(Text::from),
             source: Some(source),
         }
     }

@@ -372,7 +372,7 @@ fn emrfs<'c>(case: &'c Case<'_>, bucket: &str) -> Result<Option<Emrfs<'c>>, &'st
         None => return Err("security_configuration_time_not_known"),
     }
     let unreadable = "security_configuration_unreadable";
-    let document = case.encryption.as_ref().ok_or(unreadable)?;
+    let document = case.encryption.as_ref().as_ref().ok_or(unreadable)?;
     match Emrfs::of(document, bucket) {
         // A part that was left out because its form is not known may be the one that decides.
         None if row.unknown_keys > 0 => Err(unreadable),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::time::UtcMillis;
 
@@ -27,7 +28,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The identifier as text.
@@ -41,7 +42,7 @@ macro_rules! text_id {
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let valid: fn(&str) -> bool = $valid;
                 if valid(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     Err(IdError::new(text, $expected))
                 }
@@ -56,7 +57,7 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                (*id.0).to_owned()
             }
         }
 
@@ -100,13 +101,13 @@ text_id!(
 impl Region {
     /// The stand-in for cells that belong to an account as a whole.
     pub fn global() -> Self {
-        Self("global".to_owned())
+        Self("global".into())
     }
 
     /// The partition this Region lies in, judged by its prefix
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
     pub fn partition(&self) -> &'static str {
-        match self.0.as_str() {
+        match &*self.0 {
             r if r.starts_with("cn-") => "aws-cn",
             r if r.starts_with("us-gov-") => "aws-us-gov",
             r if r.starts_with("eusc-") => "aws-eusc",
@@ -135,11 +136,8 @@ text_id!(
 impl RunId {
     /// The id of a run that starts at `start`, told apart from others by `random`.
     pub fn new(start: UtcMillis, random: [u8; 4]) -> Self {
-        Self(format!(
-            "{}-{:08x}",
-            start.compact(),
-            u32::from_be_bytes(random)
-        ))
+        let text = format!("{}-{:08x}", start.compact(), u32::from_be_bytes(random));
+        Self(text.into())
     }
 }
 
@@ -159,7 +157,7 @@ impl Sha256Hex {
 
     /// The text form of a finished digest.
     pub fn from_digest(digest: &[u8; 32]) -> Self {
-        Self(hex(digest))
+        Self(hex(digest).into())
     }
 }
 

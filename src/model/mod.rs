@@ -7,4 +7,5 @@ pub mod ids;
 pub mod key_reference;
 pub mod s3_location;
 pub mod table;
+pub mod text;
 pub mod words;

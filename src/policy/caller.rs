@@ -183,7 +183,7 @@ pub struct Match {
 }
 
 impl Match {
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self {
             direct: Truth::False,
             limited: Truth::False,
@@ -201,12 +201,17 @@ impl Match {
         all
     }
 
-    fn or(self, other: Self) -> Self {
+    pub(super) fn or(self, other: Self) -> Self {
         Self {
             direct: self.direct.or(other.direct),
             limited: self.limited.or(other.limited),
             account: self.account.or(other.account),
         }
+    }
+
+    /// Meant in no way.
+    pub fn is_none(&self) -> bool {
+        self.direct.is_false() && self.limited.is_false() && self.account.is_false()
     }
 
     /// Meant in any way.
@@ -257,6 +262,7 @@ fn entry(kind: PrincipalType, name: &str, caller: &Caller, setting: Setting) -> 
     let mut found = Match::none();
     match kind {
         PrincipalType::Aws if name == "*" => return Match::everyone(caller),
+        PrincipalType::Aws if !may_name(name, caller) => {}
         PrincipalType::Aws => match (Caller::parse(name), caller) {
             (Ok(Caller::Root { account, .. } | Caller::Account(account)), _) => {
                 // The ARN's partition is the caller's: account ids are unique across them.
@@ -381,12 +387,24 @@ fn excepted(listed: &Principals, caller: &Caller, setting: Setting) -> Truth {
 /// Whether the grantee or retiring principal of a grant means the caller. The name of a service
 /// stands there in either of two fields.
 pub fn matches_name(name: &str, caller: &Caller, setting: Setting) -> Match {
-    let kind = match Caller::parse(name) {
-        Ok(Caller::Service(_)) => PrincipalType::Service,
+    let kind = match caller {
         _ if name == "*" => return Match::none(),
+        Caller::Service(_) => PrincipalType::Service,
         _ => PrincipalType::Aws,
     };
     entry(kind, name, caller, setting)
+}
+
+/// Whether the name may mean the caller: most do not, which this tells without reading them.
+fn may_name(name: &str, caller: &Caller) -> bool {
+    let own = match caller {
+        Caller::Service(service) => return name == service,
+        Caller::Role { resource, .. } | Caller::User { resource, .. } => Some(last(resource)),
+        Caller::Session { role, .. } => Some(role.as_str()),
+        Caller::FederatedUser { name, .. } => Some(name.as_str()),
+        Caller::Root { .. } | Caller::Account(_) | Caller::Anyone => None,
+    };
+    is_account(name) || name.ends_with(":root") || own.is_some_and(|own| name.contains(own))
 }
 
 fn is_account(text: &str) -> bool {

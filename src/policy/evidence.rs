@@ -42,6 +42,9 @@ impl Evidence {
             Some(list) => {
                 for (at, grant) in list.iter().enumerate() {
                     let found = grant.allows(caller, request.action, request.context, setting);
+                    if found.is_none() {
+                        continue;
+                    }
                     let decider = Decider {
                         policy: format!("grants[{at}]"),
                         statement: None,
@@ -194,6 +197,9 @@ impl Said {
                     continue;
                 }
                 let found = ask.meant(policy, statement, effect, kind, &place);
+                if found.is_none() {
+                    continue;
+                }
                 let decider = Decider {
                     policy: name.to_owned(),
                     statement: Some(at),
@@ -233,17 +239,21 @@ impl Asked<'_> {
         } = *self.request;
         let variables = policy.version.has_variables();
         let lacks = |element: &str| Truth::unread(format!("{place}: no {element}"));
-        let mut certain = Truth::True;
-        for part in policy.unread.iter().chain(&statement.unread) {
-            let what = format!("{place}: {} {}", part.why.as_str(), part.element);
-            certain = certain.and(Truth::unread(what));
-        }
         let is_unread = |element: &str| {
             statement
                 .unread
                 .iter()
                 .any(|u| u.element.strip_prefix("Not").unwrap_or(&u.element) == element)
         };
+        // Whom a statement does not name it does not mean, whatever else it says.
+        let named = match (kind, &statement.principal) {
+            (Kind::Identity | Kind::ServiceControl, _) | (_, None) => None,
+            _ if is_unread("Principal") => None,
+            (_, Some(clause)) => Some(caller::matches(clause, effect, caller, self.setting)),
+        };
+        if named.as_ref().is_some_and(Match::is_none) {
+            return Match::none();
+        }
         let means_action = match &statement.action {
             _ if is_unread("Action") => Truth::True,
             Some(Clause::Is(list)) => list.iter().any(|a| action_matches(a, action)).into(),
@@ -275,6 +285,11 @@ impl Asked<'_> {
                     .map(|c| operator::holds(c, context, variables)),
             )
         };
+        let mut certain = Truth::True;
+        for part in policy.unread.iter().chain(&statement.unread) {
+            let what = format!("{place}: {} {}", part.why.as_str(), part.element);
+            certain = certain.and(Truth::unread(what));
+        }
         let base = means_action.and(means_resource).and(holds).and(certain);
         let base = match statement.effect {
             Some(_) => base,
@@ -285,21 +300,20 @@ impl Asked<'_> {
             limited: Truth::False,
             account: Truth::False,
         };
+        if let Some(named) = named {
+            return Match {
+                direct: named.direct.and(base.clone()),
+                limited: named.limited.and(base.clone()),
+                account: named.account.and(base),
+            };
+        }
         match (kind, &statement.principal) {
             (Kind::Identity | Kind::ServiceControl, None) => everyone(base),
             (Kind::Identity | Kind::ServiceControl, Some(_)) => {
                 everyone(base.and(Truth::unread(format!("{place}: a Principal"))))
             }
-            (_, _) if is_unread("Principal") => everyone(base),
-            (_, None) => everyone(base.and(lacks("Principal"))),
-            (_, Some(clause)) => {
-                let named = caller::matches(clause, effect, caller, self.setting);
-                Match {
-                    direct: named.direct.and(base.clone()),
-                    limited: named.limited.and(base.clone()),
-                    account: named.account.and(base),
-                }
-            }
+            (_, None) if !is_unread("Principal") => everyone(base.and(lacks("Principal"))),
+            (_, _) => everyone(base),
         }
     }
 }

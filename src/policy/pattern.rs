@@ -176,8 +176,9 @@ fn glob(pattern: &[Token], text: &[char], may: impl Fn(usize, char) -> bool) -> 
         }
     };
     skip(&mut reach);
+    let mut next = reach.clone();
     for &c in text {
-        let mut next = vec![false; pattern.len() + 1];
+        next.fill(false);
         for (at, token) in pattern.iter().enumerate() {
             if !reach[at] {
                 continue;
@@ -189,7 +190,7 @@ fn glob(pattern: &[Token], text: &[char], may: impl Fn(usize, char) -> bool) -> 
             }
         }
         skip(&mut next);
-        reach = next;
+        std::mem::swap(&mut reach, &mut next);
     }
     reach[pattern.len()]
 }

@@ -81,8 +81,8 @@ impl Tally {
                 if finding.rule_kind != RuleKind::Advises {
                     let key = (
                         finding.account_id.clone(),
-                        finding.rule.clone(),
-                        finding.reason.clone(),
+                        finding.rule.to_string(),
+                        finding.reason.to_string(),
                     );
                     *self.reasons.entry(key).or_default() += 1;
                 }
@@ -159,7 +159,7 @@ fn want_of(findings: &[Finding], kind: RuleKind) -> Option<String> {
         let params: serde_json::Value = serde_json::from_str(&f.params_json).ok()?;
         Some(params.get("denied_action")?.as_str()?.to_owned())
     });
-    action.or_else(|| unknown.map(|f| f.reason.clone()).next())
+    action.or_else(|| unknown.map(|f| f.reason.to_string()).next())
 }
 
 /// How verdicts changed since an earlier run.
@@ -264,14 +264,14 @@ mod tests {
             scheduled_for: "2026-11-24".parse().expect("date"),
             account_id: "111122223333".parse().expect("account"),
             region: "eu-west-1".parse().expect("region"),
-            cluster_id: "a".to_owned(),
-            rule: "EL-02".to_owned(),
+            cluster_id: "a".into(),
+            rule: "EL-02".into(),
             rule_kind,
             severity: Severity::High,
             outcome,
-            subject_kind: "key".to_owned(),
-            subject: String::new(),
-            reason: "key_not_described".to_owned(),
+            subject_kind: "key".into(),
+            subject: "".into(),
+            reason: "key_not_described".into(),
             params_json: params_json.to_owned(),
             facts: String::new(),
             advice: None,
@@ -347,14 +347,14 @@ mod tests {
             scheduled_for: verdict.scheduled_for,
             account_id: verdict.account_id,
             region: verdict.region,
-            cluster_id: verdict.cluster_id,
-            rule: "EL-07".to_owned(),
+            cluster_id: verdict.cluster_id.into(),
+            rule: "EL-07".into(),
             rule_kind: RuleKind::Advises,
             severity: Severity::Low,
             outcome: Outcome::Fail,
-            subject_kind: "cluster".to_owned(),
-            subject: String::new(),
-            reason: reason.to_owned(),
+            subject_kind: "cluster".into(),
+            subject: "".into(),
+            reason: reason.to_owned().into(),
             params_json: "{}".to_owned(),
             facts: String::new(),
             advice: None,

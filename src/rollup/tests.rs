@@ -130,8 +130,8 @@ fn verdict(id: &str, verdict: Judgement, created: i64, ended: Option<i64>) -> Ve
         ended_at: ended.map(hour),
         ended_ms: ended.map(|h| hour(h).0),
         ou_path: Some("o-a/r-a/ou-a/".to_owned()),
-        cost_center: Some("cc-1".to_owned()),
-        business_unit: Some("bu".to_owned()),
+        cost_center: Some("cc-1".into()),
+        business_unit: Some("bu".into()),
         ..testkit::verdict(id, verdict, ended.is_none())
     }
 }
@@ -169,7 +169,7 @@ fn days_and_quarter_end_count_the_active_and_leave_no_logs_beside() {
             verdict("j-3", NoLogs, -100, None),
             Verdict {
                 delivery: Delivery::Broken,
-                owner: Some("ann".to_owned()),
+                owner: Some("ann".into()),
                 ..verdict("j-4", Unknown, -100, None)
             },
         ]
@@ -376,7 +376,7 @@ fn the_file_does_not_depend_on_the_number_of_partitions() {
             .map(|n| {
                 let judged = [Compliant, NonCompliant, Unknown, NoLogs][(n + day) % 4];
                 Verdict {
-                    owner: (n % 7 > 0).then(|| format!("owner {}", n % 7)),
+                    owner: (n % 7 > 0).then(|| format!("owner {}", n % 7).into()),
                     account_id: format!("{:012}", n % 40).parse().expect("account id"),
                     ..verdict(&format!("j-{n:05}"), judged, n as i64 / 20, None)
                 }
@@ -401,9 +401,9 @@ fn the_table_fits_80_columns_and_shows_the_worst_first() {
     let fleet = (0..40)
         .map(|n| Verdict {
             account_id: format!("{n:012}").parse().expect("account id"),
-            owner: Some(format!(
-                "{n:02} \u{1b}[31m a name that is far too long for its column"
-            )),
+            owner: Some(
+                format!("{n:02} \u{1b}[31m a name that is far too long for its column").into(),
+            ),
             ..verdict(
                 "j-1",
                 if n == 30 { NonCompliant } else { Compliant },

@@ -185,7 +185,7 @@ const CACHED_GROUPS: usize = 32;
 pub struct JournalLookups<'a> {
     journal: &'a Journal,
     buckets: BTreeMap<String, Arc<LogBucket>>,
-    key_groups: BTreeSet<(String, String)>,
+    key_groups: Groups,
     keys: Mutex<Cache<KmsKey>>,
     steps: Held<EmrStep>,
     sessions: Held<EmrSession>,
@@ -198,44 +198,33 @@ pub struct JournalLookups<'a> {
     summaries: BTreeMap<(String, String), Vec<Arc<LogObjectSummary>>>,
 }
 
-struct Cache<D> {
-    order: VecDeque<(String, String)>,
-    groups: BTreeMap<(String, String), Vec<Arc<D>>>,
-}
+/// The rows of some account-regions, the newest last.
+struct Cache<D>(VecDeque<Group<Arc<D>>>);
 
 impl<D: Dataset> Cache<D> {
     fn new() -> Mutex<Self> {
-        Mutex::new(Self {
-            order: VecDeque::new(),
-            groups: BTreeMap::new(),
-        })
+        Mutex::new(Self(VecDeque::new()))
     }
 
     fn find(
         &mut self,
         journal: &Journal,
-        group: (&str, &str),
+        (account, region): (&str, &str),
         wanted: impl Fn(&D) -> bool,
     ) -> Result<Option<Arc<D>>, LookupError> {
-        let place = (group.0.to_owned(), group.1.to_owned());
-        if !self.groups.contains_key(&place) {
-            let rows = journal
-                .read_group::<D>(group.0, group.1)
-                .map_err(|e| LookupError(e.to_string()))?;
-            if self.order.len() >= CACHED_GROUPS
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.groups.remove(&oldest);
+        let held = self.0.iter().rposition(|group| group.is(account, region));
+        let at = match held {
+            Some(at) => at,
+            None => {
+                let rows = Group::read(journal, account, region)?;
+                if self.0.len() >= CACHED_GROUPS {
+                    self.0.pop_front();
+                }
+                self.0.push_back(rows.map(Arc::new));
+                self.0.len() - 1
             }
-            self.order.push_back(place.clone());
-            self.groups
-                .insert(place.clone(), rows.into_iter().map(Arc::new).collect());
-        }
-        Ok(self
-            .groups
-            .get(&place)
-            .and_then(|rows| rows.iter().find(|r| wanted(r)))
-            .cloned())
+        };
+        Ok(self.0[at].rows.iter().find(|row| wanted(row)).cloned())
     }
 }
 
@@ -253,7 +242,7 @@ impl<'a> JournalLookups<'a> {
             let place = (row.bucket.clone(), row.prefix.clone());
             summaries.entry(place).or_default().push(Arc::new(row));
         }
-        let key_groups = journal.groups::<KmsKey>().into_iter().collect();
+        let key_groups = Groups::of::<KmsKey>(journal);
         Ok(Self {
             journal,
             buckets,
@@ -281,19 +270,65 @@ impl JournalLookups<'_> {
     }
 }
 
-/// Account and Region, and their rows.
-type Group<D> = ((String, String), Vec<D>);
+/// The rows of an account-region.
+struct Group<D> {
+    account: String,
+    region: String,
+    rows: Vec<D>,
+}
+
+impl<D> Group<D> {
+    fn is(&self, account: &str, region: &str) -> bool {
+        self.account == account && self.region == region
+    }
+
+    fn map<E>(self, each: impl FnMut(D) -> E) -> Group<E> {
+        Group {
+            account: self.account,
+            region: self.region,
+            rows: self.rows.into_iter().map(each).collect(),
+        }
+    }
+}
+
+impl<D: Dataset> Group<D> {
+    fn read(journal: &Journal, account: &str, region: &str) -> Result<Self, LookupError> {
+        let rows = journal.read_group(account, region);
+        Ok(Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            rows: rows.map_err(|e| LookupError(e.to_string()))?,
+        })
+    }
+}
+
+/// The account-regions that have rows of a dataset.
+struct Groups(BTreeMap<String, BTreeSet<String>>);
+
+impl Groups {
+    fn of<D: Dataset>(journal: &Journal) -> Self {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (account, region) in journal.groups::<D>() {
+            found.entry(account).or_default().insert(region);
+        }
+        Self(found)
+    }
+
+    fn has(&self, account: &str, region: &str) -> bool {
+        self.0.get(account).is_some_and(|all| all.contains(region))
+    }
+}
 
 /// The rows of the account-region that is judged now. Most have none, which costs no read.
 struct Held<D> {
-    groups: BTreeSet<(String, String)>,
+    groups: Groups,
     now: Mutex<Option<Group<D>>>,
 }
 
 impl<D: Dataset> Held<D> {
     fn new(journal: &Journal) -> Self {
         Self {
-            groups: journal.groups::<D>().into_iter().collect(),
+            groups: Groups::of::<D>(journal),
             now: Mutex::new(None),
         }
     }
@@ -307,21 +342,15 @@ impl<D: Dataset> Held<D> {
         wanted: &str,
         name: impl Fn(&D) -> &str,
     ) -> Result<Vec<D>, LookupError> {
-        if self.groups.is_empty() {
-            return Ok(Vec::new());
-        }
-        let place = (cluster.account_id.to_string(), cluster.region.to_string());
-        if !self.groups.contains(&place) {
+        let (account, region) = (cluster.account_id.as_str(), cluster.region.as_str());
+        if !self.groups.has(account, region) {
             return Ok(Vec::new());
         }
         let mut now = lock(&self.now);
-        if now.as_ref().is_none_or(|(held, _)| *held != place) {
-            let rows = journal
-                .read_group::<D>(&place.0, &place.1)
-                .map_err(|e| LookupError(e.to_string()))?;
-            *now = Some((place, rows));
+        if now.as_ref().is_none_or(|held| !held.is(account, region)) {
+            *now = Some(Group::read(journal, account, region)?);
         }
-        let rows = now.as_ref().map_or(&[][..], |(_, rows)| rows);
+        let rows = now.as_ref().map_or(&[][..], |held| &held.rows);
         let first = rows.partition_point(|row| name(row) < wanted);
         let same = rows[first..].iter().take_while(|row| name(row) == wanted);
         Ok(same.cloned().collect())
@@ -339,11 +368,11 @@ impl Lookups for JournalLookups<'_> {
         let Some(arn) = KeyArn::parse(reference) else {
             return Ok(None);
         };
-        let group = (arn.account_id.to_string(), arn.region.to_string());
-        if !self.key_groups.contains(&group) {
+        let (account, region) = (arn.account_id.as_str(), arn.region.as_str());
+        if !self.key_groups.has(account, region) {
             return Ok(None);
         }
-        lock(&self.keys).find(self.journal, (&group.0, &group.1), |k| {
+        lock(&self.keys).find(self.journal, (account, region), |k| {
             k.key_reference == reference
         })
     }

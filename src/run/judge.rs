@@ -4,13 +4,13 @@
 //! recomputed by the very code that made them.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::assess::{self, AssessContext, Lookups, RuleConfig, ScopeFacts, Waiver};
 use crate::model::datasets::{Account, Channel, EmrCluster, Finding, KmsKey, Verdict};
 use crate::record::Journal;
 use crate::report::tally::Tally;
-use crate::time::{Date, UtcMillis};
+use crate::time::{Clock, Date, UtcMillis};
 
 use super::RunError;
 use super::facts::JournalLookups;
@@ -25,6 +25,8 @@ pub struct Inputs<'a> {
     pub has_account_list: bool,
     pub rules: &'a RuleConfig,
     pub waivers: &'a [Waiver],
+    /// Tells how long it took, and nothing else.
+    pub clock: &'a dyn Clock,
 }
 
 /// Judges the clusters of `facts` and appends channels, findings, verdicts and who can use
@@ -59,7 +61,7 @@ pub fn judge(
         earlier.insert(run_id, (AsItStood::new(then, &lookups), run.as_of));
     }
     let mut tally = Tally::default();
-    let began = Instant::now();
+    let began = inputs.clock.elapsed();
     let mut speed = Speed::default();
     for (account, region) in facts.groups::<EmrCluster>() {
         let mut channels: Vec<Channel> = Vec::new();
@@ -68,7 +70,7 @@ pub fn judge(
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
         let stands = past.stands(&account, &region, &clusters)?;
         let changes = past.rule_changes(&account, &region)?;
-        let from = Instant::now();
+        let from = inputs.clock.elapsed();
         for cluster in &clusters {
             let mut stood = None;
             if let Some(run_id) = stands.get(&cluster.cluster_id)
@@ -96,14 +98,15 @@ pub fn judge(
             findings.append(&mut assessed.findings);
             verdicts.push(assessed.verdict);
         }
+        speed.assessing += inputs.clock.elapsed().saturating_sub(from);
         speed.clusters += clusters.len() as u64;
-        speed.assessing += from.elapsed();
+        speed.findings += findings.len() as u64;
         conclusions.append(&mut channels)?;
         conclusions.append(&mut findings)?;
         conclusions.append(&mut verdicts)?;
     }
     tell_key_access(facts, conclusions, &context, &lookups)?;
-    speed.whole = began.elapsed();
+    speed.whole = inputs.clock.elapsed().saturating_sub(began);
     tracing::debug!("{speed}");
     Ok((tally, speed))
 }
@@ -131,7 +134,9 @@ pub fn tally_of(conclusions: &Journal) -> Result<Tally, RunError> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Speed {
     clusters: u64,
-    /// Looking up what clusters refer to and asking every rule.
+    findings: u64,
+    /// From the rows of an account-region's clusters to their conclusions, in memory: looking up what
+    /// they refer to (read from the journal and parsed when first asked for), asking every rule.
     assessing: Duration,
     /// The same with reading the clusters, writing conclusions, and who can use each key.
     whole: Duration,
@@ -142,10 +147,12 @@ impl std::fmt::Display for Speed {
         let per_second = |took: Duration| self.clusters as f64 / took.as_secs_f64().max(1e-9);
         write!(
             f,
-            "judged {} clusters in {:.3} s, {:.0}/s; with reading and writing {:.3} s, {:.0}/s",
+            "judged {} clusters in {:.3} s, {:.0}/s, with {} findings; with reading and writing {:.3} s, \
+             {:.0}/s",
             self.clusters,
             self.assessing.as_secs_f64(),
             per_second(self.assessing),
+            self.findings,
             self.whole.as_secs_f64(),
             per_second(self.whole)
         )

@@ -19,6 +19,7 @@ use crate::model::datasets::{Channel, Finding, KeyAccess, Verdict};
 use crate::model::ids::RunId;
 use crate::model::table::Dataset;
 use crate::record::{self, Journal, RecordError};
+use crate::time::Clock;
 
 use super::archive::{open_store, read_chain};
 use super::evidence::{Evidence, copy_facts};
@@ -105,6 +106,7 @@ pub async fn reassess(
             work: &work.path,
         },
         chain: &chain,
+        clock: &*shell.clock,
         run: &run,
     };
     let at_hand = exceptions::waivers(&config.exceptions);
@@ -133,6 +135,7 @@ pub async fn reassess(
 pub struct Again<'a> {
     pub evidence: &'a Evidence<'a>,
     pub chain: &'a Chain,
+    pub clock: &'a dyn Clock,
     pub run: &'a SealedRun,
 }
 
@@ -201,6 +204,7 @@ impl Again<'_> {
             has_account_list: sealed.has_account_list,
             rules,
             waivers,
+            clock: self.clock,
         };
         let (_, speed) = judge(&journal, &journal, &inputs, &past)?;
         Ok((journal, speed))

@@ -201,6 +201,7 @@ impl Running<'_> {
             let again = Again {
                 evidence,
                 chain,
+                clock: &*self.shell.clock,
                 run,
             };
             let judged = again.by_changed_rules(&evidence.work.join("rules")).await;
@@ -306,6 +307,7 @@ impl Running<'_> {
             has_account_list: sealed.has_account_list,
             rules: &sealed.rules,
             waivers: &waivers,
+            clock: &*self.shell.clock,
         };
         Ok(judge(facts, conclusions, &inputs, &before.past)?.0)
     }

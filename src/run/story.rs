@@ -344,7 +344,7 @@ fn fact_keys<D: Dataset>(row: &D) -> [String; 2] {
 }
 
 fn told(finding: Finding) -> Told {
-    let rule = RULES.iter().find(|rule| rule.id == finding.rule);
+    let rule = RULES.iter().find(|rule| finding.rule == rule.id);
     Told {
         finding,
         rule_name: rule.map(|rule| rule.name),

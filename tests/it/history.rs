@@ -332,7 +332,10 @@ async fn another_configuration_is_tried_on_sealed_facts() {
     let tried = tried.expect("judged");
     assert!(tried.text.contains("WHAT IF"), "{}", tried.text);
     assert!(tried.differing > 0, "{}", tried.text);
-    assert_eq!(sealed[&foreign.cluster_id].verdict, Judgement::NonCompliant);
+    assert_eq!(
+        sealed[foreign.cluster_id.as_str()].verdict,
+        Judgement::NonCompliant
+    );
     let line = format!("{}: NON_COMPLIANT -> ", foreign.cluster_id);
     assert!(tried.text.contains(&line), "{}", tried.text);
     recomputes(&place, &run_id).await;

@@ -306,8 +306,10 @@ fn fuzz(kind: &str, target: Target, duration: Duration, seed: u64) -> (u64, usiz
     let (mut inputs, began) = (pool.len() as u64, Instant::now());
     while began.elapsed() < duration {
         for _ in 0..64 {
-            let parent = dice.below(pool.len());
-            let mutant = mutate(&mut dice, &pool[parent], &pool);
+            // The shorter of two: what is long takes long, and most of what there is to find is short.
+            let [a, b] = [dice.below(pool.len()), dice.below(pool.len())];
+            let parent = std::cmp::min_by_key(&pool[a], &pool[b], |input| input.len());
+            let mutant = mutate(&mut dice, parent, &pool);
             let text = String::from_utf8_lossy(&mutant);
             let told = std::panic::catch_unwind(|| target(&text)).unwrap_or_else(|_| {
                 panic!("{kind}: this input, as JSON text: {}", Value::from(&*text))

@@ -76,7 +76,7 @@ async fn every_cluster_has_a_story_down_to_the_digests() {
         let text = cluster_story::render(&story);
         for told in &story.findings {
             assert!(told.rule_name.is_some(), "{}", told.finding.rule);
-            assert!(text.contains(&told.finding.reason), "{text}");
+            assert!(text.contains(told.finding.reason.as_str()), "{text}");
             for id in told.finding.facts.split(' ') {
                 assert!(story.facts.iter().any(|f| f.id == id), "{id}");
                 assert!(text.contains(&format!("] {id}")), "{id}: {text}");

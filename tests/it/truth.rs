@@ -198,10 +198,13 @@ pub fn compare_findings(truth: &Truth, rows: &[Finding], seed: u64, day: u32) ->
         let id = (
             f.account_id.to_string(),
             f.region.to_string(),
-            f.cluster_id.clone(),
+            f.cluster_id.to_string(),
         );
         let said = format!("{} {}", f.outcome.as_str(), f.reason);
-        found.entry((id, f.rule.clone())).or_default().push(said);
+        found
+            .entry((id, f.rule.to_string()))
+            .or_default()
+            .push(said);
     }
     for said in stated.values_mut().chain(found.values_mut()) {
         said.sort();

@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
+
 use super::destination::Destination;
 use super::facts::{Identities, KeyFacts, names_clusters};
 use super::holders::{Rulers, access_rows};
@@ -14,7 +16,7 @@ use super::setting::Upload;
 use super::units::Unit;
 use super::writer::Writer;
 use crate::assess::inputs::{LookupError, Lookups, ScopeFacts};
-use crate::model::datasets::{EmrCluster, KeyAccess, KmsKey, LogBucket};
+use crate::model::datasets::{EmrCluster, EmrSecurityConfiguration, KeyAccess, KmsKey, LogBucket};
 use crate::model::ids::{AccountId, Region};
 use crate::model::s3_location::S3Location;
 use crate::model::words::Source;
@@ -26,6 +28,8 @@ pub(super) const ACCOUNTS: usize = 16;
 const KEYS: usize = 512;
 /// How many answers about one key, writer and bucket are kept.
 const USES: usize = 16_384;
+/// How many security configurations are kept parsed at one time.
+const CONFIGURATIONS: usize = 512;
 
 /// A memory of what was worked out; full, it forgets everything.
 struct Memory<K, V> {
@@ -110,13 +114,15 @@ struct UseId {
     cluster: Option<String>,
 }
 
-/// Answers about keys, kept for one run.
+/// Answers about keys and security configurations, kept for one run.
 pub struct Answers {
     identities: Memory<AccountId, Identities>,
     keys: Memory<String, Option<Arc<KeyAnswers>>>,
     uses: Memory<UseId, Used>,
     readers: Memory<ReadersId, Readers>,
     destinations: Memory<UseId, Destination>,
+    /// By account, Region and name.
+    configurations: Memory<(AccountId, Region, String), Option<Value>>,
 }
 
 /// Key, bucket, prefix and, where policies speak of single clusters, the cluster.
@@ -136,11 +142,24 @@ impl Default for Answers {
             uses: Memory::new(USES),
             readers: Memory::new(KEYS),
             destinations: Memory::new(USES),
+            configurations: Memory::new(CONFIGURATIONS),
         }
     }
 }
 
 impl Answers {
+    /// `encryption_json` of a security configuration; `None` where that is absent or cannot be read.
+    pub(in crate::assess) fn of_configuration(
+        &self,
+        row: &EmrSecurityConfiguration,
+    ) -> Result<Arc<Option<Value>>, LookupError> {
+        let id = (row.account_id.clone(), row.region.clone(), row.name.clone());
+        self.configurations.get(id, || {
+            let json = row.encryption_json.as_deref();
+            Ok(json.and_then(|json| serde_json::from_str(json).ok()))
+        })
+    }
+
     /// The identities of an account.
     fn identities(
         &self,

@@ -201,6 +201,11 @@ impl Identities {
         &self.all
     }
 
+    /// A principal by its ARN.
+    pub fn by_arn(&self, arn: &str) -> Option<&Identity> {
+        self.by_arn.get(arn).map(|at| &self.all[*at])
+    }
+
     /// The role of an instance profile, given by name or ARN.
     pub fn of_profile(&self, profile: &str) -> Option<&Identity> {
         let name = profile.rsplit('/').next().unwrap_or(profile);
@@ -209,8 +214,8 @@ impl Identities {
 
     /// A principal by its ARN, or a role by its name.
     pub fn named(&self, name: &str) -> Option<&Identity> {
-        if let Some(at) = self.by_arn.get(name) {
-            return Some(&self.all[*at]);
+        if let Some(known) = self.by_arn(name) {
+            return Some(known);
         }
         // A role's name is unique in its account, whatever the path; EMR tells some without it.
         let last = name.rsplit('/').next().unwrap_or(name);

@@ -9,7 +9,7 @@ use super::facts::{Identities, KeyFacts, READS_IDENTITIES};
 use super::limits::{Fence, Reach, fences};
 use super::setting::{of_key, own_organization};
 use super::units::Unit;
-use super::writer::{ask, told};
+use super::writer::{ask, narrow, told};
 use crate::assess::inputs::{LookupError, ScopeFacts};
 use crate::model::datasets::KeyAccess;
 use crate::model::ids::AccountId;
@@ -137,8 +137,7 @@ pub(super) fn holders(
     let mut layers = key.layers.clone();
     for identities in accounts.values() {
         for identity in identities.all() {
-            layers.identity = Some(identity.policies.clone());
-            layers.boundary.clone_from(&identity.boundary);
+            narrow(&mut layers, identity);
             let context = of_key(key, &identity.caller, action, scope);
             let decision = ask(identity, action, &key.resource, &layers, &context);
             if decision.outcome == Outcome::Denied {
@@ -169,8 +168,7 @@ pub(super) fn holders(
         let account: Option<AccountId> = named.account.as_deref().and_then(|a| a.parse().ok());
         let identities = account.as_ref().and_then(|id| accounts.get(id));
         let is_read = identities.is_some_and(|i| i.is_read);
-        let is_judged =
-            identities.is_some_and(|i| i.all().iter().any(|one| one.arn == named.principal));
+        let is_judged = identities.is_some_and(|i| i.by_arn(&named.principal).is_some());
         if is_judged {
             continue;
         }

@@ -8,7 +8,7 @@ use super::facts::{Identities, KeyFacts, READS_IDENTITIES};
 use super::holders::{Find, anyone_may, holders};
 use super::setting::{Upload, organization, through_s3};
 use super::units::Unit;
-use super::writer::{ask, with};
+use super::writer::{ask, narrow};
 use crate::assess::inputs::{LookupError, ScopeFacts};
 use crate::model::datasets::LogBucket;
 use crate::model::ids::AccountId;
@@ -73,6 +73,7 @@ impl Readers {
             let what = format!("who else in account {owner} both policies let in");
             found.not_read.insert(what);
         }
+        let (mut bucket_side, mut key_side) = (bucket_layers.clone(), key.layers.clone());
         let mut accounts: BTreeMap<AccountId, Arc<Identities>> = BTreeMap::new();
         // Of another account reads only who is let in by the bucket's policy.
         let let_in = who_can(
@@ -106,7 +107,7 @@ impl Readers {
                 }
             };
             let unit = Unit::of(holder.business_unit.as_deref(), &account, scope);
-            let Some(identity) = identities.all().iter().find(|i| i.arn == holder.who) else {
+            let Some(identity) = identities.by_arn(&holder.who) else {
                 // A session, or a principal whose row the run does not hold: its tag is not known,
                 // and so it may be of any unit.
                 found.all.push(Reader {
@@ -121,16 +122,16 @@ impl Readers {
             let context = organization(Context::open(), &identity.caller, owner.as_str(), scope)
                 .with("aws:SecureTransport", "true")
                 .deriving(&identity.caller, action, owner.as_str());
-            let layers = with(&bucket_layers, identity);
-            let read = ask(identity, action, &resource, &layers, &context);
+            narrow(&mut bucket_side, identity);
+            let read = ask(identity, action, &resource, &bucket_side, &context);
             if read.outcome == Outcome::Denied {
                 continue;
             }
             // Logs are read through S3, which asks the key on the reader's behalf.
-            let layers = with(&key.layers, identity);
+            narrow(&mut key_side, identity);
             let decrypt: Vec<_> = through_s3(key, identity, "kms:Decrypt", upload, scope)
                 .iter()
-                .map(|context| ask(identity, "kms:Decrypt", &key.resource, &layers, context))
+                .map(|context| ask(identity, "kms:Decrypt", &key.resource, &key_side, context))
                 .collect();
             if decrypt.iter().all(|d| d.outcome == Outcome::Denied) {
                 continue;

@@ -186,11 +186,15 @@ impl Writer {
 
 /// The layers of a resource together with what limits and allows one identity.
 pub(super) fn with(resource: &Layers, identity: &Identity) -> Layers {
-    Layers {
-        identity: Some(identity.policies.clone()),
-        boundary: identity.boundary.clone(),
-        ..resource.clone()
-    }
+    let mut layers = resource.clone();
+    narrow(&mut layers, identity);
+    layers
+}
+
+/// Replaces whose policies the layers of a resource are to be taken together with.
+pub(super) fn narrow(layers: &mut Layers, identity: &Identity) {
+    layers.identity = Some(identity.policies.clone());
+    layers.boundary.clone_from(&identity.boundary);
 }
 
 pub(super) fn ask(

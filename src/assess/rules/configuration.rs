@@ -114,6 +114,10 @@ fn described<'c>(
             ));
         }
     }
-    let document = case.encryption.as_ref().ok_or_else(|| unreadable(name))?;
+    let document = case
+        .encryption
+        .as_ref()
+        .as_ref()
+        .ok_or_else(|| unreadable(name))?;
     Ok((row, document))
 }

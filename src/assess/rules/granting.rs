@@ -86,27 +86,37 @@ pub(super) fn undecided(ruling: &Ruling, who: &str, action: &str, on: &str) -> J
     }
 }
 
+/// The names of what [`told`] adds, for a cluster's writer and for its service role.
+pub(super) const OF_WRITER: &[&str; 5] = &[
+    "principal",
+    "decision",
+    "decision_reason",
+    "decided_by",
+    "depends_on",
+];
+pub(super) const OF_SERVICE: &[&str; 5] = &[
+    "service_principal",
+    "service_decision",
+    "service_decision_reason",
+    "service_decided_by",
+    "service_depends_on",
+];
+
 /// What a ruling adds to the parameters of a finding.
 pub(super) fn told(
     judged: Judged,
-    prefix: &str,
+    names: &[&'static str; 5],
     caller: &Caller,
     ruling: Option<&Ruling>,
 ) -> Judged {
-    let name = |part: &str| format!("{prefix}{part}");
+    let [principal, decision, reason, decided_by, depends_on] = names;
     let some = |list: &Vec<String>| (!list.is_empty()).then(|| first(list.iter().cloned()));
     judged
-        .with(&name("principal"), caller.name())
-        .with(&name("decision"), ruling.map(|r| r.outcome.as_str()))
-        .with(&name("decision_reason"), ruling.map(|r| r.reason))
-        .with(
-            &name("decided_by"),
-            ruling.and_then(|r| some(&r.decided_by)),
-        )
-        .with(
-            &name("depends_on"),
-            ruling.and_then(|r| some(&r.depends_on)),
-        )
+        .with(*principal, caller.name())
+        .with(*decision, ruling.map(|r| r.outcome.as_str()))
+        .with(*reason, ruling.map(|r| r.reason))
+        .with(*decided_by, ruling.and_then(|r| some(&r.decided_by)))
+        .with(*depends_on, ruling.and_then(|r| some(&r.depends_on)))
 }
 
 /// What to change so that a refused principal may do it: what forbids it, what fences it in, or the

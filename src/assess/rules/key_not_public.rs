@@ -42,7 +42,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
     if let Err(judged) = customer_key(case, key) {
         return judged;
     }
-    let name = key.arn().map(|arn| arn.to_string()).unwrap_or_default();
+    let name = key.name().cloned().unwrap_or_default();
     let Some(access) = &key.access else {
         return super::not_described(case, key);
     };

@@ -44,7 +44,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
     if let Err(judged) = customer_key(case, key) {
         return judged;
     }
-    let name = key.arn().map(|arn| arn.to_string());
+    let name = key.name();
     let Some(access) = &key.access else {
         return super::not_described(case, key);
     };

@@ -3,6 +3,7 @@
 use super::{Fact, Judge, Judged, Rule, customer_key, not_read_of_key};
 use crate::assess::case::Case;
 use crate::assess::key_use::KeyUse;
+use crate::model::text::Text;
 use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -36,7 +37,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
         Ok(row) => row,
         Err(judged) => return judged,
     };
-    let name = key.arn().map(|arn| arn.to_string());
+    let name = key.name();
     let tags = [
         ("owner", asked.owner, &row.owner),
         ("cost_center", asked.cost_center, &row.cost_center),
@@ -61,7 +62,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
                 "tags_missing",
                 format!(
                     "tag {} (kms:TagResource) with the names configured as {}",
-                    name.as_deref().unwrap_or_default(),
+                    name.map(Text::as_str).unwrap_or_default(),
                     settings.join(", ")
                 ),
             )

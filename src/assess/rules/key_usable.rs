@@ -49,15 +49,15 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
         (Standing::AwsManaged, None) => Judged::not_applicable("aws_managed_key")
             .about_key()
             .read(Fact::Key)
-            .with("key", Some(arn.to_string())),
+            .with("key", key.name()),
         (Standing::NotFound, _) => Judged::fail(
             "key_not_found",
             format!("relaunch with a key that exists: KMS knows no {arn}"),
         )
         .about_key()
         .read(Fact::Key)
-        .with("key", Some(arn.to_string())),
-        (Standing::Customer | Standing::AwsManaged, Some(row)) => described(case, key, row, &arn),
+        .with("key", key.name()),
+        (Standing::Customer | Standing::AwsManaged, Some(row)) => described(case, key, row, arn),
         _ => not_described(case, key),
     }
 }

@@ -43,7 +43,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
         Ok(row) => row,
         Err(judged) => return judged,
     };
-    let name = key.arn().map(|arn| arn.to_string()).unwrap_or_default();
+    let name = key.name().cloned().unwrap_or_default();
     let Some(access) = &key.access else {
         return super::not_described(case, key);
     };
@@ -84,8 +84,8 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
     for (action, holders) in &known.rulers.by_action {
         if !holders.is_empty() {
             judged = judged
-                .with(action, Some(first(holders.iter().map(|h| h.who.clone()))))
-                .with(&format!("{action}_count"), Some(holders.len()));
+                .with(*action, Some(first(holders.iter().map(|h| h.who.clone()))))
+                .with(format!("{action}_count"), Some(holders.len()));
         }
     }
     judged
@@ -114,5 +114,5 @@ fn going(case: &Case<'_>, row: &KmsKey, access: &Access, name: &str) -> Judged {
     )
     .with("deletion_at", row.deletion_at.map(|at| at.to_string()))
     .with("loses_buckets", (!buckets.is_empty()).then(|| first(buckets)))
-    .with("loses_cluster", Some(case.cluster_arn()))
+    .with("loses_cluster", Some(&case.names.cluster_arn))
 }

@@ -1,6 +1,6 @@
 //! EL-09: where bucket or key lie in another account, both sides let the cluster in.
 
-use super::granting::{identities_not_read, told, undecided};
+use super::granting::{OF_WRITER, identities_not_read, told, undecided};
 use super::{Fact, Judge, Judged, Rule, find_bucket, log_uri_unparseable, not_described};
 use crate::assess::access::{Caller, Destination, LAYERS_NOT_READ};
 use crate::assess::case::{Case, LogPlace};
@@ -82,7 +82,12 @@ fn bucket_side(case: &Case<'_>) -> Option<Judged> {
     if let Some(destination) = &case.destination {
         let ownership = row.and_then(|b| b.ownership.as_deref());
         let judged = of_destination(case, destination, ownership);
-        let judged = told(judged, "", &destination.writer, destination.put.as_ref());
+        let judged = told(
+            judged,
+            OF_WRITER,
+            &destination.writer,
+            destination.put.as_ref(),
+        );
         return Some(
             judged
                 .with("owner", Some(destination.owner.as_str()))
@@ -105,7 +110,7 @@ fn bucket_side(case: &Case<'_>) -> Option<Judged> {
 
 fn of_destination(case: &Case<'_>, at: &Destination, ownership: Option<&str>) -> Judged {
     let account = &case.cluster.account_id;
-    let bucket_arn = case.bucket_arn().unwrap_or_default();
+    let bucket_arn = case.names.bucket_arn.clone().unwrap_or_default();
     let (who, put) = match (&at.writer, &at.put) {
         (Caller::NotRead(_), _) | (Caller::Known(_), None) => {
             let denied = at.identities_denied.as_deref();
@@ -186,7 +191,7 @@ fn named_by_arn(case: &Case<'_>) -> Option<Judged> {
     let by_arn = text.starts_with("arn:") && key.named().is_some_and(|arn| !arn.is_alias());
     let unknown = !by_arn && key.standing() != Standing::AwsManaged;
     unknown.then(|| {
-        let arn = key.arn().map(|a| a.to_string()).unwrap_or_default();
+        let arn = key.name().cloned().unwrap_or_default();
         Judged::unknown(
             "key_not_named_by_arn",
             format!(
@@ -232,5 +237,5 @@ fn key_side(case: &Case<'_>, key: &KeyUse) -> Option<Judged> {
             ),
         ),
     };
-    Some(judged.with("key", Some(arn.to_string())))
+    Some(judged.with("key", key.name()))
 }

@@ -18,20 +18,26 @@ mod log_destination_reachable;
 mod log_key_set;
 mod logs_delivered;
 mod objects_follow;
+mod params;
 mod places;
 mod retained_copies;
 mod rotation_on;
 mod steps_follow;
 mod writer_can_use_key;
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::case::{Case, StillUploaded, Unread};
 use super::key_use::{KeyUse, Standing};
 use crate::model::canonical;
 use crate::model::datasets::{KmsKey, LogBucket};
 use crate::model::ids::Sha256Hex;
+use crate::model::text::Text;
 use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
+use params::Params;
 
 /// Version of the rule set. Raised with any change of what a rule concludes.
 pub const RULES_VERSION: &str = "3";
@@ -105,22 +111,20 @@ pub(super) const UNREAD: &[(Outcome, &str)] = &[
 
 impl Rule {
     /// What the rule concludes, once per subject.
-    pub(super) fn conclude<'c>(&self, case: &'c Case<'_>) -> Vec<Concluded<'c>> {
-        let of_cluster = |judged| vec![Concluded { judged, key: None }];
+    pub(super) fn conclude<'c>(&self, case: &'c Case<'_>, mut say: impl FnMut(Concluded<'c>)) {
+        let mut of_cluster = |judged| say(Concluded { judged, key: None });
         if let Some(unread) = case.unread() {
             return of_cluster(not_read(case, unread));
         }
         match self.judge {
             Judge::Cluster(judge) => of_cluster(judge(case)),
             Judge::Keys(_) if case.keys.is_empty() => of_cluster(without_key(case)),
-            Judge::Keys(judge) => case
-                .keys
-                .iter()
-                .map(|key| Concluded {
+            Judge::Keys(judge) => case.keys.iter().for_each(|key| {
+                say(Concluded {
                     judged: judge(case, key),
                     key: Some(key),
                 })
-                .collect(),
+            }),
         }
     }
 }
@@ -225,18 +229,18 @@ pub(super) struct Judged {
     pub outcome: Outcome,
     pub reason: &'static str,
     pub about: About,
-    pub params: Map<String, Value>,
+    pub params: Params,
     pub facts: Vec<Fact>,
-    pub advice: Option<String>,
+    pub advice: Option<Text>,
 }
 
 impl Judged {
-    fn new(outcome: Outcome, reason: &'static str, advice: Option<String>) -> Self {
+    fn new(outcome: Outcome, reason: &'static str, advice: Option<Text>) -> Self {
         Self {
             outcome,
             reason,
             about: About::Cluster,
-            params: Map::new(),
+            params: Params::default(),
             facts: Vec::new(),
             advice,
         }
@@ -251,11 +255,11 @@ impl Judged {
     }
 
     /// `advice` is one sentence on what a person can do.
-    fn fail(reason: &'static str, advice: impl Into<String>) -> Self {
+    fn fail(reason: &'static str, advice: impl Into<Text>) -> Self {
         Self::new(Outcome::Fail, reason, Some(advice.into()))
     }
 
-    fn unknown(reason: &'static str, advice: impl Into<String>) -> Self {
+    fn unknown(reason: &'static str, advice: impl Into<Text>) -> Self {
         Self::new(Outcome::Unknown, reason, Some(advice.into()))
     }
 
@@ -283,9 +287,9 @@ impl Judged {
     }
 
     /// Adds a parameter, unless it has no value.
-    fn with(mut self, name: &str, value: Option<impl Into<Value>>) -> Self {
+    fn with(mut self, name: impl Into<Cow<'static, str>>, value: Option<impl Serialize>) -> Self {
         if let Some(value) = value {
-            self.params.insert(name.to_owned(), value.into());
+            self.params.set(name.into(), &value);
         }
         self
     }
@@ -394,7 +398,7 @@ fn key_unparseable(key: &KeyUse) -> Judged {
 /// The row of a log key that is the customer's to tag and to rotate; else what a rule about such
 /// keys concludes.
 fn customer_key<'k>(case: &Case<'_>, key: &'k KeyUse) -> Result<&'k KmsKey, Judged> {
-    let name = key.arn().map(|arn| arn.to_string());
+    let name = key.name();
     match (key.standing(), key.described()) {
         (Standing::Unparseable, _) => Err(key_unparseable(key)),
         (Standing::AwsManaged, _) => Err(Judged::not_applicable("aws_managed_key")
@@ -405,7 +409,7 @@ fn customer_key<'k>(case: &Case<'_>, key: &'k KeyUse) -> Result<&'k KmsKey, Judg
             "key_not_found",
             format!(
                 "relaunch with a key that exists: KMS knows no {}",
-                name.as_deref().unwrap_or_default()
+                name.map(Text::as_str).unwrap_or_default()
             ),
         )
         .about_key()

@@ -4,6 +4,7 @@ use super::{Fact, Judge, Judged, Rule, customer_key, not_read_of_key};
 use crate::assess::case::Case;
 use crate::assess::key_use::KeyUse;
 use crate::model::datasets::KmsKey;
+use crate::model::text::Text;
 use crate::model::words::{Lookup, Outcome, RuleKind, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -38,7 +39,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
         Ok(row) => row,
         Err(judged) => return judged,
     };
-    let name = key.arn().map(|arn| arn.to_string());
+    let name = key.name();
     let judged = match (row.rotation_lookup, row.rotation_enabled) {
         (Lookup::Found, Some(true)) => Judged::pass("rotation_on"),
         _ if !can_rotate(row) => Judged::not_applicable("kind_cannot_rotate"),
@@ -51,7 +52,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
             format!(
                 "turn on automatic rotation of {} (kms:EnableKeyRotation); it re-encrypts nothing and \
                  keeps the key's ARN",
-                name.as_deref().unwrap_or_default()
+                name.map(Text::as_str).unwrap_or_default()
             ),
         ),
         (lookup, _) => {

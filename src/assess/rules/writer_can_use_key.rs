@@ -2,8 +2,8 @@
 //! service role looks the key up.
 
 use super::granting::{
-    grants_not_read, identities_not_read, mend, policy_not_read, service_statement, told,
-    undecided, writer_statement,
+    OF_SERVICE, OF_WRITER, grants_not_read, identities_not_read, mend, policy_not_read,
+    service_statement, told, undecided, writer_statement,
 };
 use super::{Fact, Judge, Judged, Rule, customer_key};
 use crate::assess::access::{Access, BucketUse, Caller, LAYERS_NOT_READ, Ruling};
@@ -52,7 +52,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
     if let Err(judged) = customer_key(case, key) {
         return judged;
     }
-    let name = key.arn().map(|arn| arn.to_string()).unwrap_or_default();
+    let name = key.name().cloned().unwrap_or_default();
     let Some(access) = &key.access else {
         return super::not_described(case, key);
     };
@@ -129,8 +129,8 @@ fn of_bucket(case: &Case<'_>, key: &KeyUse, access: &Access, at: &BucketUse, nam
     } else {
         Judged::pass("writer_can_use_key")
     };
-    let judged = told(judged, "", &used.writer, used.generate.as_ref());
-    let judged = told(judged, "service_", &used.service, used.describe.as_ref());
+    let judged = told(judged, OF_WRITER, &used.writer, used.generate.as_ref());
+    let judged = told(judged, OF_SERVICE, &used.service, used.describe.as_ref());
     let row = |caller: &Caller| match caller {
         Caller::Known(arn) => Some(format!(
             "principal/{}/global/{arn}",

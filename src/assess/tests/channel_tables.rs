@@ -445,7 +445,8 @@ fn key_rules_are_asked_of_the_key_of_every_channel() {
     let all = w.assess();
     let said = |rule: &str| -> Vec<(String, String)> {
         let of = all.findings.iter().filter(|f| f.rule == rule);
-        of.map(|f| (f.subject.clone(), f.reason.clone())).collect()
+        of.map(|f| (f.subject.to_string(), f.reason.to_string()))
+            .collect()
     };
     let row = |arn: &str, reason: &str| (arn.to_owned(), reason.to_owned());
     assert_eq!(
@@ -524,9 +525,9 @@ fn channels_beside_c1_have_rows() {
     let expected: Vec<_> = expected
         .into_iter()
         .map(|(channel, place, arn, sources, (encryption, basis))| {
-            let said = (encryption, basis.to_owned());
+            let said = (encryption, basis.into());
             let arn = arn.map(str::to_owned);
-            (channel.to_owned(), place.to_owned(), arn, sources, said)
+            (channel.into(), place.to_owned(), arn, sources, said)
         })
         .collect();
     assert_eq!(rows, expected);

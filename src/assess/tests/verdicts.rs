@@ -215,7 +215,7 @@ fn what_aws_keeps_is_never_said_to_be_under_a_customer_key() {
                 (row.destination.as_str(), &row.destination_bucket),
                 ("", &None)
             );
-            (row.effective_encryption, row.basis.clone())
+            (row.effective_encryption, row.basis.to_string())
         };
         assert_eq!(said("C3"), (service.0, service.1.to_owned()), "row {index}");
         assert_eq!(said("C4"), (ui.0, ui.1.to_owned()), "row {index}");

@@ -35,8 +35,8 @@ fn a_waiver_of_a_rule_and_a_subject_marks_exactly_that_finding() {
         for wanted in w.assess().findings {
             w.waivers = vec![Waiver {
                 id: "w-1".to_owned(),
-                rules: vec![wanted.rule.clone()],
-                resources: vec![wanted.subject.clone()],
+                rules: vec![wanted.rule.to_string()],
+                resources: vec![wanted.subject.to_string()],
                 accounts: Vec::new(),
                 ous: Vec::new(),
                 regions: Vec::new(),
@@ -56,7 +56,7 @@ fn a_waiver_of_a_rule_and_a_subject_marks_exactly_that_finding() {
                     finding.subject
                 );
                 if finding.waived_by.is_some() {
-                    marked.insert((finding.subject_kind, finding.outcome));
+                    marked.insert((finding.subject_kind.to_string(), finding.outcome));
                 }
             }
             w.waivers.clear();

@@ -1,5 +1,6 @@
 use crate::dataset;
 use crate::model::ids::{AccountId, Region};
+use crate::model::text::Text;
 use crate::model::words::Encryption;
 use crate::time::Date;
 
@@ -13,11 +14,11 @@ dataset! {
     /// Region of the cluster.
     region: Region = "Region";
     /// The cluster.
-    cluster_id: String = "j-…";
+    cluster_id: Text = "j-…";
     /// Channel of the design: C1 is cluster logs archived to LogUri, C2 logs of steps with settings of
     /// their own, C3 logs that EMR retains itself, C4 persistent UI logs, C5 CloudWatch, C6 logs of
     /// sessions, C7 logs that applications send to S3 themselves.
-    channel: String = "C1 … C7";
+    channel: Text = "C1 … C7";
     /// Where the logs go; empty for storage that belongs to AWS.
     destination: String = "URI without credentials, or log group name";
     /// Bucket of the destination.
@@ -34,5 +35,5 @@ dataset! {
     sources: Option<i64> = "steps or sessions";
     /// Which fact says so. `…_as_launched`: as set at launch; a later reconfiguration of instance groups
     /// is not visible.
-    basis: String = "word";
+    basis: Text = "word";
 }

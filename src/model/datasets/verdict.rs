@@ -1,5 +1,6 @@
 use crate::dataset;
 use crate::model::ids::{AccountId, Region, RunId};
+use crate::model::text::Text;
 use crate::model::words::{Delivery, Judgement, OwnerSource, Posture, VerdictBasis};
 use crate::time::{Date, UtcMillis};
 
@@ -47,19 +48,19 @@ dataset! {
     /// Path of organizational unit ids of the account.
     ou_path: Option<String> = "o-…/r-…/ou-…/";
     /// Owner of the cluster.
-    owner: Option<String> = "text";
+    owner: Option<Text> = "text";
     /// Where the owner comes from.
     owner_source: Option<OwnerSource> = "word";
     /// Cost centre of the cluster.
-    cost_center: Option<String> = "text";
+    cost_center: Option<Text> = "text";
     /// Where the cost centre comes from.
     cost_center_source: Option<OwnerSource> = "word";
     /// Business unit of the cluster.
-    business_unit: Option<String> = "text";
+    business_unit: Option<Text> = "text";
     /// Where the business unit comes from.
     business_unit_source: Option<OwnerSource> = "word";
     /// Data classification of the cluster.
-    data_classification: Option<String> = "text";
+    data_classification: Option<Text> = "text";
     /// Where the data classification comes from.
     data_classification_source: Option<OwnerSource> = "word";
 }
