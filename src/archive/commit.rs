@@ -498,7 +498,7 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_went_backwards_breaks_no_chain() {
         let (mut archive, _memory, mut chain, manifest, content) = collected().await;
-        archive.clock.advance_ms(-3 * 3_600_000);
+        archive.clock.advance_ms(-3 * crate::time::DAY_MS);
         let committed = archive
             .seal(&mut chain, &manifest, content)
             .await
