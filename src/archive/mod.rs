@@ -11,6 +11,7 @@
 //! | [`key_change`], [`note`] | entries that seal no files: the next signing key, a remark |
 //! | [`verify`] | whether all of it is as it was sealed |
 //! | [`records`] | which runs speak for which dates, and with which files |
+//! | [`protection`] | how well a bucket protects the archive that it keeps |
 //! | [`remembered`] | archives that this machine has seen |
 
 pub mod chain;
@@ -23,6 +24,7 @@ pub mod keyring;
 pub mod layout;
 pub mod local_signer;
 pub mod note;
+pub mod protection;
 pub mod records;
 pub mod remembered;
 pub mod settle;

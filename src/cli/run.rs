@@ -45,6 +45,9 @@ pub struct Args {
     /// KMS key that archive objects are put under
     #[arg(long, value_name = "ARN")]
     archive_kms_key: Option<String>,
+    /// Write into a bucket that does not protect the archive; the seal says so
+    #[arg(long)]
+    allow_unprotected: bool,
     /// Date the run speaks for [default: today, UTC]
     #[arg(long, value_name = "DATE")]
     scheduled_for: Option<Date>,
@@ -111,6 +114,10 @@ async fn audit(args: Args) -> Result<Exit, Failure> {
     flags.flag("signing_key", args.signing_key);
     flags.flag("recovery_key", args.recovery_key);
     flags.flag("archive_kms_key", args.archive_kms_key);
+    flags.flag(
+        "allow_unprotected",
+        args.allow_unprotected.then(|| "true".to_owned()),
+    );
     flags.flag("work_dir", args.work_dir);
     flags.flag("sample_objects", args.sample_objects);
     flags.flag("deadline", args.deadline);

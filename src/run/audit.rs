@@ -37,7 +37,7 @@ use super::archive::{
 };
 use super::beginning::{
     check_clock, find_scope, genesis_request, has_account_list, is_full_scope, producer,
-    protections, refuse_other_scope, rule_inputs,
+    protections, refuse_other_scope, refuse_unprotected, rule_inputs,
 };
 use super::counts::Counts;
 use super::evidence::Evidence;
@@ -114,6 +114,8 @@ pub async fn audit(
     check_clock(&aws)?;
     let scope = scope?;
 
+    let checks = protections(store.as_ref(), date).await;
+    let unprotected = refuse_unprotected(config, &checks, store.url())?;
     if new {
         let able = store.try_out().await;
         able.map_err(|e| archive::store_error(store.url(), e))?;
@@ -131,7 +133,6 @@ pub async fn audit(
     };
     let signer = open_signer(shell, config, Some(&aws), missing).await?;
     let producer = producer(config, &scope);
-    let checks = protections(store.as_ref(), date).await;
     let (mut chain, begun_now) = match look(store.as_ref(), signer.as_ref()).await? {
         Standing::Chain(chain) => (*chain, false),
         Standing::Empty => {
@@ -164,6 +165,7 @@ pub async fn audit(
         producer,
         begun,
         checks,
+        unprotected,
         full_scope: is_full_scope(config, &chain),
         cancelled,
     };
@@ -198,6 +200,8 @@ struct Running<'a> {
     producer: Producer,
     begun: Begun,
     checks: Vec<ArchiveCheck>,
+    /// Those that failed and would have refused the run.
+    unprotected: Vec<String>,
     full_scope: bool,
     cancelled: watch::Receiver<bool>,
 }
@@ -315,6 +319,7 @@ impl Running<'_> {
             expired: exceptions.iter().filter(|e| e.expired).cloned().collect(),
             account_names: names.collect(),
             accounts: counts.accounts.clone(),
+            checks: self.checks.clone(),
             url: self.store.url(),
             seq: committed.seq,
             head: committed.sha256,
@@ -492,6 +497,7 @@ impl Running<'_> {
             rows,
             died_runs: self.begun.died.clone(),
             clock_offset_ms: run.clock_offset_ms,
+            unprotected: self.unprotected.clone(),
         }
     }
 

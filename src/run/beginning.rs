@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::archive::chain::Chain;
 use crate::archive::genesis::GenesisRequest;
+use crate::archive::protection::is_required;
 use crate::archive::store::Store;
 use crate::aws::AwsShell;
 use crate::collect::api::Cloud;
@@ -133,6 +134,31 @@ pub async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
     checks.into_iter().map(row).collect()
 }
 
+/// Refuses a bucket that fails what an archive cannot do without, unless the configuration allows it.
+/// Gives the names of the checks that failed all the same. What could not be asked refuses nothing: it
+/// stands in the evidence as unknown.
+pub fn refuse_unprotected(
+    config: &Config,
+    checks: &[ArchiveCheck],
+    url: String,
+) -> Result<Vec<String>, RunError> {
+    let failed = checks
+        .iter()
+        .filter(|c| c.outcome == CheckOutcome::Fail && is_required(&c.check_name));
+    if config.allow_unprotected {
+        return Ok(failed.map(|c| c.check_name.clone()).collect());
+    }
+    let failed: Vec<String> = failed
+        .map(|c| format!("{} ({})", c.check_name, c.detail))
+        .collect();
+    if failed.is_empty() {
+        Ok(Vec::new())
+    } else {
+        let failed = failed.join("; ");
+        Err(RunError::Unprotected { url, failed })
+    }
+}
+
 /// Whether the run looks at the whole configured scope, so that it may become a run of record.
 /// Regions named by hand count only where the archive was begun with the same ones.
 pub fn is_full_scope(config: &Config, chain: &Chain) -> bool {
@@ -153,15 +179,15 @@ pub fn genesis_request(
     recovery: Option<PublicKey>,
     producer: Producer,
 ) -> Result<GenesisRequest, RunError> {
-    let failed: Vec<&str> = checks
+    let lacking: Vec<&str> = checks
         .iter()
-        .filter(|c| !matches!(c.outcome, CheckOutcome::Pass | CheckOutcome::NotApplicable))
+        .filter(|c| is_required(&c.check_name) && c.outcome != CheckOutcome::Pass)
         .map(|c| c.check_name.as_str())
         .collect();
-    let protection = match (&config.archive, failed.is_empty()) {
+    let protection = match (&config.archive, lacking.is_empty()) {
         (ArchiveUrl::Folder(_), _) => "none".to_owned(),
         (ArchiveUrl::S3 { .. }, true) => "full".to_owned(),
-        (ArchiveUrl::S3 { .. }, false) => format!("without {}", failed.join(", ")),
+        (ArchiveUrl::S3 { .. }, false) => format!("without {}", lacking.join(", ")),
     };
     Ok(GenesisRequest {
         archive_id: ArchiveId::from_random(random()?),
