@@ -495,6 +495,7 @@ mod tests {
             scheduled_for: s.date,
             check_name: name.to_owned(),
             outcome,
+            required: false,
             detail: String::new(),
         };
         let all = [

@@ -129,6 +129,7 @@ pub async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
         scheduled_for: date,
         check_name: p.check.to_owned(),
         outcome: p.outcome,
+        required: is_required(p.check),
         detail: p.detail,
     };
     checks.into_iter().map(row).collect()
@@ -144,7 +145,7 @@ pub fn refuse_unprotected(
 ) -> Result<Vec<String>, RunError> {
     let failed = checks
         .iter()
-        .filter(|c| c.outcome == CheckOutcome::Fail && is_required(&c.check_name));
+        .filter(|c| c.outcome == CheckOutcome::Fail && c.required);
     if config.allow_unprotected {
         return Ok(failed.map(|c| c.check_name.clone()).collect());
     }
@@ -181,7 +182,7 @@ pub fn genesis_request(
 ) -> Result<GenesisRequest, RunError> {
     let lacking: Vec<&str> = checks
         .iter()
-        .filter(|c| is_required(&c.check_name) && c.outcome != CheckOutcome::Pass)
+        .filter(|c| c.required && c.outcome != CheckOutcome::Pass)
         .map(|c| c.check_name.as_str())
         .collect();
     let protection = match (&config.archive, lacking.is_empty()) {

@@ -171,7 +171,6 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
         };
         assert_eq!(check.outcome, expected, "{check:?}");
     }
-    assert_eq!(report.genesis.protection, "full");
     assert!(report.runs[0].seal.unprotected.is_empty());
 
     // A second run finds its own archive and needs no permission to begin one.

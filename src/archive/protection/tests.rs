@@ -90,6 +90,23 @@ fn a_bucket_of_our_template_passes_every_check() {
     assert!(!is_required("bucket_key"));
 }
 
+/// The policies of scripts/deploy/archive.yaml, as tests/peers/moto_deploy.py resolved them.
+#[test]
+fn the_policies_of_the_template_pass() {
+    const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/3d3d3d3d-1111-4222-8333-444444444444";
+    let mut facts = good();
+    key_mut(&mut facts).arn = KEY.to_owned();
+    let bucket = include_str!("../../../tests/corpus/deploy/archive_bucket_policy.json");
+    let key = include_str!("../../../tests/corpus/deploy/archive_key_policy.json");
+    facts.policy = Ok(Some(bucket.to_owned()));
+    facts.key_policy = Ok(Some(key.to_owned()));
+    let wanted = Wanted {
+        kms_key: Some(KEY),
+        ..wanted()
+    };
+    assert_eq!(amiss(&facts, &wanted), []);
+}
+
 #[test]
 fn each_fault_fails_its_own_check() {
     type Fault = fn(&mut BucketFacts);
