@@ -12,6 +12,7 @@
 //! | [`shards`] | what several processes of one run tell each other |
 //! | [`verify`] | whether all of it is as it was sealed |
 //! | [`records`] | which runs speak for which dates, and with which files |
+//! | [`protection`] | how well a bucket protects the archive that it keeps |
 //! | [`remembered`] | archives that this machine has seen |
 
 pub mod chain;
@@ -24,6 +25,7 @@ pub mod keyring;
 pub mod layout;
 pub mod local_signer;
 pub mod note;
+pub mod protection;
 pub mod records;
 pub mod remembered;
 pub mod settle;

@@ -53,6 +53,16 @@ pub enum LockMode {
     Compliance,
 }
 
+impl LockMode {
+    /// As S3 writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Governance => "GOVERNANCE",
+            Self::Compliance => "COMPLIANCE",
+        }
+    }
+}
+
 /// How objects are stored.
 #[derive(Debug, Clone, Default)]
 pub struct S3Options {
@@ -62,6 +72,8 @@ pub struct S3Options {
     pub expected_owner: Option<AccountId>,
     /// Object Lock mode and days from the write. `None`: the bucket's default applies.
     pub lock: Option<(LockMode, u32)>,
+    /// How long evidence is to be kept, in days: what the lock is compared with.
+    pub retention_days: Option<u32>,
 }
 
 /// An archive at `s3://bucket/prefix`.

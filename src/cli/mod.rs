@@ -1,6 +1,7 @@
 //! Arguments in, a call, an exit code out. One file per command.
 
 mod assess;
+mod beginning;
 mod collect;
 mod common;
 mod completions;

@@ -1,12 +1,12 @@
 //! `keyproof run`.
 
+use super::beginning::Beginning;
 use super::common::{self, Common};
 use super::looking::Looking;
 use crate::error::{Exit, Failure};
 use crate::model::ids::RunId;
 use crate::model::words::{RunOutcome, Severity};
 use crate::run::{self, Audited, RunOptions};
-use crate::time::Date;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,15 +17,8 @@ pub struct Args {
     /// PEM file or KMS key ARN that signs the seal
     #[arg(long, value_name = "FILE|ARN")]
     signing_key: Option<String>,
-    /// Public key (PEM file) or KMS key ARN that may replace a lost signing key, for a new archive
-    #[arg(long, value_name = "FILE|ARN")]
-    recovery_key: Option<String>,
-    /// Date the run speaks for [default: today, UTC]
-    #[arg(long, value_name = "DATE")]
-    scheduled_for: Option<Date>,
-    /// Name of the run [default: its start and random digits]
-    #[arg(long, value_name = "ID")]
-    run_id: Option<RunId>,
+    #[command(flatten)]
+    beginning: Beginning,
     /// Go on with a run whose process died, from the progress in --work-dir
     #[arg(
         long,
@@ -33,12 +26,6 @@ pub struct Args {
         conflicts_with_all = ["run_id", "scheduled_for", "take_over", "create_archive"]
     )]
     resume: Option<RunId>,
-    /// Begin a new archive on s3://
-    #[arg(long)]
-    create_archive: bool,
-    /// End a dead process's run, then begin
-    #[arg(long, value_name = "RUN_ID")]
-    take_over: Option<RunId>,
     /// Exit 3 when an active cluster has a finding of this severity or above
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
@@ -59,15 +46,11 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
 async fn audit(args: Args) -> Result<Exit, Failure> {
     let mut flags = args.looking.layer();
     flags.flag("signing_key", args.signing_key);
-    flags.flag("recovery_key", args.recovery_key);
+    args.beginning.add_to(&mut flags);
     let (config, _) = common::load(&args.common, flags)?;
     let options = RunOptions {
-        scheduled_for: args.scheduled_for,
-        run_id: args.run_id,
         resume: args.resume,
-        create_archive: args.create_archive,
-        take_over: args.take_over,
-        ..args.looking.options()
+        ..args.beginning.options(args.looking.options())
     };
     let audited = run::audit(
         &common::shell(),

@@ -95,6 +95,8 @@ pub struct Config {
     pub archive_kms_key: Option<String>,
     pub archive_lock: Option<(LockMode, u32)>,
     pub archive_owner: Option<AccountId>,
+    /// Write into a bucket that does not protect the archive.
+    pub allow_unprotected: bool,
     /// `None`: a file beside a local archive.
     pub signing_key: Option<SigningKey>,
     /// Public half of the key that entry 1 of a new archive names for the day the other is lost: a PEM
@@ -332,6 +334,7 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
             .number("archive_lock_days", 1, 36_500)?
             .map(|days| (lock_mode, days)),
         archive_owner: r.parsed("archive_owner")?,
+        allow_unprotected: r.flag("allow_unprotected")?,
         signing_key,
         recovery_key,
         signing_raw: raw,

@@ -51,6 +51,11 @@ pub const SETTINGS: &[Setting] = &[
         "account that must own the archive bucket (s3)",
     ),
     setting(
+        "allow_unprotected",
+        "false",
+        "write into a bucket that does not protect the archive; the seal says so (s3)",
+    ),
+    setting(
         "signing_key",
         "",
         "PEM file or KMS key ARN that signs seals; default: a file beside a local archive",

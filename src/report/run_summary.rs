@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use super::WIDTH;
 use super::tally::{Changes, Tally};
 use super::text::{counted, duration, name, number, percent, wrap};
-use crate::model::datasets::Exception;
+use crate::model::datasets::{ArchiveCheck, Exception};
 use crate::model::ids::{AccountId, RunId, Sha256Hex};
-use crate::model::words::{CellOutcome, Judgement, Posture, RunOutcome};
+use crate::model::words::{CellOutcome, CheckOutcome, Judgement, Posture, RunOutcome};
 use crate::time::Date;
 
 /// Everything the summary says.
@@ -26,6 +26,8 @@ pub struct RunSummary {
     /// Names of accounts, for the ones to fix.
     pub account_names: Vec<(AccountId, String)>,
     pub accounts: Accounts,
+    /// Checks of the archive's own protection.
+    pub checks: Vec<ArchiveCheck>,
     pub url: String,
     pub seq: u64,
     pub head: Sha256Hex,
@@ -101,6 +103,7 @@ pub fn render(s: &RunSummary) -> String {
         let _ = writeln!(out, "{:<10} {}", "Evidence", s.url);
         labelled(&mut out, "", &evidence);
     }
+    protection(&mut out, &s.checks);
     if let Some(pin) = &s.begun_with {
         let _ = writeln!(out, "{:<10} {pin}", "Pin");
         labelled(
@@ -350,6 +353,20 @@ fn expired(out: &mut String, exceptions: &[Exception]) {
     }
 }
 
+/// What the archive's own checks found amiss; nothing where all is well, or where storage has none.
+fn protection(out: &mut String, checks: &[ArchiveCheck]) {
+    let named = |outcome: CheckOutcome| {
+        let those = checks.iter().filter(|c| c.outcome == outcome);
+        let names: Vec<&str> = those.map(|c| c.check_name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{outcome}: {}", names.join(", ")))
+    };
+    let amiss = [CheckOutcome::Fail, CheckOutcome::Unknown].map(named);
+    let amiss: Vec<String> = amiss.into_iter().flatten().collect();
+    if !amiss.is_empty() {
+        labelled(out, "Protection", &amiss.join("; "));
+    }
+}
+
 fn labelled(out: &mut String, label: &str, text: &str) {
     let _ = writeln!(out, "{label:<10} {}", wrap(text, WIDTH, 11));
 }
@@ -395,6 +412,7 @@ mod tests {
                 excluded: 2,
                 ..Accounts::default()
             },
+            checks: Vec::new(),
             url: "s3://org-emr-evidence/keyproof".to_owned(),
             seq: 93,
             head: Sha256Hex::of(b"head"),
@@ -468,6 +486,29 @@ mod tests {
         for row in rows {
             assert!(text.contains(row), "{row}: {text}");
         }
+    }
+
+    #[test]
+    fn what_is_amiss_with_the_archive_is_named() {
+        let mut s = summary();
+        let check = |(name, outcome): (&str, CheckOutcome)| ArchiveCheck {
+            scheduled_for: s.date,
+            check_name: name.to_owned(),
+            outcome,
+            required: false,
+            detail: String::new(),
+        };
+        let all = [
+            ("create_only", CheckOutcome::Fail),
+            ("key_decrypt", CheckOutcome::Unknown),
+            ("tls_only", CheckOutcome::Fail),
+            ("versioning", CheckOutcome::Pass),
+        ];
+        s.checks = all.map(check).to_vec();
+        let told = "Protection fail: create_only, tls_only; unknown: key_decrypt\n";
+        assert!(render(&s).contains(told), "{}", render(&s));
+        s.checks.drain(..3);
+        assert!(!render(&s).contains("Protection"));
     }
 
     #[test]

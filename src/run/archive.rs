@@ -63,6 +63,7 @@ pub async fn open_store(
                 kms_key: config.archive_kms_key.clone(),
                 expected_owner: config.archive_owner.clone(),
                 lock: config.archive_lock,
+                retention_days: Some(config.retention_days),
             };
             Ok(Box::new(S3Store::connect(aws, s3, options).await))
         }

@@ -298,11 +298,13 @@ fn concluded(running: &Running<'_>, journal: &Journal) -> Result<Concluded, RunE
     let counts = running.counts(journal, &tally)?;
     let run_row = journal.rows::<Run>().next().transpose()?;
     let exceptions: Result<Vec<Exception>, _> = journal.rows::<Exception>().collect();
+    let checks: Result<Vec<ArchiveCheck>, _> = journal.rows::<ArchiveCheck>().collect();
     Ok(Concluded {
         counts,
         tally,
         run_row: run_row.ok_or_else(|| RunError::Internal("no row of the run".to_owned()))?,
         exceptions: exceptions?,
+        checks: checks?,
     })
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
 use crate::archive::genesis::{self, GenesisRequest};
+use crate::archive::protection::is_required;
 use crate::archive::signer::Signer;
 use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
@@ -142,9 +143,35 @@ pub async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
         scheduled_for: date,
         check_name: p.check.to_owned(),
         outcome: p.outcome,
+        required: is_required(p.check),
         detail: p.detail,
     };
     checks.into_iter().map(row).collect()
+}
+
+/// Refuses a bucket that fails what an archive cannot do without, unless the configuration allows it.
+/// What could not be asked refuses nothing: it stands in the evidence as unknown.
+pub fn refuse_unprotected(
+    config: &Config,
+    checks: &[ArchiveCheck],
+    url: String,
+) -> Result<(), RunError> {
+    let failed: Vec<String> = unprotected(checks)
+        .map(|c| format!("{} ({})", c.check_name, c.detail))
+        .collect();
+    if config.allow_unprotected || failed.is_empty() {
+        Ok(())
+    } else {
+        let failed = failed.join("; ");
+        Err(RunError::Unprotected { url, failed })
+    }
+}
+
+/// The failed checks of what an archive cannot do without.
+pub fn unprotected(checks: &[ArchiveCheck]) -> impl Iterator<Item = &ArchiveCheck> {
+    checks
+        .iter()
+        .filter(|c| c.outcome == CheckOutcome::Fail && c.required)
 }
 
 /// Whether the run looks at the whole configured scope, so that it may become a run of record.
@@ -167,15 +194,15 @@ pub fn genesis_request(
     recovery: Option<PublicKey>,
     producer: Producer,
 ) -> Result<GenesisRequest, RunError> {
-    let failed: Vec<&str> = checks
+    let lacking: Vec<&str> = checks
         .iter()
-        .filter(|c| !matches!(c.outcome, CheckOutcome::Pass | CheckOutcome::NotApplicable))
+        .filter(|c| c.required && c.outcome != CheckOutcome::Pass)
         .map(|c| c.check_name.as_str())
         .collect();
-    let protection = match (&config.archive, failed.is_empty()) {
+    let protection = match (&config.archive, lacking.is_empty()) {
         (ArchiveUrl::Folder(_), _) => "none".to_owned(),
         (ArchiveUrl::S3 { .. }, true) => "full".to_owned(),
-        (ArchiveUrl::S3 { .. }, false) => format!("without {}", failed.join(", ")),
+        (ArchiveUrl::S3 { .. }, false) => format!("without {}", lacking.join(", ")),
     };
     Ok(GenesisRequest {
         archive_id: ArchiveId::from_random(random()?),
@@ -333,6 +360,8 @@ pub async fn open(
     check_clock(aws)?;
     let scope = scope?;
 
+    let checks = protections(store.as_ref(), date).await;
+    refuse_unprotected(config, &checks, store.url())?;
     if new {
         let able = store.try_out().await;
         able.map_err(|e| archive::store_error(store.url(), e))?;
@@ -351,7 +380,6 @@ pub async fn open(
     } else {
         KeyFile::Load
     };
-    let checks = protections(store.as_ref(), date).await;
     let (signer, chain, begun_now) = if purpose == Purpose::Prepare && !new {
         (None, read_chain(store.as_fetch()).await?, false)
     } else {

@@ -40,6 +40,10 @@ pub enum RunError {
     Rollup(#[from] crate::rollup::RollupError),
     #[error("{url} is empty; if it is really where the archive shall begin, say --create-archive")]
     NoArchive { url: String },
+    #[error(
+        "{url} does not protect what is written to it: {failed}; scripts/deploy/archive.yaml makes a bucket that does, or say --allow-unprotected, and the seal will tell"
+    )]
+    Unprotected { url: String, failed: String },
     #[error("{url} holds files but no chain: it is not an archive of ours; name an empty place")]
     NotOurs { url: String },
     #[error("there is no archive at {url}: no chain is there; check --archive")]
@@ -186,6 +190,7 @@ impl RunError {
             | Self::NoSuchCluster { .. }
             | Self::AmbiguousCluster { .. }
             | Self::NoEntry { .. }
+            | Self::Unprotected { .. }
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }

@@ -31,6 +31,7 @@ use crate::report::tally::{self, Changes, Tally};
 use crate::seal::{Content, FileEntry, Manifest, Period, Producer, RunSeal};
 use crate::time::{Date, UtcMillis};
 
+use super::beginning::unprotected;
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::{JournalSink, Journals};
@@ -98,6 +99,8 @@ pub struct Concluded {
     pub tally: Tally,
     pub run_row: Run,
     pub exceptions: Vec<Exception>,
+    /// How storage protects the archive.
+    pub checks: Vec<ArchiveCheck>,
 }
 
 /// What is to be sealed, beside what the run amounts to.
@@ -289,6 +292,7 @@ impl Running<'_> {
             tally,
             run_row,
             exceptions,
+            checks: checks.to_vec(),
         })
     }
 
@@ -383,6 +387,7 @@ impl Running<'_> {
             tally,
             run_row,
             exceptions,
+            checks,
         } = concluded;
         let rows = rows_by_dataset(&sealing.files);
         let mut files = sealing.files;
@@ -396,7 +401,7 @@ impl Running<'_> {
         )
         .map_err(|e| RunError::Internal(e.to_string()))?;
         let request = CommitRequest {
-            content: Content::Run(self.content(&run_row, &counts, rows)),
+            content: Content::Run(self.content(&run_row, &counts, &checks, rows)),
             manifest: &manifest,
             producer: sealing.producer,
         };
@@ -414,6 +419,7 @@ impl Running<'_> {
             expired: exceptions.iter().filter(|e| e.expired).cloned().collect(),
             account_names: names.collect(),
             accounts: counts.accounts.clone(),
+            checks,
             url: self.store.url(),
             seq: committed.seq,
             head: committed.sha256,
@@ -434,7 +440,13 @@ impl Running<'_> {
         })
     }
 
-    fn content(&self, run: &Run, counts: &Counts, rows: BTreeMap<String, u64>) -> RunSeal {
+    fn content(
+        &self,
+        run: &Run,
+        counts: &Counts,
+        checks: &[ArchiveCheck],
+        rows: BTreeMap<String, u64>,
+    ) -> RunSeal {
         let count = |n: i64| u64::try_from(n).unwrap_or_default();
         RunSeal {
             run_id: run.run_id.clone(),
@@ -456,6 +468,7 @@ impl Running<'_> {
             rows,
             died_runs: self.begun.died.clone(),
             clock_offset_ms: run.clock_offset_ms,
+            unprotected: unprotected(checks).map(|c| c.check_name.clone()).collect(),
         }
     }
 }

@@ -35,8 +35,8 @@ use crate::collect::scope::left_out;
 use crate::config::{ArchiveUrl, Config, SigningKey};
 use crate::for_each_dataset;
 use crate::model::datasets::{
-    Account, Channel, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep,
-    Exception, Finding, KeyAccess, LogGroup, Run, Verdict,
+    Account, ArchiveCheck, Channel, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession,
+    EmrStep, Exception, Finding, KeyAccess, LogGroup, Run, Verdict,
 };
 use crate::model::ids::{RunId, hex};
 use crate::model::table::Dataset;
@@ -720,11 +720,15 @@ impl Recomputing<'_> {
         if !exceptions.iter().all(|e| e.used == used(e)) || !counts.used.keys().all(told) {
             return Err(self.refused("dataset exception"));
         }
+        let checks = self.evidence.rows_in::<ArchiveCheck>(&self.files).await?;
+        let checks = self.evidence.rows_in::<ArchiveCheck>(&self.files).await?;
         Ok(Concluded {
             counts,
             tally,
             run_row: run_row.clone(),
             exceptions,
+            checks: checks.collect::<Result<_, _>>()?,
+            checks: checks.collect::<Result<_, _>>()?,
         })
     }
 }

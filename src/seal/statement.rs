@@ -194,6 +194,10 @@ pub struct RunSeal {
         skip_serializing_if = "Option::is_none"
     )]
     pub clock_offset_ms: Option<i64>,
+    /// Checks of the archive's own protection that failed, where the run was told to write all the
+    /// same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unprotected: Vec<String>,
 }
 
 /// What is sealed about a rollup.
@@ -534,6 +538,7 @@ mod tests {
                     reason: "the start cannot be read".to_owned(),
                 }],
                 clock_offset_ms: Some(-12),
+                unprotected: vec!["tls_only".to_owned()],
             }),
             subjects: vec![Subject {
                 name: "manifest/v1/x.json".to_owned(),

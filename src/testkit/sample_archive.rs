@@ -265,6 +265,7 @@ impl SampleArchive {
             rows: rows.map(|(name, n)| (name.to_owned(), n as u64)).into(),
             died_runs: begun.died.clone(),
             clock_offset_ms: Some(-3),
+            unprotected: vec![],
         }
     }
 

@@ -35,7 +35,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("record", &["model", "time", "error"]),
     ("seal", &["model", "time", "error"]),
     // Level 5 of verification reads what runs say of their scope.
-    ("archive", &["model", "time", "error", "seal", "record"]),
+    // The archive asks of its own bucket and key what rules ask of others.
+    (
+        "archive",
+        &["model", "time", "error", "seal", "record", "policy"],
+    ),
     ("rollup", &["model", "time", "error", "record"]),
     ("report", &["model", "time", "error", "rollup", "archive"]),
     (
@@ -47,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "collect::api",
             "collect::operation",
             "archive::store",
+            "archive::protection",
             "archive::signer",
             "seal::PublicKey",
             "seal::is_safe_name",

@@ -1,8 +1,10 @@
 //! One target for all integration tests: each linked binary carries the SQL engine.
 
+mod archive_protection;
 mod cli;
 mod cli_support;
 mod deaths;
+mod deployed;
 mod edges;
 mod faults;
 mod flips;

@@ -46,15 +46,24 @@ BUCKET = "keyproof-evidence"
 PREFIX = "keyproof"
 PREFIX_SIGNED_BY_KMS = "signed-by-kms"
 LOCK_DAYS = 3  # longer than the bucket's own default, so that it shows who set the lock
-EXIT_SUCCESS, EXIT_PARTIAL, EXIT_UNVERIFIED = 0, 4, 5
+EXIT_SUCCESS, EXIT_USAGE, EXIT_PARTIAL, EXIT_UNVERIFIED = 0, 2, 4, 5
 
-# What the run says of the bucket: as built below, without a bucket policy.
+# What the run says of the bucket: as built below, without a bucket policy. (moto_deploy.py has one.)
 ARCHIVE_CHECKS = {
+    "bucket_key": "pass",
+    "configured_key": "pass",
     "create_only": "fail",
     "default_encryption": "pass",
     "delete_denied": "fail",
+    "key_decrypt": "pass",
+    "key_deletion": "pass",
+    "key_state": "pass",
+    "lock_bypass_denied": "fail",
+    "lock_covers_retention": "fail",
     "object_lock": "pass",
+    "object_ownership": "fail",
     "public_access_block": "pass",
+    "settings_guarded": "fail",
     "tls_only": "fail",
     "versioning": "unknown",  # moto answers with an XML root that S3 does not have
 }
@@ -244,7 +253,7 @@ def keyproof(binary, work, *arguments, **settings):
 
 
 def run_and_verify(binary, endpoint, organization, work):
-    """One sealed run, its verification, and the two refusals that guard them."""
+    """One sealed run, its verification, and the refusals that guard them."""
     archive = f"s3://{BUCKET}/{PREFIX}"
     signing_key = os.path.join(work, "signing-key.pem")
     subprocess.run(
@@ -263,6 +272,11 @@ def run_and_verify(binary, endpoint, organization, work):
           "an empty s3 prefix without --create-archive starts nothing")
     check(not stored(endpoint), "a refused run leaves no object behind")
 
+    refused = keyproof(binary, work, *run, "--create-archive")
+    check(refused.returncode == EXIT_USAGE and "tls_only" in refused.stdout,
+          "a bucket without a policy is refused")
+    check(not stored(endpoint), "a refused run leaves no object behind")
+    run.append("--allow-unprotected")
     sealed = keyproof(binary, work, *run, "--create-archive")
     check(sealed.returncode == EXIT_PARTIAL, f"the run seals as PARTIAL, exit {sealed.returncode}")
 

@@ -1,6 +1,6 @@
 //! The story of one verification.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::continuity;
 use super::failure::{Failure, Notice};
@@ -159,6 +159,7 @@ async fn check(
     for checked in checked {
         take(checked, &retention, report);
     }
+    report.notices.extend(unprotected(&report.runs));
     report.entries = entries;
     Some(followed.slots)
 }
@@ -189,6 +190,16 @@ fn take(checked: files::Checked<'_>, retention: &files::Retention, report: &mut 
         Content::Rollup(seal) => report.rollups.push(VerifiedRollup { seq, seal, files }),
         Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {}
     }
+}
+
+/// What seals say of a bucket that did not protect what was written to it.
+fn unprotected(runs: &[VerifiedRun]) -> Option<Notice> {
+    let those = runs.iter().filter(|run| !run.seal.unprotected.is_empty());
+    let checks: BTreeSet<&String> = those.clone().flat_map(|r| &r.seal.unprotected).collect();
+    (!checks.is_empty()).then(|| Notice::Unprotected {
+        runs: those.count() as u64,
+        checks: checks.into_iter().cloned().collect(),
+    })
 }
 
 /// How long data files are kept, as entry 1 says.

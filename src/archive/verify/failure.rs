@@ -422,6 +422,9 @@ pub enum Notice {
     },
     #[error("{objects} objects are under no lock: storage lets whoever may delete them do so")]
     NotLocked { objects: u64 },
+    /// Runs that were told to write into a bucket that fails checks, by what their seals say.
+    #[error("{runs} runs were let write although the bucket failed: {}", .checks.join(", "))]
+    Unprotected { runs: u64, checks: Vec<String> },
     /// Runs of record with open cells.
     #[error("PARTIAL, some cells had no answer: {}", some(dates))]
     PartialDates { dates: Vec<Date> },

@@ -1,78 +1,91 @@
-//! What the bucket itself does for the archive.
+//! What the bucket and its default key say of how they protect the archive; `archive::protection`
+//! judges it.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockEnabled};
+use aws_sdk_s3::types::{DefaultRetention, ObjectLockEnabled};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::archive::protection::{
+    Answer, BucketFacts, BucketLock, DefaultEncryption, DefaultKey, Wanted, judge,
+};
 use crate::archive::store::Protection;
-use crate::aws::s3_protection::{POLICY_CHECKS, policy_checks};
 use crate::aws::s3_reads;
 use crate::aws::s3_store::S3Store;
 use crate::aws::session::sdk_region;
 use crate::model::key_reference::KeyArn;
-use crate::model::words::CheckOutcome;
 
 pub(super) async fn protections(store: &S3Store) -> Vec<Protection> {
-    let (versioning, lock, encryption, public, policy) = tokio::join!(
-        versioning(store),
-        object_lock(store),
-        encryption(store),
-        public_access(store),
-        policy(store)
-    );
-    let mut all = vec![versioning, lock, encryption, public];
-    all.extend(policy);
-    all
+    let prefix = store.url.key("");
+    let wanted = Wanted {
+        bucket: store.url.bucket(),
+        prefix: &prefix,
+        kms_key: store.options.kms_key.as_deref(),
+        lock: store.options.lock.map(|(mode, days)| (mode.as_str(), days)),
+        retention_days: store.options.retention_days,
+    };
+    judge(&facts(store).await, &wanted)
 }
 
-fn verdict(check: &'static str, outcome: CheckOutcome, detail: impl Into<String>) -> Protection {
-    Protection {
-        check,
-        outcome,
-        detail: detail.into(),
+async fn facts(store: &S3Store) -> BucketFacts {
+    let (versioning, lock, encryption, public_access_open, ownership, policy) = tokio::join!(
+        versioning(store),
+        lock(store),
+        encryption(store),
+        public_access(store),
+        ownership(store),
+        policy(store)
+    );
+    let named = encryption.as_ref().ok().and_then(|e| e.named_key());
+    let key = match named {
+        Some(key) => described(store, key).await.map(Some),
+        None => Ok(None),
+    };
+    let key_policy = match &key {
+        Ok(Some(key)) => key_policy(store, &key.arn).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(why) => Err(why.clone()),
+    };
+    BucketFacts {
+        versioning,
+        lock,
+        encryption,
+        key,
+        key_policy,
+        public_access_open,
+        ownership,
+        policy,
     }
 }
 
-/// An answer that was refused or did not come: nothing is known.
-fn unanswered<E>(
+/// An answer, where S3 has a code of its own for "there is none".
+fn optional<T, E>(
     store: &S3Store,
-    check: &'static str,
-    error: &SdkError<E, HttpResponse>,
-) -> Protection
+    answer: Result<T, SdkError<E, HttpResponse>>,
+    none: &str,
+) -> Answer<Option<T>>
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    verdict(check, CheckOutcome::Unknown, store.explain(error))
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.code() == Some(none) => Ok(None),
+        Err(error) => Err(store.explain(&error)),
+    }
 }
 
-async fn versioning(store: &S3Store) -> Protection {
-    const CHECK: &str = "versioning";
+async fn versioning(store: &S3Store) -> Answer<Option<String>> {
     let answer = store
         .reads
         .get_bucket_versioning()
         .bucket(store.url.bucket())
         .set_expected_bucket_owner(store.owner())
         .send()
-        .await;
-    match answer {
-        Ok(answer) if answer.status == Some(BucketVersioningStatus::Enabled) => {
-            verdict(CHECK, CheckOutcome::Pass, "versions are kept")
-        }
-        Ok(answer) => verdict(
-            CHECK,
-            CheckOutcome::Fail,
-            match answer.status {
-                Some(status) => format!("versioning is {}: enable it", status.as_str()),
-                None => "versioning was never enabled: enable it".to_owned(),
-            },
-        ),
-        Err(error) => unanswered(store, CHECK, &error),
-    }
+        .await
+        .map_err(|e| store.explain(&e))?;
+    Ok(answer.status.map(|status| status.as_str().to_owned()))
 }
 
-async fn object_lock(store: &S3Store) -> Protection {
-    const CHECK: &str = "object_lock";
-    const OFF: &str = "Object Lock is off: enable it on the bucket";
+async fn lock(store: &S3Store) -> Answer<Option<BucketLock>> {
     let answer = store
         .reads
         .get_object_lock_configuration()
@@ -80,46 +93,25 @@ async fn object_lock(store: &S3Store) -> Protection {
         .set_expected_bucket_owner(store.owner())
         .send()
         .await;
-    let configuration = match answer {
-        Ok(answer) => answer.object_lock_configuration,
-        Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => None,
-        Err(error) => return unanswered(store, CHECK, &error),
-    };
-    let Some(configuration) =
-        configuration.filter(|c| c.object_lock_enabled == Some(ObjectLockEnabled::Enabled))
-    else {
-        return verdict(CHECK, CheckOutcome::Fail, OFF);
-    };
-    let default = configuration.rule.and_then(|rule| rule.default_retention);
-    match (default, store.options.lock) {
-        (_, Some((mode, days))) => verdict(
-            CHECK,
-            CheckOutcome::Pass,
-            format!("each object is locked for {days} days, {mode:?} mode"),
-        ),
-        (Some(default), None) => {
-            let mode = default.mode.as_ref().map_or("unknown", |m| m.as_str());
-            let length = match (default.days, default.years) {
-                (Some(days), _) => format!("{days} days"),
-                (None, Some(years)) => format!("{years} years"),
-                (None, None) => "an unstated time".to_owned(),
-            };
-            verdict(
-                CHECK,
-                CheckOutcome::Pass,
-                format!("objects are locked by default for {length}, {mode} mode"),
-            )
-        }
-        (None, None) => verdict(
-            CHECK,
-            CheckOutcome::Fail,
-            "Object Lock is on, but neither the bucket nor the configuration sets a retention",
-        ),
-    }
+    let answer = optional(store, answer, "ObjectLockConfigurationNotFoundError")?;
+    let configuration = answer.and_then(|a| a.object_lock_configuration);
+    let on = configuration.filter(|c| c.object_lock_enabled == Some(ObjectLockEnabled::Enabled));
+    Ok(on.map(|lock| BucketLock {
+        default: lock
+            .rule
+            .and_then(|rule| rule.default_retention)
+            .and_then(default_retention),
+    }))
 }
 
-async fn encryption(store: &S3Store) -> Protection {
-    const CHECK: &str = "default_encryption";
+/// Mode and days; S3 takes either days or years.
+fn default_retention(default: DefaultRetention) -> Option<(String, u32)> {
+    let years = default.years.and_then(|n| n.checked_mul(365));
+    let days = u32::try_from(default.days.or(years)?).ok()?;
+    Some((default.mode?.as_str().to_owned(), days))
+}
+
+async fn encryption(store: &S3Store) -> Answer<DefaultEncryption> {
     let answer = store
         .reads
         .get_bucket_encryption()
@@ -127,75 +119,53 @@ async fn encryption(store: &S3Store) -> Protection {
         .set_expected_bucket_owner(store.owner())
         .send()
         .await;
-    let default = match answer {
-        Ok(answer) => s3_reads::encryption(answer.server_side_encryption_configuration),
-        Err(error) if error.code() == Some("ServerSideEncryptionConfigurationNotFoundError") => {
-            Default::default()
-        }
-        Err(error) => return unanswered(store, CHECK, &error),
-    };
-    let kms = default
-        .algorithm
-        .as_deref()
-        .is_some_and(|a| a.starts_with("aws:kms"));
-    match default.key {
-        Some(key) if kms && !key.contains("alias/aws/") => key_manager(store, CHECK, &key).await,
-        _ if kms => verdict(
-            CHECK,
-            CheckOutcome::Fail,
-            "the default is the AWS managed key aws/s3: set a customer managed key",
-        ),
-        _ => verdict(
-            CHECK,
-            CheckOutcome::Fail,
-            format!(
-                "the default is {}: set a customer managed KMS key",
-                default.algorithm.as_deref().unwrap_or("not set")
-            ),
-        ),
-    }
+    let none = "ServerSideEncryptionConfigurationNotFoundError";
+    let answer = optional(store, answer, none)?;
+    let default = s3_reads::encryption(answer.and_then(|a| a.server_side_encryption_configuration));
+    Ok(DefaultEncryption {
+        algorithm: default.algorithm,
+        key: default.key,
+        bucket_key: default.bucket_key,
+    })
 }
 
-/// Whether the bucket's default key is a customer's; its ARN does not tell.
-async fn key_manager(store: &S3Store, check: &'static str, key: &str) -> Protection {
+/// KMS in the Region of a key.
+fn kms(store: &S3Store, key: &str) -> aws_sdk_kms::Client {
     let region = KeyArn::parse(key).map_or_else(|| store.region.clone(), |arn| arn.region);
     let config = aws_sdk_kms::config::Builder::from(&store.shell.base).region(sdk_region(&region));
-    let answer = aws_sdk_kms::Client::from_conf(config.build())
+    aws_sdk_kms::Client::from_conf(config.build())
+}
+
+async fn described(store: &S3Store, key: &str) -> Answer<DefaultKey> {
+    let answer = kms(store, key)
         .describe_key()
         .key_id(key)
         .send()
-        .await;
-    match answer {
-        Ok(answer) => {
-            let manager = answer.key_metadata.and_then(|k| k.key_manager);
-            match manager.as_ref().map(|m| m.as_str()) {
-                Some("CUSTOMER") => verdict(
-                    check,
-                    CheckOutcome::Pass,
-                    format!("the default is customer managed key {key}"),
-                ),
-                Some(other) => verdict(
-                    check,
-                    CheckOutcome::Fail,
-                    format!("the default key {key} is managed by {other}"),
-                ),
-                None => verdict(
-                    check,
-                    CheckOutcome::Unknown,
-                    format!("KMS does not say who manages {key}"),
-                ),
-            }
-        }
-        Err(error) => verdict(
-            check,
-            CheckOutcome::Unknown,
-            format!("key {key}: {}", store.explain(&error)),
-        ),
-    }
+        .await
+        .map_err(|e| store.explain(&e))?;
+    let about = answer.key_metadata;
+    let about = about.ok_or_else(|| format!("KMS says nothing of {key}"))?;
+    Ok(DefaultKey {
+        arn: about.arn.unwrap_or_else(|| key.to_owned()),
+        manager: about.key_manager.map(|m| m.as_str().to_owned()),
+        state: about.key_state.map(|s| s.as_str().to_owned()),
+    })
 }
 
-async fn public_access(store: &S3Store) -> Protection {
-    const CHECK: &str = "public_access_block";
+/// KMS shows a key's policy to its own account alone
+/// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html>).
+async fn key_policy(store: &S3Store, arn: &str) -> Answer<String> {
+    let answer = kms(store, arn)
+        .get_key_policy()
+        .key_id(arn)
+        .send()
+        .await
+        .map_err(|e| store.explain(&e))?;
+    let policy = answer.policy;
+    policy.ok_or_else(|| format!("KMS answers without the policy of {arn}"))
+}
+
+async fn public_access(store: &S3Store) -> Answer<Vec<&'static str>> {
     let answer = store
         .reads
         .get_public_access_block()
@@ -203,40 +173,36 @@ async fn public_access(store: &S3Store) -> Protection {
         .set_expected_bucket_owner(store.owner())
         .send()
         .await;
-    let block = match answer {
-        Ok(answer) => answer.public_access_block_configuration,
-        Err(error) if error.code() == Some("NoSuchPublicAccessBlockConfiguration") => None,
-        Err(error) => return unanswered(store, CHECK, &error),
+    let answer = optional(store, answer, "NoSuchPublicAccessBlockConfiguration")?;
+    let block = answer.and_then(|a| a.public_access_block_configuration);
+    let on = |setting: fn(&aws_sdk_s3::types::PublicAccessBlockConfiguration) -> Option<bool>| {
+        block.as_ref().and_then(setting) == Some(true)
     };
-    let Some(block) = block else {
-        return verdict(
-            CHECK,
-            CheckOutcome::Fail,
-            "the bucket blocks no public access (its account may): set all four blocks",
-        );
-    };
-    let missing: Vec<&str> = [
-        ("BlockPublicAcls", block.block_public_acls),
-        ("IgnorePublicAcls", block.ignore_public_acls),
-        ("BlockPublicPolicy", block.block_public_policy),
-        ("RestrictPublicBuckets", block.restrict_public_buckets),
-    ]
-    .into_iter()
-    .filter(|(_, on)| *on != Some(true))
-    .map(|(name, _)| name)
-    .collect();
-    if missing.is_empty() {
-        verdict(CHECK, CheckOutcome::Pass, "all public access is blocked")
-    } else {
-        verdict(
-            CHECK,
-            CheckOutcome::Fail,
-            format!("not blocked: set {}", missing.join(", ")),
-        )
-    }
+    let blocks = [
+        ("BlockPublicAcls", on(|b| b.block_public_acls)),
+        ("IgnorePublicAcls", on(|b| b.ignore_public_acls)),
+        ("BlockPublicPolicy", on(|b| b.block_public_policy)),
+        ("RestrictPublicBuckets", on(|b| b.restrict_public_buckets)),
+    ];
+    let open = blocks.into_iter().filter(|(_, on)| !on);
+    Ok(open.map(|(name, _)| name).collect())
 }
 
-async fn policy(store: &S3Store) -> Vec<Protection> {
+async fn ownership(store: &S3Store) -> Answer<Option<String>> {
+    let answer = store
+        .reads
+        .get_bucket_ownership_controls()
+        .bucket(store.url.bucket())
+        .set_expected_bucket_owner(store.owner())
+        .send()
+        .await;
+    let answer = optional(store, answer, "OwnershipControlsNotFoundError")?;
+    let rules = answer.and_then(|a| a.ownership_controls).map(|c| c.rules);
+    let first = rules.into_iter().flatten().next();
+    Ok(first.map(|rule| rule.object_ownership.as_str().to_owned()))
+}
+
+async fn policy(store: &S3Store) -> Answer<Option<String>> {
     let answer = store
         .reads
         .get_bucket_policy()
@@ -244,18 +210,6 @@ async fn policy(store: &S3Store) -> Vec<Protection> {
         .set_expected_bucket_owner(store.owner())
         .send()
         .await;
-    let policy = match answer {
-        Ok(answer) => answer.policy.unwrap_or_default(),
-        // A bucket without a policy denies nothing: the same as an empty one.
-        Err(error) if error.code() == Some("NoSuchBucketPolicy") => {
-            r#"{"Statement":[]}"#.to_owned()
-        }
-        Err(error) => {
-            return POLICY_CHECKS
-                .into_iter()
-                .map(|check| unanswered(store, check, &error))
-                .collect();
-        }
-    };
-    policy_checks(&policy, store.url.bucket(), &store.url.key(""))
+    let answer = optional(store, answer, "NoSuchBucketPolicy")?;
+    Ok(answer.and_then(|a| a.policy))
 }

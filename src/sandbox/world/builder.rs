@@ -166,7 +166,7 @@ impl<'a> Builder<'a> {
             }),
             versioning: protected || kind == BucketKind::CentralLogs,
             object_lock: protected,
-            default_retention: None,
+            default_retention: protected.then(|| ("GOVERNANCE".to_owned(), 30)),
             public_access_block: kind != BucketKind::LegacyLogs,
             policy: match kind {
                 _ if protected => Some(evidence_policy(&name)),
@@ -382,7 +382,11 @@ fn evidence_policy(bucket: &str) -> String {
     };
     let mut keep = statement(
         "KeepEverything",
-        serde_json::json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]),
+        serde_json::json!([
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:BypassGovernanceRetention"
+        ]),
         serde_json::Value::Null,
     );
     if let Some(keep) = keep.as_object_mut() {
@@ -394,6 +398,10 @@ fn evidence_policy(bucket: &str) -> String {
             "Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"},
         })),
         keep,
+        statement("KeepSettings", serde_json::json!(["s3:DeleteBucketPolicy", "s3:Put*Configuration",
+            "s3:PutBucketPolicy", "s3:PutBucketVersioning"]), serde_json::json!({
+            "ArnNotEquals": {"aws:PrincipalArn": "arn:aws:iam::999900001111:role/log-archive-admin"},
+        })),
     ]})
     .to_string()
 }

@@ -184,6 +184,15 @@ impl World {
         found.expect("every world has an evidence bucket")
     }
 
+    /// The evidence bucket, to be set up otherwise.
+    pub fn archive_bucket_mut(&mut self) -> &mut Bucket {
+        let found = self
+            .buckets
+            .iter_mut()
+            .find(|bucket| bucket.kind == BucketKind::Archive);
+        found.expect("every world has an evidence bucket")
+    }
+
     /// ARN of the symmetric key that encrypts the evidence bucket.
     pub fn archive_key_arn(&self) -> String {
         self.archive_region_key(Purpose::Archive)

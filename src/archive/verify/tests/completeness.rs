@@ -5,7 +5,7 @@ use crate::model::datasets::Account;
 use crate::model::words::{CellOutcome, RunOutcome};
 use crate::seal::RunSeal;
 use crate::testkit::parquet;
-use crate::time::{Date, UtcMillis};
+use crate::time::{Clock as _, Date, UtcMillis};
 
 /// Level 5 where level 4 cannot be checked.
 fn five() -> VerifyOptions {
@@ -147,6 +147,24 @@ async fn a_partial_date_is_listed_and_fails_where_complete_ones_are_required() {
     assert_eq!(report.notices, [Notice::PartialDates { dates: second }]);
     options.require_complete = true;
     assert_eq!(classes(&memory, &options).await, ["partial_run"]);
+}
+
+#[tokio::test]
+async fn seals_that_name_failed_checks_of_the_bucket_are_told() {
+    let (mut archive, memory) = begun().await;
+    for checks in [vec!["tls_only"], vec!["create_only", "tls_only"]] {
+        let today = archive.clock.now().date();
+        let said =
+            |seal: &mut RunSeal| seal.unprotected = checks.iter().map(|c| (*c).into()).collect();
+        archive.run_for(today, said).await.expect("sealed");
+        archive.clock.advance_ms(DAY_MS);
+    }
+    let report = verify(memory.as_ref(), &five()).await.expect("listed");
+    let told = Notice::Unprotected {
+        runs: 2,
+        checks: vec!["create_only".to_owned(), "tls_only".to_owned()],
+    };
+    assert!(report.notices.contains(&told), "{:?}", report.notices);
 }
 
 #[tokio::test]

@@ -1,0 +1,369 @@
+#!/usr/bin/env python3
+"""Deploys scripts/deploy/signing-key.yaml and archive.yaml with moto's CloudFormation, and runs the
+program against the result.
+
+moto resolves the templates (parameters, conditions, functions) and makes roles, policies, keys and the
+bucket with its encryption. What it cannot do is done here or elsewhere:
+
+- of a bucket it takes the encryption alone, and it has no AWS::S3::BucketPolicy: versioning, Object
+  Lock, public access block, ownership and policy are put through S3's API, as moto resolved them;
+- it makes every key symmetric: that the signing key is ECC_NIST_P256 is read from the template;
+- it keeps a key policy of a template as an object: it is put again as text;
+- it answers GetBucketVersioning with an XML root that S3 does not have: that check stays unknown;
+- it takes a Deny whose condition does not hold for one that does, so that a bucket under our policy
+  refuses everything: the run that must seal is made after the policy was taken away. That the policy
+  does what the checks ask for is tested in src/archive/protection, on the documents in
+  tests/corpus/deploy, which are compared with the templates here.
+
+Usage: moto_deploy.py --binary target/debug/keyproof    deploy, compare, run
+       moto_deploy.py --write                           write tests/corpus/deploy anew
+"""
+
+import argparse
+import json
+import logging
+import os
+import pathlib
+import subprocess
+import tempfile
+import warnings
+
+# Before boto3 and moto look: no real AWS account must ever be reached.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+os.environ.update(CREDENTIALS)
+
+import boto3  # noqa: E402
+import duckdb  # noqa: E402
+from botocore.config import Config  # noqa: E402
+from moto.cloudformation.models import cloudformation_backends  # noqa: E402
+from moto.cloudformation.parsing import clean_json  # noqa: E402
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer  # noqa: E402
+
+from support import loopback  # noqa: E402
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+CORPUS = REPO / "tests" / "corpus" / "deploy"
+ACCOUNT = "123456789012"  # moto's own default account, here the log archive's
+SIGNING_ACCOUNT = "210987654321"
+REGION = "us-east-1"
+BUCKET, PREFIX = "org-evidence", "keyproof"
+ORGANIZATION = "o-exampleorg1"
+EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL = 1, 2, 4
+FACTS = {"evidence", "runs", "starts"}
+SEALS = {"chain", "keys", "manifest", "rollup", "sums"}
+
+# What the run says of the bucket once its policy was taken away.
+ARCHIVE_CHECKS = {
+    "bucket_key": "pass",
+    "configured_key": "pass",
+    "create_only": "fail",
+    "default_encryption": "pass",
+    "delete_denied": "fail",
+    "key_decrypt": "pass",
+    "key_deletion": "pass",
+    "key_state": "pass",
+    "lock_bypass_denied": "fail",
+    "lock_covers_retention": "fail",  # a pilot of 30 days
+    "object_lock": "pass",
+    "object_ownership": "pass",
+    "public_access_block": "pass",
+    "settings_guarded": "fail",
+    "tls_only": "fail",
+    "versioning": "unknown",
+}
+
+
+def check(holds, claim):
+    if not holds:
+        raise SystemExit(f"FAILED: {claim}")
+
+
+def role(account, name):
+    return f"arn:aws:iam::{account}:role/{name}"
+
+
+class Clients:
+    """boto3 clients of one account on the loopback endpoint."""
+
+    def __init__(self, endpoint, account):
+        self.endpoint, self.keys = endpoint, {}
+        if account != ACCOUNT:
+            answer = Clients(endpoint, ACCOUNT).of("sts").assume_role(
+                RoleArn=role(account, "deployer"), RoleSessionName="deploy")["Credentials"]
+            self.keys = {
+                "aws_access_key_id": answer["AccessKeyId"],
+                "aws_secret_access_key": answer["SecretAccessKey"],
+                "aws_session_token": answer["SessionToken"],
+            }
+
+    def of(self, service):
+        return boto3.client(
+            service, endpoint_url=self.endpoint, region_name=REGION, **self.keys,
+            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}))
+
+
+class Stack:
+    """A deployed template, with the properties of its resources as moto resolved them."""
+
+    def __init__(self, clients, account, file, parameters, name=None):
+        name = name or f"keyproof-{file}"
+        cloudformation = clients.of("cloudformation")
+        cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=(REPO / "scripts" / "deploy" / f"{file}.yaml").read_text(),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value}
+                        for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        check(stack["StackStatus"] == "CREATE_COMPLETE", f"{name} is {stack['StackStatus']}")
+        self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
+        stacks = cloudformation_backends[account][REGION].stacks.values()
+        self.map = next(s for s in stacks if s.name == name).resource_map
+        made = cloudformation.list_stack_resources(StackName=name)["StackResourceSummaries"]
+        self.made = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
+
+    def properties(self, resource):
+        return without_none(clean_json(self.map._resource_json_map[resource], self.map)["Properties"])
+
+
+def without_none(value):
+    """moto leaves None where AWS::NoValue stood."""
+    if isinstance(value, dict):
+        return {k: without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [without_none(v) for v in value if v is not None]
+    return value
+
+
+def deploy(endpoint, duties="one", name=None, bucket=BUCKET):
+    """Both templates, in their order."""
+    parameters = {
+        "BucketName": bucket,
+        "SigningKeyArn": f"arn:aws:kms:{REGION}:{SIGNING_ACCOUNT}:key/1234abcd",
+        "AdministratorRoleArn": role(ACCOUNT, "administrator"),
+        "AuditorRoleArns": role(ACCOUNT, "audit-team"),
+        "AthenaResultsBucket": "query-results",
+        "Duties": duties,
+    }
+    return Stack(Clients(endpoint, ACCOUNT), ACCOUNT, "archive", parameters, name)
+
+
+def signing_key(endpoint):
+    stack = Stack(Clients(endpoint, SIGNING_ACCOUNT), SIGNING_ACCOUNT, "signing-key", {
+        "OrganizationId": ORGANIZATION,
+        "SealerRoleArn": role(ACCOUNT, "keyproof-collector"),
+        "AdministratorRoleArn": role(SIGNING_ACCOUNT, "administrator"),
+    })
+    key = stack.properties("SigningKey")
+    check((key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY"), "the key signs")
+    check(f":{SIGNING_ACCOUNT}:key/" in stack.outputs["SigningKeyArn"], "it is in its own account")
+    check(not any(r.endswith(":root") and s["Sid"] != "Sealer"
+                  for s in key["KeyPolicy"]["Statement"] if s["Effect"] == "Allow"
+                  for r in [s["Principal"]["AWS"]]), "no account decides by IAM alone")
+    return key["KeyPolicy"]
+
+
+def statements(iam, role_name):
+    """What a role is allowed, by its own and its attached policies."""
+    documents = [
+        iam.get_role_policy(RoleName=role_name, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role_name)["PolicyNames"]
+    ]
+    for policy in iam.list_attached_role_policies(RoleName=role_name)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+        documents.append(iam.get_policy_version(
+            PolicyArn=policy["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"])
+    return [s for document in documents for s in document["Statement"]]
+
+
+def documented():
+    """The actions of the policy that docs/deploying.md prints for set-ups by other means."""
+    text = (REPO / "docs" / "deploying.md").read_text()
+    [block] = [b for b in text.split("```") if b.startswith("json\n")]
+    return {a for s in json.loads(block.removeprefix("json"))["Statement"]
+            for a in (s["Action"] if isinstance(s["Action"], list) else [s["Action"]])}
+
+
+def check_roles(endpoint, duties, bucket):
+    iam = Clients(endpoint, ACCOUNT).of("iam")
+    writes, actions = {}, {}
+    for name in ("keyproof-collector", "keyproof-sealer", "keyproof-auditor"):
+        allowed = statements(iam, name)
+        check(all(s["Effect"] == "Allow" for s in allowed), f"{name} is allowed")
+        actions[name] = {a for s in allowed for a in s["Action"]}
+        below = f"arn:aws:s3:::{bucket}/{PREFIX}/"
+        writes[name] = {
+            resource[len(below):].removesuffix("/*")
+            for s in allowed if "s3:PutObject" in s["Action"]
+            for resource in s["Resource"] if resource.startswith(below)
+        }
+        check(not {"s3:*", "kms:*", "s3:DeleteObject", "s3:BypassGovernanceRetention",
+                   "kms:ScheduleKeyDeletion"} & actions[name], f"{name} can destroy nothing")
+    collects = FACTS | (SEALS if duties == "one" else set())
+    check(writes["keyproof-collector"] == collects, f"the collector writes {writes}")
+    check(writes["keyproof-sealer"] == SEALS, f"the sealer writes {writes}")
+    check(writes["keyproof-auditor"] == set(), f"the auditor writes {writes}")
+    signs = {name for name, all in actions.items() if "kms:Sign" in all}
+    expected = {"keyproof-sealer"} | ({"keyproof-collector"} if duties == "one" else set())
+    check(signs == expected, f"{signs} sign")
+    enters = {name for name, all in actions.items() if "sts:AssumeRole" in all}
+    check(enters == {"keyproof-collector"}, f"{enters} enter accounts")
+    if duties == "one":
+        check(actions["keyproof-collector"] == documented(), "docs/deploying.md lists the same")
+    trust = iam.get_role(RoleName="keyproof-collector")["Role"]["AssumeRolePolicyDocument"]
+    check([s["Sid"] for s in trust["Statement"]] == ["Tasks"], f"the collector trusts {trust}")
+
+
+def check_key_and_bucket(endpoint, stack):
+    """What moto made of the key and the bucket, and by S3's API what it left out."""
+    clients = Clients(endpoint, ACCOUNT)
+    kms, s3 = clients.of("kms"), clients.of("s3")
+    key = stack.outputs["ArchiveKeyArn"]
+    check(kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"], "the key rotates")
+    kms.put_key_policy(KeyId=key, PolicyName="default",
+                       Policy=json.dumps(stack.properties("ArchiveKey")["KeyPolicy"]))
+    rules = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
+    default = rules[0]["ApplyServerSideEncryptionByDefault"]
+    check((default["SSEAlgorithm"], default["KMSMasterKeyID"]) == ("aws:kms", key), f"{rules}")
+    check(rules[0]["BucketKeyEnabled"] in (True, "true"), "the Bucket Key is on")
+
+    bucket = stack.properties("ArchiveBucket")
+    check(bucket["ObjectLockEnabled"] in (True, "true"), "Object Lock is on")
+    s3.put_bucket_versioning(
+        Bucket=BUCKET, VersioningConfiguration=bucket["VersioningConfiguration"])
+    lock = bucket["ObjectLockConfiguration"]
+    retention = lock["Rule"]["DefaultRetention"]
+    retention["Days"] = int(retention["Days"])
+    check(retention == {"Mode": "GOVERNANCE", "Days": 30}, f"a pilot's lock: {retention}")
+    s3.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=lock)
+    blocks = bucket["PublicAccessBlockConfiguration"]
+    check(len(blocks) == 4 and all(b in (True, "true") for b in blocks.values()), f"{blocks}")
+    s3.put_public_access_block(
+        Bucket=BUCKET, PublicAccessBlockConfiguration={name: True for name in blocks})
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=bucket["OwnershipControls"])
+    policy = stack.properties("ArchiveBucketPolicy")
+    check(policy["Bucket"] == BUCKET, "the policy is the bucket's")
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy["PolicyDocument"]))
+
+
+def corpus(stack, signing_policy):
+    """The policies of the templates, with one key ARN for whichever moto drew."""
+    key = stack.outputs["ArchiveKeyArn"]
+    fixed = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/3d3d3d3d-1111-4222-8333-444444444444"
+    documents = {
+        "archive_bucket_policy": stack.properties("ArchiveBucketPolicy")["PolicyDocument"],
+        "archive_key_policy": stack.properties("ArchiveKey")["KeyPolicy"],
+        "signing_key_policy": signing_policy,
+    }
+    return {
+        CORPUS / f"{name}.json": json.dumps(document, indent=1).replace(key, fixed) + "\n"
+        for name, document in documents.items()
+    }
+
+
+def keyproof(binary, work, *arguments):
+    environment = {
+        name: value for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "KEYPROOF_"))
+    }
+    environment.update(
+        CREDENTIALS, HOME=work, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        KEYPROOF_CELL_DEADLINE="5s",  # moto answers 500 to ListSecurityConfigurations, always
+    )
+    done = subprocess.run(
+        [binary, *arguments], env=environment, cwd=work, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    print(f"$ keyproof {' '.join(arguments)}\n{done.stdout.rstrip()}\n(exit {done.returncode})")
+    return done
+
+
+def run(binary, endpoint, stack, work):
+    """The checks read the deployed bucket; without its policy the run is refused, or allowed and so
+    sealed."""
+    s3 = Clients(endpoint, ACCOUNT).of("s3")
+    pem = os.path.join(work, "signing-key.pem")
+    subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-out", pem], check=True, stderr=subprocess.DEVNULL)
+    os.chmod(pem, 0o600)
+    archive = stack.outputs["Archive"]
+    check(archive == f"s3://{BUCKET}/{PREFIX}", f"the archive's address is {archive}")
+    arguments = [
+        "run", "--archive", archive, "--endpoint-url", endpoint, "--regions", REGION,
+        "--single-account", "--signing-key", pem, "--create-archive",
+        "--archive-kms-key", stack.outputs["ArchiveKeyArn"],
+        "--state-dir", os.path.join(work, "state"),
+    ]
+    denied = keyproof(binary, work, *arguments)
+    check(denied.returncode == EXIT_FAILED and "does not protect" not in denied.stdout,
+          "the deployed bucket passes every check that a run insists on; moto then denies the write")
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    refused = keyproof(binary, work, *arguments)
+    check(refused.returncode == EXIT_USAGE, "without its policy the bucket is refused")
+    for name in ("create_only", "delete_denied", "tls_only"):
+        check(name in refused.stdout, f"{name} is named")
+    sealed = keyproof(binary, work, *arguments, "--allow-unprotected")
+    check(sealed.returncode == EXIT_PARTIAL, f"sealed all the same, exit {sealed.returncode}")
+
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    names = [o["Key"] for page in pages for o in page.get("Contents", [])]
+    for name in names:
+        head = s3.head_object(Bucket=BUCKET, Key=name)
+        check(head.get("ObjectLockMode") == "GOVERNANCE", f"{name} is under the bucket's lock")
+        check(head.get("SSEKMSKeyId") == stack.outputs["ArchiveKeyArn"], f"{name} is encrypted")
+    [rows] = [name for name in names if name.startswith(f"{PREFIX}/evidence/archive/")]
+    local = os.path.join(work, "archive.parquet")
+    s3.download_file(BUCKET, rows, local)
+    found = dict(duckdb.sql(f"SELECT check_name, outcome FROM '{local}'").fetchall())
+    check(found == ARCHIVE_CHECKS, f"checks of the archive in evidence: {found}")
+    print(f"{len(names)} objects under the deployed bucket's lock and key, {len(found)} checks")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", help="path of the keyproof binary")
+    parser.add_argument("--write", action="store_true", help="write tests/corpus/deploy anew")
+    options, _ = parser.parse_known_args()
+    if not options.write and not options.binary:
+        parser.error("--binary PATH or --write is needed")
+    # Its requests, and that it has no bucket policy: said above.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    logging.getLogger("moto").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="Tried to parse AWS::S3::BucketPolicy")
+    port = loopback.free_port()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        signing_policy = signing_key(endpoint)
+        stack = deploy(endpoint)
+        documents = corpus(stack, signing_policy)
+        if options.write:
+            CORPUS.mkdir(parents=True, exist_ok=True)
+            for path, text in documents.items():
+                path.write_text(text)
+            return
+        for path, text in documents.items():
+            check(path.read_text() == text, f"{path} is not of the template: run --write")
+        check_roles(endpoint, "one", BUCKET)
+        check_key_and_bucket(endpoint, stack)
+        with tempfile.TemporaryDirectory(prefix="keyproof-deploy-") as work:
+            run(os.path.abspath(options.binary), endpoint, stack, work)
+        Clients(endpoint, ACCOUNT).of("cloudformation").delete_stack(StackName="keyproof-archive")
+        deploy(endpoint, "separate", "keyproof-separate", "another-evidence")
+        check_roles(endpoint, "separate", "another-evidence")
+        print("moto deployed both templates")
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
