@@ -721,13 +721,11 @@ impl Recomputing<'_> {
             return Err(self.refused("dataset exception"));
         }
         let checks = self.evidence.rows_in::<ArchiveCheck>(&self.files).await?;
-        let checks = self.evidence.rows_in::<ArchiveCheck>(&self.files).await?;
         Ok(Concluded {
             counts,
             tally,
             run_row: run_row.clone(),
             exceptions,
-            checks: checks.collect::<Result<_, _>>()?,
             checks: checks.collect::<Result<_, _>>()?,
         })
     }
