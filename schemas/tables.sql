@@ -38,8 +38,9 @@ TBLPROPERTIES (
 
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.archive_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
-  `check_name` string COMMENT 'Name of the check, e.g. `versioning`; `protection` sums them up.',
+  `check_name` string COMMENT 'Name of the check, e.g. `versioning`; `protection` alone for storage that has none.',
   `outcome` string COMMENT 'Result of the check.',
+  `required` boolean COMMENT 'Whether its failure refuses a run that was not told to write all the same.',
   `detail` string COMMENT 'What was found.'
 )
 COMMENT 'One row per check that the run made of the archive it was about to write to.'

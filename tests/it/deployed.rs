@@ -28,7 +28,7 @@ fn may(
     context: &[(&str, &str)],
 ) -> bool {
     let (account, name) = role;
-    let caller = format!("arn:aws:sts::{account}:assumed-role/{name}/session");
+    let caller = format!("arn:aws:iam::{account}:role/{name}");
     let caller = Caller::parse(&caller).expect("a caller");
     let mut closed = Context::closed().with("aws:SecureTransport", "true");
     for (key, value) in context {

@@ -121,7 +121,7 @@ impl Check {
     fn of(&self, denies: &[Deny<'_>]) -> Protection {
         let by = |accept: &dyn Fn(&Deny<'_>) -> bool| {
             let denied = |action: &&str| denies.iter().any(|d| d.covers(action) && accept(d));
-            self.actions.iter().all(|action| denied(action))
+            self.actions.iter().all(denied)
         };
         let holds = |deny: &Deny<'_>| deny.understood && (self.holds)(deny.conditions);
         // A Deny of everything under some other condition (no TLS, another organization) is no hint
@@ -216,7 +216,7 @@ fn names_administrators(condition: &Condition) -> bool {
     ];
     let operator = |o: &&str| condition.operator.eq_ignore_ascii_case(o);
     let named = |value: &String| value.starts_with("arn:") && !value.contains(['*', '?', '$']);
-    EXEMPTING.iter().any(|o| operator(&o))
+    EXEMPTING.iter().any(operator)
         && condition.key.eq_ignore_ascii_case("aws:PrincipalArn")
         && condition.values.iter().all(named)
 }

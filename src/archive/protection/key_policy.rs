@@ -41,7 +41,7 @@ pub(super) fn judge(facts: &BucketFacts) -> Vec<Protection> {
     CHECKS.iter().map(of_check).collect()
 }
 
-/// Everyone whom the policy may let do it. Grants are not read: they cannot schedule a deletion.
+/// Everyone whom the policy may let do it. Grants are not asked for: the rows speak of the policy.
 fn holders(action: &str, key: &DefaultKey, policy: Policy) -> Vec<Holder> {
     let account = KeyArn::parse(&key.arn).map(|arn| String::from(arn.account_id));
     let resource = Resource {
@@ -51,6 +51,7 @@ fn holders(action: &str, key: &DefaultKey, policy: Policy) -> Vec<Holder> {
     };
     let layers = Layers {
         resource_policy: Document::Read(Arc::new(policy)),
+        grants: Some(Vec::new()),
         ..Layers::default()
     };
     let mut holders = who_can(action, Some(&resource), &layers, &Context::open());

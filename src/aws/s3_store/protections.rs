@@ -158,6 +158,7 @@ async fn key_policy(store: &S3Store, arn: &str) -> Answer<String> {
     let answer = kms(store, arn)
         .get_key_policy()
         .key_id(arn)
+        .policy_name("default")
         .send()
         .await
         .map_err(|e| store.explain(&e))?;

@@ -14,5 +14,5 @@ dataset! {
     /// Whether its failure refuses a run that was not told to write all the same.
     required: bool = "true or false";
     /// What was found.
-    detail: String = "text";
+    detail: String = "text", volatile;
 }
