@@ -13,7 +13,7 @@ use crate::model::words::{Outcome, RuleKind, Severity};
 pub(super) const RULE: Rule = Rule {
     id: "EL-06",
     name: "cloudwatch-key",
-    version: 1,
+    version: 2,
     kind: RuleKind::Protects,
     severity: Severity::High,
     conclusions: &[

@@ -10,7 +10,7 @@ use crate::model::words::{Outcome, RuleKind, Severity};
 pub(super) const RULE: Rule = Rule {
     id: "EL-10",
     name: "key-not-public",
-    version: 1,
+    version: 2,
     kind: RuleKind::Advises,
     severity: Severity::High,
     conclusions: &[

@@ -10,7 +10,7 @@ use crate::model::words::{Outcome, RuleKind, Severity};
 pub(super) const RULE: Rule = Rule {
     id: "EL-11",
     name: "key-segregated",
-    version: 1,
+    version: 2,
     kind: RuleKind::Advises,
     severity: Severity::High,
     conclusions: &[
