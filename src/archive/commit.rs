@@ -54,6 +54,10 @@ pub enum CommitError {
     BadSignature { key: String },
     #[error("the entry was not signed: {0}")]
     NotPermitted(String),
+    #[error(
+        "the entry would have {bytes} bytes, and {limit} are the limit: are there thousands of unsealed starts, or of exceptions?"
+    )]
+    TooLarge { bytes: u64, limit: u64 },
     #[error("{SLOTS} slots of the chain were taken by others in a row")]
     Crowded,
     /// The caller's fault: the manifest is that of another run or archive.
@@ -178,6 +182,13 @@ pub(super) async fn try_slot(
         .permits(&keyid, &statement.content)
         .map_err(CommitError::NotPermitted)?;
     let bytes = sign(signer, &statement).await?;
+    // Readers would take it for something that no entry can be.
+    if bytes.len() as u64 > slot::ENTRY_LIMIT {
+        return Err(CommitError::TooLarge {
+            bytes: bytes.len() as u64,
+            limit: slot::ENTRY_LIMIT,
+        });
+    }
     let sha256 = Sha256Hex::of(&bytes);
     let name = layout::entry(statement.seq);
     match settle::create(store, clock, &name, Body::Bytes(&bytes), &sha256).await {

@@ -10,12 +10,14 @@
 //! | [`genesis`], [`starts`], [`commit`] | beginning an archive, a run, and sealing it |
 //! | [`key_change`], [`note`] | entries that seal no files: the next signing key, a remark |
 //! | [`shards`] | what several processes of one run tell each other |
+//! | [`chain_copy`] | the chain once more, in a place that others keep |
 //! | [`verify`] | whether all of it is as it was sealed |
 //! | [`records`] | which runs speak for which dates, and with which files |
 //! | [`protection`] | how well a bucket protects the archive that it keeps |
 //! | [`remembered`] | archives that this machine has seen |
 
 pub mod chain;
+pub mod chain_copy;
 pub mod commit;
 pub mod file_store;
 mod gather;

@@ -23,6 +23,8 @@ use crate::time::{Clock, Date, UtcMillis};
 pub const LONGEST_DEADLINE: Duration = Duration::from_secs(24 * 3_600);
 const START_LIMIT: u64 = 16 * 1024 * 1024;
 const END_LIMIT: u64 = 64 * 1024;
+/// Characters of a reason that the next seal repeats.
+const LONGEST_REASON: usize = 300;
 const VERSION: &str = "1";
 
 /// Why a run did not begin.
@@ -447,12 +449,18 @@ async fn end_reason(fetch: &dyn Fetch, start: &Start) -> Result<Option<String>, 
         reason: String,
     }
     let name = layout::end(start.scheduled_for, &start.run_id);
+    let unread = "ended; its end.json cannot be read".to_owned();
     match fetch.read(&name, END_LIMIT).await {
         Ok(bytes) => Ok(Some(match serde_json::from_slice::<End>(&bytes) {
-            Ok(end) => end.reason,
-            Err(_) => "ended; its end.json cannot be read".to_owned(),
+            Ok(end) => end.reason.chars().take(LONGEST_REASON).collect(),
+            Err(_) => unread,
         })),
         Err(StoreError::Absent { .. }) => Ok(None),
+        // Whoever writes it may write anything, and on locked storage it stays: it must stop no run.
+        Err(error @ StoreError::Failed { .. }) => match fetch.digest(&name).await {
+            Ok((_, bytes)) if bytes > END_LIMIT => Ok(Some(unread)),
+            _ => Err(error),
+        },
         Err(error) => Err(error),
     }
 }
@@ -595,6 +603,31 @@ mod tests {
         assert!(second.died[0].reason.contains("taken over"));
         let end = layout::end(first.start.scheduled_for, &run_id);
         assert!(memory.objects().contains_key(&end));
+    }
+
+    #[tokio::test]
+    async fn whatever_an_end_says_it_stops_no_run() {
+        for (end, reason) in [
+            (
+                format!(r#"{{"reason":"{}"}}"#, "x".repeat(50_000)),
+                "x".repeat(300),
+            ),
+            (
+                "x".repeat(70_000),
+                "ended; its end.json cannot be read".to_owned(),
+            ),
+            (
+                "junk".to_owned(),
+                "ended; its end.json cannot be read".to_owned(),
+            ),
+        ] {
+            let (mut archive, memory) = SampleArchive::in_memory();
+            let mut chain = archive.chain().await.expect("chain");
+            let first = archive.begin(&mut chain, None).await.expect("begin").start;
+            memory.replace(&layout::end(first.scheduled_for, &first.run_id), end);
+            let second = archive.begin(&mut chain, None).await.expect("begin");
+            assert_eq!(second.died[0].reason, reason);
+        }
     }
 
     #[tokio::test]

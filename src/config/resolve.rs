@@ -95,6 +95,9 @@ pub struct Config {
     pub archive_kms_key: Option<String>,
     pub archive_lock: Option<(LockMode, u32)>,
     pub archive_owner: Option<AccountId>,
+    /// Where every seal copies the chain to.
+    pub chain_copy: Option<ArchiveUrl>,
+    pub chain_copy_profile: Option<String>,
     /// Write into a bucket that does not protect the archive.
     pub allow_unprotected: bool,
     /// `None`: a file beside a local archive.
@@ -280,6 +283,14 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
     let r = Reader(settings);
     let archive = ArchiveUrl::parse(settings.text("archive").unwrap_or_default())
         .map_err(|e| r.invalid("archive", e))?;
+    let chain_copy = settings.text("chain_copy").map(ArchiveUrl::parse);
+    let chain_copy = chain_copy
+        .transpose()
+        .map_err(|e| r.invalid("chain_copy", e))?;
+    if chain_copy.as_ref() == Some(&archive) {
+        let detail = "chain_copy is the archive itself; name another place".to_owned();
+        return Err(ConfigError::Conflict(detail));
+    }
     let lock_mode = match settings.text("archive_lock_mode").unwrap_or_default() {
         "GOVERNANCE" => LockMode::Governance,
         "COMPLIANCE" => LockMode::Compliance,
@@ -334,6 +345,8 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
             .number("archive_lock_days", 1, 36_500)?
             .map(|days| (lock_mode, days)),
         archive_owner: r.parsed("archive_owner")?,
+        chain_copy,
+        chain_copy_profile: r.text("chain_copy_profile"),
         allow_unprotected: r.flag("allow_unprotected")?,
         signing_key,
         recovery_key,

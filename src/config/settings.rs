@@ -56,6 +56,16 @@ pub const SETTINGS: &[Setting] = &[
         "write into a bucket that does not protect the archive; the seal says so (s3)",
     ),
     setting(
+        "chain_copy",
+        "",
+        "second place for a copy of the chain, which every seal brings up to date: s3://bucket/prefix or a folder",
+    ),
+    setting(
+        "chain_copy_profile",
+        "",
+        "AWS profile that writes the copy, best of another account",
+    ),
+    setting(
         "signing_key",
         "",
         "PEM file or KMS key ARN that signs seals; default: a file beside a local archive",

@@ -25,6 +25,7 @@ use crate::model::ids::{RunId, hex};
 use crate::record::Journal;
 use crate::seal::Producer;
 
+use super::anchor::anchor;
 use super::archive::{KeyFile, Standing, look, open_signer, open_store};
 use super::beginning::{
     Opened, Purpose, check_clock, check_date, find_caller, open, producer, protections,
@@ -215,11 +216,7 @@ impl Whole<'_> {
         match sealed {
             Ok(audited) => {
                 work.keep = false;
-                // It is sealed, whatever happens to this machine's own memory of it.
-                let url = running.store.url();
-                if let Err(error) = memory::remember(running.config, &url, chain) {
-                    tracing::warn!("run {} is sealed, but: {error}", audited.run_id);
-                }
+                anchor(running.shell, running.config, running.store, chain).await;
                 Ok(audited)
             }
             Err(error) => {

@@ -113,6 +113,8 @@ pub enum RunError {
     #[error(transparent)]
     Genesis(#[from] crate::archive::genesis::GenesisError),
     #[error(transparent)]
+    Copy(#[from] crate::archive::chain_copy::CopyError),
+    #[error(transparent)]
     KeyChange(#[from] crate::archive::key_change::KeyChangeError),
     #[error("the chain of {url} has no entry {seq}; its head is entry {head}")]
     NoEntry { url: String, seq: u64, head: u64 },

@@ -14,6 +14,7 @@ use crate::report::WIDTH;
 use crate::report::text::{harmless, wrap};
 use crate::seal::{ChangedBy, Content, Remark};
 
+use super::anchor::anchor;
 use super::archive::{KeyFile, open_key, open_signer, open_store, read_chain};
 use super::{RunError, Shell, memory, producer};
 
@@ -21,6 +22,8 @@ use super::{RunError, Shell, memory, producer};
 pub async fn keys(shell: &Shell, config: &Config) -> Result<String, RunError> {
     let store = open_store(shell, config, None).await?;
     let chain = read_chain(store.as_fetch()).await?;
+    // People look the pin up here.
+    memory::check(config, &store.url(), &chain)?;
     let first = &chain.entries()[0];
     let mut text = format!("Archive    {}\n", store.url());
     let _ = writeln!(text, "Begun      {}", first.statement.at);
@@ -45,7 +48,9 @@ pub async fn keys(shell: &Shell, config: &Config) -> Result<String, RunError> {
         }
         None => text.push_str("\nRecovers   none: a lost signing key ends this archive\n"),
     }
-    text.push_str("\nA key id is the SHA-256 of the public key (SPKI, DER).\n");
+    text.push_str(
+        "\nSignatures are ECDSA P-256 over SHA-256. A key id is the SHA-256 of the\npublic key (SPKI, DER).\n",
+    );
     Ok(text)
 }
 
@@ -153,9 +158,7 @@ pub async fn change_signing_key(
         earlier,
         ..
     } = done.await?;
-    if let Err(error) = memory::remember(config, &store.url(), &chain) {
-        tracing::warn!(%error, "this machine will not remember the new head");
-    }
+    anchor(shell, config, store.as_ref(), &chain).await;
     let done = if earlier { "was changed" } else { "changed" };
     Ok(format!(
         "Archive    {}\nKey        {done} by entry {seq} ({})\nSigns      {}\n           {}\nNext       give it to every run: signing_key, or --signing-key\n",

@@ -10,12 +10,14 @@
 //! - [`known`]: watermarks from earlier sealed runs; [`sealed`]: those runs; [`memory`]: what this
 //!   machine remembers.
 //! - [`past`]: what earlier runs decide of ended clusters, and what changed rules alone turn.
+//! - [`anchor`]: what keeps a head from being forgotten, elsewhere.
 //! - [`record`]: journal to Parquet to archive.
 //! - [`story`]: one verdict with the rules and facts behind it.
 //! - [`reassess`], [`verify`], [`rollup`], [`keys`], [`note`]: the other commands.
 //!
 //! This is the only module that calls across stages.
 
+mod anchor;
 mod archive;
 mod audit;
 mod beginning;

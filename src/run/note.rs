@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::Remark;
 
+use super::anchor::anchor;
 use super::archive::{KeyFile, open_signer, open_store, read_chain};
 use super::{RunError, Shell, memory, producer};
 
@@ -54,9 +55,7 @@ pub async fn note(
         &producer(Sha256Hex::of(b"{}"), None),
     )
     .await?;
-    if let Err(error) = memory::remember(config, &store.url(), &chain) {
-        tracing::warn!(%error, "this machine will not remember the new head");
-    }
+    anchor(shell, config, store.as_ref(), &chain).await;
     Ok(format!(
         "Noted      entry {} about entry {} ({})\n",
         done.seq,

@@ -27,7 +27,7 @@ use super::judge::{Inputs, Speed, judge};
 use super::past::{Earlier, Past, Stands};
 use super::sealed::{self, SealedRun};
 use super::work::Work;
-use super::{RunError, Shell, exceptions, random};
+use super::{RunError, Shell, exceptions, memory, random};
 
 /// Differing clusters that are named; the others are counted.
 const MOST_NAMED: usize = 200;
@@ -94,6 +94,7 @@ pub async fn reassess(
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
     let chain = read_chain(fetch).await?;
+    memory::check(config, &fetch.url(), &chain)?;
     let run = sealed::find(&chain, run_id).ok_or_else(|| RunError::NoSuchRun {
         run_id: run_id.clone(),
         url: fetch.url(),

@@ -15,6 +15,7 @@ use crate::rollup::{self as measures, CompliantShare, RollupInputs};
 use crate::seal::{Content, Manifest, Period, RollupSeal};
 use crate::time::Quarter;
 
+use super::anchor::anchor;
 use super::archive::{Found, KeyFile, find, open_signer, open_store, read_chain};
 use super::evidence::Evidence;
 use super::record::{entry, put};
@@ -71,10 +72,7 @@ pub async fn rollup(
         quarter,
     };
     let done = sealing.seal(&mut chain, &file, encoded, &rows).await?;
-    // It is sealed, whatever happens to this machine's own memory of it.
-    if let Err(error) = memory::remember(config, &store.url(), &chain) {
-        tracing::warn!("the rollup is sealed, but: {error}");
-    }
+    anchor(shell, config, store.as_ref(), &chain).await;
     Ok(done)
 }
 

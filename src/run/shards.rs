@@ -45,6 +45,7 @@ use crate::record::{self, Journal};
 use crate::report::text::counted;
 use crate::seal::{FileEntry, Manifest, Period};
 
+use super::anchor::anchor;
 use super::archive::{KeyFile, Standing, look, open_signer, open_store, read_chain, store_error};
 use super::beginning::{
     Purpose, check_clock, check_date, find_caller, open, producer_of, protections,
@@ -443,9 +444,7 @@ pub async fn seal(
         return Err(step_cancelled(RunError::Cancelled));
     }
     let audited = running.seal(&mut chain, concluded, sealing).await?;
-    if let Err(error) = memory::remember(config, &store.url(), &chain) {
-        tracing::warn!("run {run_id} is sealed, but: {error}");
-    }
+    anchor(shell, config, store, &chain).await;
     Ok(audited)
 }
 

@@ -10,6 +10,7 @@ use crate::model::ids::Sha256Hex;
 use crate::report::verify_summary::{self, KeySource, Level, LevelState, VerifySummary};
 use crate::time::Date;
 
+use super::anchor::open_copy;
 use super::archive::{Found, find, open_store, read_public_key};
 use super::{RunError, Shell, memory};
 
@@ -68,7 +69,11 @@ pub async fn verify(
     let key = request.key.as_deref().map(read_public_key).transpose()?;
     let given = request.expect_head.as_deref().map(read_head).transpose()?;
     let copy = match &request.copy {
-        Some(url) => Some(open_copy(shell, config, url).await?),
+        Some(url) => {
+            let url = ArchiveUrl::parse(url)
+                .map_err(|e| RunError::Usage(format!("--copy {url}: {e}")))?;
+            Some(open_copy(shell, config, url).await?)
+        }
         None => None,
     };
     let store = open_store(shell, config, None).await?;
@@ -154,22 +159,6 @@ fn read_head(path: &std::path::Path) -> Result<(u64, Sha256Hex), RunError> {
                 .to_owned(),
         )
     })
-}
-
-/// A copy lies in another bucket, whose owner need not be the archive's.
-async fn open_copy(
-    shell: &Shell,
-    config: &Config,
-    url: &str,
-) -> Result<Box<dyn crate::archive::store::Store>, RunError> {
-    let archive =
-        ArchiveUrl::parse(url).map_err(|e| RunError::Usage(format!("--copy {url}: {e}")))?;
-    let config = Config {
-        archive,
-        archive_owner: None,
-        ..config.clone()
-    };
-    open_store(shell, &config, None).await
 }
 
 fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> VerifySummary {

@@ -509,6 +509,30 @@ async fn the_commands_change_keys_and_take_notes() {
         Some(0)
     );
 
+    // Every seal copies the chain to the second place, where there is one.
+    let copied = Command::new(env!("CARGO_BIN_EXE_keyproof"))
+        .args(with(&[
+            "note",
+            "--entry",
+            "1",
+            "--signing-key",
+            "third.pem",
+            "copied",
+        ]))
+        .args(["--state-dir", "state"])
+        .env("KEYPROOF_CHAIN_COPY", "copy")
+        .current_dir(dir.path())
+        .output()
+        .expect("the program runs");
+    assert!(copied.status.success(), "{copied:?}");
+    let compared = ok(&[
+        "verify", "archive", "--pin", &pin, "--level", "3", "--copy", "copy",
+    ]);
+    assert!(compared.contains("VERIFIED"), "{compared}");
+    let chain = |folder: &str| std::fs::read_dir(dir.path().join(folder).join("chain"));
+    let count = |folder: &str| chain(folder).expect("chain").count();
+    assert_eq!(count("copy"), count("archive"));
+
     // What is refused says why and changes nothing.
     let entries = || {
         std::fs::read_dir(dir.path().join("archive/chain"))

@@ -1,0 +1,53 @@
+//! What anchors a new head: this machine's memory of it, and the copy of the chain in another place.
+//! The entry is sealed whatever becomes of either, so what fails is a warning.
+
+use crate::archive::chain::Chain;
+use crate::archive::chain_copy::{CopyError, copy_chain};
+use crate::archive::store::{Fetch, Store};
+use crate::config::{ArchiveUrl, Config};
+
+use super::archive::open_store;
+use super::{RunError, Shell, memory};
+
+/// Remembers the head and brings the copy up to it.
+pub async fn anchor(shell: &Shell, config: &Config, store: &dyn Store, chain: &Chain) {
+    if let Err(error) = memory::remember(config, &store.url(), chain) {
+        tracing::warn!("entry {} is sealed, but: {error}", chain.head().seq);
+    }
+    if let Err(error) = copy(shell, config, store.as_fetch()).await {
+        let seq = chain.head().seq;
+        tracing::warn!("entry {seq} is sealed and not in the copy of the chain: {error}");
+    }
+}
+
+async fn copy(shell: &Shell, config: &Config, from: &dyn Fetch) -> Result<(), RunError> {
+    let Some(url) = &config.chain_copy else {
+        return Ok(());
+    };
+    let to = open_copy(shell, config, url.clone()).await?;
+    match copy_chain(from, to.as_ref(), &*shell.clock).await {
+        Ok(_) => Ok(()),
+        Err(CopyError::Chain(source)) => Err(super::archive::store_error(from.url(), source)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A copy lies in another place, whose owner and keys need not be the archive's; `chain_copy_profile`
+/// says who writes there.
+pub async fn open_copy(
+    shell: &Shell,
+    config: &Config,
+    url: ArchiveUrl,
+) -> Result<Box<dyn Store>, RunError> {
+    let config = Config {
+        archive: url,
+        archive_owner: None,
+        archive_kms_key: None,
+        profile: config
+            .chain_copy_profile
+            .clone()
+            .or_else(|| config.profile.clone()),
+        ..config.clone()
+    };
+    open_store(shell, &config, None).await
+}
