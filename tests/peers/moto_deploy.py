@@ -53,6 +53,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 CORPUS = REPO / "tests" / "corpus" / "deploy"
 ACCOUNT = "123456789012"  # moto's own default account, here the log archive's
 SIGNING_ACCOUNT = "210987654321"
+OTHER_ACCOUNT = "345678901234"  # of an archive with separate duties
 REGION = "us-east-1"
 BUCKET, PREFIX = "org-evidence", "keyproof"
 ORGANIZATION = "o-exampleorg1"
@@ -113,8 +114,8 @@ class Clients:
 class Stack:
     """A deployed template, with the properties of its resources as moto resolved them."""
 
-    def __init__(self, clients, account, file, parameters, name=None):
-        name = name or f"keyproof-{file}"
+    def __init__(self, clients, account, file, parameters):
+        name = f"keyproof-{file}"
         cloudformation = clients.of("cloudformation")
         cloudformation.create_stack(
             StackName=name,
@@ -144,17 +145,17 @@ def without_none(value):
     return value
 
 
-def deploy(endpoint, duties="one", name=None, bucket=BUCKET):
-    """Both templates, in their order."""
+def deploy(endpoint, account, duties, bucket):
+    """The archive in an account."""
     parameters = {
         "BucketName": bucket,
         "SigningKeyArn": f"arn:aws:kms:{REGION}:{SIGNING_ACCOUNT}:key/1234abcd",
-        "AdministratorRoleArn": role(ACCOUNT, "administrator"),
-        "AuditorRoleArns": role(ACCOUNT, "audit-team"),
+        "AdministratorRoleArn": role(account, "administrator"),
+        "AuditorRoleArns": role(account, "audit-team"),
         "AthenaResultsBucket": "query-results",
         "Duties": duties,
     }
-    return Stack(Clients(endpoint, ACCOUNT), ACCOUNT, "archive", parameters, name)
+    return Stack(Clients(endpoint, account), account, "archive", parameters)
 
 
 def signing_key(endpoint):
@@ -195,8 +196,8 @@ def documented():
             for a in (s["Action"] if isinstance(s["Action"], list) else [s["Action"]])}
 
 
-def check_roles(endpoint, duties, bucket):
-    iam = Clients(endpoint, ACCOUNT).of("iam")
+def check_roles(endpoint, account, duties, bucket):
+    iam = Clients(endpoint, account).of("iam")
     writes, actions = {}, {}
     for name in ("keyproof-collector", "keyproof-sealer", "keyproof-auditor"):
         allowed = statements(iam, name)
@@ -353,7 +354,7 @@ def main():
     try:
         endpoint = f"http://127.0.0.1:{port}"
         signing_policy = signing_key(endpoint)
-        stack = deploy(endpoint)
+        stack = deploy(endpoint, ACCOUNT, "one", BUCKET)
         documents = corpus(stack, signing_policy)
         if options.write:
             CORPUS.mkdir(parents=True, exist_ok=True)
@@ -362,13 +363,12 @@ def main():
             return
         for path, text in documents.items():
             check(path.read_text() == text, f"{path} is not of the template: run --write")
-        check_roles(endpoint, "one", BUCKET)
+        check_roles(endpoint, ACCOUNT, "one", BUCKET)
+        deploy(endpoint, OTHER_ACCOUNT, "separate", "another-evidence")
+        check_roles(endpoint, OTHER_ACCOUNT, "separate", "another-evidence")
         check_key_and_bucket(endpoint, stack)
         with tempfile.TemporaryDirectory(prefix="keyproof-deploy-") as work:
             run(os.path.abspath(options.binary), endpoint, stack, work)
-        Clients(endpoint, ACCOUNT).of("cloudformation").delete_stack(StackName="keyproof-archive")
-        deploy(endpoint, "separate", "keyproof-separate", "another-evidence")
-        check_roles(endpoint, "separate", "another-evidence")
         print("moto deployed both templates")
     finally:
         server.stop()
