@@ -53,12 +53,13 @@ pub(super) async fn check(
                 let start = read_start(fetch, n, listed).await;
                 open_start(&mut accounts, n, start, broken_slots, failures, notices);
             }
-            Some(Name::Key { keyid }) if !accounts.claimed.contains(&listed.name) => {
-                // Left by a key change that died; it gives nobody any trust.
-                if keyring::read_key(fetch, &keyid).await.is_ok() {
-                    accounts.claimed.insert(listed.name.clone());
-                    notices.push(Notice::UnnamedKey { keyid });
-                }
+            // Left by a key change that died; it gives nobody any trust.
+            Some(Name::Key { keyid })
+                if !accounts.claimed.contains(&listed.name)
+                    && keyring::read_key(fetch, &keyid).await.is_ok() =>
+            {
+                accounts.claimed.insert(listed.name.clone());
+                notices.push(Notice::UnnamedKey { keyid });
             }
             Some(Name::Manifest {
                 period: Period::Quarter(_),

@@ -232,7 +232,8 @@ impl Fetch for Shy<'_> {
 #[tokio::test]
 async fn what_storage_does_not_tell_is_never_passed() {
     let (_, memory, _) = bucket().await;
-    let ways: [fn(Stored) -> Result<Option<Stored>, StoreError>; 3] = [
+    type Way = fn(Stored) -> Result<Option<Stored>, StoreError>;
+    let ways: [Way; 3] = [
         |_| Ok(None),
         |stored| {
             Ok(Some(Stored {
