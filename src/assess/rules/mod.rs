@@ -491,7 +491,7 @@ mod tests {
     fn the_digest_changes_only_on_purpose() {
         assert_eq!(
             rules_digest().as_str(),
-            "ca3a0c262cbe67d7069215af32d23028bc3070c2b97e208dd22497eb7560baeb"
+            "0ea0a76f8b2082bafaf123b450edea9a541cc532e64d77646eb35e8a651be395"
         );
     }
 }
