@@ -1,5 +1,6 @@
 //! For tests, unit and integration alike: a store in memory, a store that fails on demand, a clock
-//! that stands still, rows to change, and the behaviour that every store must show. Nothing in the program uses it.
+//! that stands still, rows to change, and the behaviour that every store must show. Nothing in the
+//! program uses it.
 
 mod clock;
 mod fault_store;

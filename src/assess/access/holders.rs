@@ -313,6 +313,8 @@ pub(in crate::assess) struct Rulers {
     pub by_action: BTreeMap<&'static str, Vec<Holder>>,
     /// The actions that everyone in the key's account may do, whatever its IAM policies say.
     pub of_everyone: Vec<&'static str>,
+    /// Actions that such an identity may do under conditions of which nobody can tell.
+    pub of_some: Vec<&'static str>,
 }
 
 /// The actions that rule a key.
@@ -332,10 +334,16 @@ impl Rulers {
         for action in RULING {
             by_action.insert(*action, holders(key, action, scope, find, &|_| true)?);
         }
-        let open = |action: &&&'static str| anyone_may(key, action, scope) == Outcome::Allowed;
+        let that = |may: fn(Outcome) -> bool| {
+            let actions = RULING.iter().copied();
+            actions
+                .filter(|action| may(anyone_may(key, action, scope)))
+                .collect()
+        };
         Ok(Self {
             by_action,
-            of_everyone: RULING.iter().filter(open).copied().collect(),
+            of_everyone: that(|may| may == Outcome::Allowed),
+            of_some: that(|may| matches!(may, Outcome::Conditional | Outcome::Unknown)),
         })
     }
 
@@ -345,7 +353,7 @@ impl Rulers {
     }
 }
 
-/// Whether an identity of the key's account that no policy names, and that has none, may do it.
+/// Whether an identity of the key's account that no policy and no grant names, and that has none, may do it.
 pub(super) fn anyone_may(key: &KeyFacts, action: &str, scope: &ScopeFacts) -> Outcome {
     let caller = Caller::Account(key.resource.account.clone());
     let context = of_key(key, &caller, action, scope);
@@ -357,6 +365,7 @@ pub(super) fn anyone_may(key: &KeyFacts, action: &str, scope: &ScopeFacts) -> Ou
     };
     let layers = Layers {
         identity: Some(Vec::new()),
+        grants: Some(Vec::new()),
         ..key.layers.clone()
     };
     evaluate(&request, &layers).outcome

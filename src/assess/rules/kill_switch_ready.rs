@@ -12,7 +12,7 @@ use crate::model::words::{Outcome, RuleKind, Severity};
 pub(super) const RULE: Rule = Rule {
     id: "EL-14",
     name: "kill-switch-ready",
-    version: 1,
+    version: 2,
     kind: RuleKind::Advises,
     severity: Severity::High,
     conclusions: &[
@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
         (Outcome::Fail, "nobody_rules_key"),
         (Outcome::Unknown, "key_policy_not_read"),
         (Outcome::Unknown, "identities_not_read"),
+        (Outcome::Unknown, "rulers_not_known"),
         (Outcome::Unknown, "key_not_described"),
         (Outcome::Unknown, "key_not_found"),
         (Outcome::Unknown, "key_reference_unparseable"),
@@ -77,6 +78,18 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
     } else if !known.owner_is_read {
         let denied = known.owner_denied.as_deref();
         identities_not_read(known.facts.arn.account_id.as_str(), denied)
+    } else if !known.rulers.of_some.is_empty() {
+        let actions = &known.rulers.of_some;
+        Judged::unknown(
+            "rulers_not_known",
+            format!(
+                "name the administrators in the statement of the policy of {name} that allows {} to \
+                 everyone under a condition: whoever meets it has no need of an IAM policy, so \
+                 nobody can list them",
+                actions.join(", ")
+            ),
+        )
+        .with("actions", Some(first(actions.iter().copied())))
     } else {
         Judged::pass("rulers_known")
     };

@@ -495,7 +495,7 @@ mod tests {
     fn the_digest_changes_only_on_purpose() {
         assert_eq!(
             rules_digest().as_str(),
-            "856a6d0679b03f9e3d874a942cafe753eb722c0ab33960b1319e51ab54751013"
+            "89b8ec2141a899ce3c76eee229cc50cba172ab2ee5881f4d0294f721a9eae652"
         );
     }
 }

@@ -618,6 +618,10 @@ fn el_14_kill_switch_ready() {
         "EL-14",
         &[
             ("PASS rulers_known", |_| {}),
+            // No grant lets anybody rule a key.
+            ("PASS rulers_known", |w| {
+                w.key().grants_lookup = Lookup::Denied;
+            }),
             ("FAIL pending_deletion", |w| {
                 w.key().state = some("PendingDeletion");
                 w.key().deletion_at = Some(AS_OF.plus_ms(86_400_000));
@@ -637,6 +641,28 @@ fn el_14_kill_switch_ready() {
                     r#""*""#,
                     r#"["kms:DisableKey","kms:ScheduleKeyDeletion"]"#,
                     r#"{"StringEquals":{"aws:PrincipalOrgID":"o-1234567890"}}"#,
+                )]);
+            }),
+            // A condition may leave some of them, or all.
+            ("UNKNOWN rulers_not_known", |w| {
+                w.key_policy(&[&allow(
+                    r#""*""#,
+                    r#""kms:DisableKey""#,
+                    r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#,
+                )]);
+            }),
+            ("UNKNOWN rulers_not_known", |w| {
+                w.key_policy(&[&allow(
+                    r#""*""#,
+                    r#""kms:PutKeyPolicy""#,
+                    r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/admin-*"}}"#,
+                )]);
+            }),
+            ("PASS rulers_known", |w| {
+                w.key_policy(&[&allow(
+                    r#""*""#,
+                    r#""kms:PutKeyPolicy""#,
+                    r#"{"StringEquals":{"kms:CallerAccount":"444455556666"}}"#,
                 )]);
             }),
             ("FAIL nobody_rules_key", |w| {
