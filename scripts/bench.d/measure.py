@@ -36,7 +36,7 @@ def options():
         prog="scripts/bench",
         description="Measures keyproof on a simulated organization; docs/benchmarks.md explains the figures.",
         epilog="run-AxR is a first run over A accounts and R Regions with clusters; run-AxR-second is the "
-        "next day's run on the same archive; assess judges the first run again; verify checks the archive that the runs before it left.",
+        "next day's run on the same archive; assess judges the first run again; verify checks the archive that the runs before it left, or one of two runs of its own.",
     )
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(SCENARIOS)}")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
@@ -186,18 +186,22 @@ class Organization:
                 "share_of_run": whole_s / run["wall_s"]}
 
     def verify(self):
-        """Verification, and sha256sum over the same bytes."""
+        """Verification up to level 3 and to the default level, and sha256sum over the same bytes."""
         if not self.results:
             self.run(2)
         files = [p for p in self.archive.rglob("*") if p.is_file()]
-        ours = [self.start("verify", "verify", self.archive, "--self-consistent-only").finish(0)
-                for _ in range(REPEATS)]
         theirs = [Process(["sha256sum", *files], self.folder / "sha256sum.log", {}).finish(0)
                   for _ in range(REPEATS)]
-        best = min(ours, key=lambda m: m["wall_s"])
         hashing = min(m["wall_s"] for m in theirs)
-        return best | {"files": len(files), "bytes": sum(p.stat().st_size for p in files),
-                       "sha256sum_wall_s": hashing, "wall_to_sha256sum": best["wall_s"] / hashing}
+
+        def ours(name, *level):
+            repeats = [self.start(name, "verify", self.archive, "--self-consistent-only", *level).finish(0)
+                       for _ in range(REPEATS)]
+            best = min(repeats, key=lambda m: m["wall_s"])
+            return best | {"wall_to_sha256sum": best["wall_s"] / hashing}
+
+        return {"levels_1_to_3": ours("verify-3", "--level", 3), "default_levels": ours("verify"),
+                "files": len(files), "bytes": sum(p.stat().st_size for p in files), "sha256sum_wall_s": hashing}
 
 
 def served(sandbox):
@@ -299,9 +303,11 @@ def text(about, results):
         yield ""
         yield name
         if name == "verify":
-            yield row("wall, best of 5", f"{r['wall_s']:.3f} s", f"{r['wall_to_sha256sum']:.2f} x sha256sum's "
-                      f"{r['sha256sum_wall_s']:.3f} s over {r['files']} files, {r['bytes'] / MIB:.2f} MiB")
-            yield row("peak memory", f"{r['peak_bytes'] / MIB:.0f} MiB")
+            for title, levels in (("levels 1 to 3", r["levels_1_to_3"]), ("default levels", r["default_levels"])):
+                yield row(f"{title}, best of {REPEATS}", f"{levels['wall_s']:.3f} s",
+                          f"{levels['wall_to_sha256sum']:.2f} x sha256sum's {r['sha256sum_wall_s']:.3f} s; target 1.2")
+                yield row(f"{title}, peak memory", f"{levels['peak_bytes'] / MIB:.0f} MiB")
+            yield row("over", f"{r['files']} files", f"{r['bytes'] / MIB:.2f} MiB")
             continue
         if name == "assess":
             yield row("clusters a second, one core", f"{r['clusters_per_s'] or 0:,.0f}",

@@ -22,12 +22,12 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
+from support import npm
+
 PACKAGES = [
     "@cloud-copilot/iam-simulate@0.1.173",
     "@cloud-copilot/iam-policy@0.1.109",
@@ -442,21 +442,6 @@ def explain(different, ask):
     return found
 
 
-def install():
-    """The package's folder below the build folder; installed when it is not there yet."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise SystemExit("FAILED: Node.js 20 or newer with npm is needed (Debian: apt-get install nodejs npm)")
-    build = pathlib.Path(os.environ.get("KEYPROOF_BUILD", REPO / "build")).absolute()
-    folder = build / "peers-npm"
-    stamp = folder / ".stamp"
-    if not stamp.is_file() or stamp.read_text() != "\n".join(PACKAGES):
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder)]
-        subprocess.run([*command, *PACKAGES], check=True)
-        stamp.write_text("\n".join(PACKAGES))
-    return folder / "node_modules"
-
-
 def answers(command, text):
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -473,7 +458,7 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, help="write the questions and both answers here")
     args = parser.parse_args()
 
-    modules = install()
+    modules = npm.install("peers-npm", PACKAGES)
     generator = Generator(args.seed)
     questions = [generator.question(number) for number in range(args.questions)]
     text = "".join(json.dumps(question) + "\n" for question in questions)

@@ -590,27 +590,64 @@ async fn everything_may_run_on_any_thread() {
     assert!(report.await.expect("joined").expect("listed").passed());
 }
 
-/// The commands under "By hand" in `docs/verification.md`.
+/// The auditor's walk of `docs/trust.md`, as printed, from a folder, a pin and the name of a file.
 #[tokio::test]
-async fn the_documented_commands_work() {
+async fn the_documented_walk_works() {
     let sample = sample().await;
     let disk = OnDisk::new(&sample.objects);
-    let text = include_str!("../../../../docs/verification.md");
-    let (_, rest) = text.split_once("```sh\n").expect("commands");
+    let (_, rest) = include_str!("../../../../docs/trust.md")
+        .split_once("```sh\n")
+        .expect("commands");
     let (commands, _) = rest.split_once("```").expect("end of commands");
-    let folder = disk.store.root().display().to_string();
-    let commands = commands.replace(" A/", &format!(" {folder}/"));
-    let done = Command::new("sh")
-        .args([
-            "-e",
-            "-c",
-            &commands.replace("cd A ", &format!("cd {folder} ")),
-        ])
-        .current_dir(disk.dir.path())
-        .output()
-        .expect("sh runs");
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success(), "{said}{done:?}");
-    assert!(said.contains("Verified OK"), "{said}");
-    assert_eq!(said.matches(": OK\n").count(), 5, "{said}");
+    let found = |part: &str| {
+        let mut names = sample.objects.keys();
+        names.find(|n| n.starts_with(part)).expect("there").clone()
+    };
+    let file = found("evidence/coverage/");
+    let walk = |pin: &str| {
+        let done = Command::new("sh")
+            .args(["-e", "-u", "-c", commands])
+            .current_dir(disk.store.root())
+            .env("TMPDIR", disk.dir.path())
+            .env("PIN", pin)
+            .env("FILE", &file)
+            .output()
+            .expect("sh runs");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        (done.status.success(), said)
+    };
+    let pin = sample.pin.as_str();
+    let (success, said) = walk(pin);
+    assert!(success, "{said}");
+    assert_eq!(said.matches("Verified OK\n").count(), 1, "{said}");
+    assert_eq!(said.matches(": OK\n").count(), 4, "{said}");
+    assert!(said.contains(&format!("{file}: OK\n")), "{said}");
+
+    assert!(!walk(Sha256Hex::of(b"another").as_str()).0);
+    let (first, second) = ("chain/0000000001.dsse.json", "chain/0000000002.dsse.json");
+    let (key, sums) = (found("keys/"), found("sums/"));
+    let entry = &sample.objects[second];
+    let sig = entry
+        .windows(7)
+        .rposition(|w| w == b"\"sig\":\"")
+        .expect("signature");
+    for (name, bit) in [
+        (file.as_str(), 801),
+        (&sums, 9),
+        (&key, 801),
+        (first, 801),
+        (second, 801),
+        // A character of the signature's middle.
+        (second, (sig + 40) * 8),
+    ] {
+        let bytes = &sample.objects[name];
+        disk.write(name, &flip(bytes, bit));
+        let (success, said) = walk(pin);
+        assert!(!success, "{name}: {said}");
+        disk.write(name, bytes);
+    }
+    // A good entry in another slot.
+    let moved = layout::entry(7);
+    std::fs::rename(disk.path(second), disk.path(&moved)).expect("move");
+    assert!(!walk(pin).0);
 }
