@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::access::Answers;
 use crate::model::datasets::{
@@ -126,6 +127,11 @@ pub trait Lookups {
     fn principals(&self, account: &AccountId) -> Result<Vec<Principal>, LookupError>;
     /// What was worked out about keys so far; it must see no other facts than these.
     fn answers(&self) -> &Answers;
+    /// Time since some moment that stays the same, to tell what working out answers costs; no
+    /// conclusion depends on it.
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
     /// How a cell ended: why something is not among the facts.
     fn cell(
         &self,

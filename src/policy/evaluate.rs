@@ -54,7 +54,7 @@ pub struct Layers {
     /// Key or bucket policy.
     pub resource_policy: Document,
     /// `None`: not read.
-    pub grants: Option<Vec<Grant>>,
+    pub grants: Option<Arc<[Grant]>>,
     /// `None`: not read.
     pub identity: Option<Vec<Document>>,
     /// `None`: the principal has none.

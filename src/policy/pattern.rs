@@ -147,6 +147,9 @@ impl Pattern {
 /// Whether an action of a policy means `action`: no case, no variables
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html>).
 pub fn action_matches(pattern: &str, action: &str) -> bool {
+    if !pattern.contains(['*', '?']) {
+        return pattern.to_lowercase() == action.to_lowercase();
+    }
     match substitute(&pattern.to_lowercase(), None) {
         Substituted::Pattern(pattern) => pattern.like(&action.to_lowercase()),
         _ => false,

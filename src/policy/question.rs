@@ -115,7 +115,7 @@ impl Question {
                 key: None,
                 layers: Layers {
                     resource_policy: document(Some(Json::Object(members)), "key_policy"),
-                    grants: Some(Vec::new()),
+                    grants: Some(Arc::default()),
                     ..Layers::default()
                 },
                 context: Context::open(),
@@ -381,7 +381,7 @@ fn levels(members: &mut Members, name: &str) -> Result<Vec<Vec<Document>>, Quest
         .collect()
 }
 
-fn grants(json: Option<Json>) -> Result<Option<Vec<Grant>>, QuestionError> {
+fn grants(json: Option<Json>) -> Result<Option<Arc<[Grant]>>, QuestionError> {
     match json {
         None | Some(Json::Null) => Ok(None),
         Some(Json::List(items)) => Ok(Some(items.iter().map(Grant::from_json).collect())),

@@ -119,15 +119,13 @@ pub fn who_can(
             question.of_policy(policy).into_iter().for_each(&mut add);
         }
     }
-    for grant in layers.grants.iter().flatten() {
-        for name in &grant.grantees {
-            question
-                .holder(PrincipalType::Aws, name)
-                .into_iter()
-                .for_each(&mut add);
-        }
-        if action.eq_ignore_ascii_case("kms:RetireGrant") {
-            for name in &grant.retiring {
+    let retires = action.eq_ignore_ascii_case("kms:RetireGrant");
+    // A key may have thousands of grants for a few grantees, and all of them are read for each.
+    let mut asked = BTreeSet::new();
+    for grant in layers.grants.iter().flat_map(|grants| grants.iter()) {
+        let retiring = grant.retiring.iter().filter(|_| retires);
+        for name in grant.grantees.iter().chain(retiring) {
+            if asked.insert(name) {
                 question
                     .holder(PrincipalType::Aws, name)
                     .into_iter()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::assess::{Answers, LookupError, Lookups};
 use crate::collect::facts::{BucketOwner, FactSink, Facts, Found, KnownError, SinkError};
@@ -15,6 +16,7 @@ use crate::model::key_reference::KeyArn;
 use crate::model::table::Dataset;
 use crate::model::words::{CellOutcome, Source};
 use crate::record::{Journal, JournalError};
+use crate::time::Clock;
 
 use super::RunError;
 use super::known::Watermarks;
@@ -184,6 +186,7 @@ const CACHED_GROUPS: usize = 32;
 /// are large, are read by account-region and kept in a small cache.
 pub struct JournalLookups<'a> {
     journal: &'a Journal,
+    clock: &'a dyn Clock,
     buckets: BTreeMap<String, Arc<LogBucket>>,
     key_groups: Groups,
     keys: Mutex<Cache<KmsKey>>,
@@ -229,8 +232,12 @@ impl<D: Dataset> Cache<D> {
 }
 
 impl<'a> JournalLookups<'a> {
-    /// Indexes the looked-up facts of `journal`.
-    pub fn new(journal: &'a Journal) -> Result<Self, crate::record::RecordError> {
+    /// Indexes the looked-up facts of `journal`; `clock` tells how long something takes, and nothing
+    /// else.
+    pub fn new(
+        journal: &'a Journal,
+        clock: &'a dyn Clock,
+    ) -> Result<Self, crate::record::RecordError> {
         let mut buckets = BTreeMap::new();
         for row in journal.rows::<LogBucket>() {
             let row = row?;
@@ -245,6 +252,7 @@ impl<'a> JournalLookups<'a> {
         let key_groups = Groups::of::<KmsKey>(journal);
         Ok(Self {
             journal,
+            clock,
             buckets,
             key_groups,
             keys: Cache::new(),
@@ -429,6 +437,10 @@ impl Lookups for JournalLookups<'_> {
 
     fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
     }
 
     fn cell(

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::assess::{self, AssessContext, Lookups, RuleConfig, ScopeFacts, Waiver};
+use crate::assess::{self, Answers, AssessContext, Lookups, RuleConfig, ScopeFacts, Waiver};
 use crate::model::datasets::{Account, Channel, EmrCluster, Finding, KmsKey, Verdict};
 use crate::record::Journal;
 use crate::report::tally::Tally;
@@ -54,10 +54,10 @@ pub fn judge(
         config: inputs.rules,
         waivers: inputs.waivers,
     };
-    let lookups = JournalLookups::new(facts)?;
+    let lookups = JournalLookups::new(facts, inputs.clock)?;
     let mut earlier = BTreeMap::new();
     for (run_id, run) in &past.runs {
-        let then = JournalLookups::new(&run.facts)?;
+        let then = JournalLookups::new(&run.facts, inputs.clock)?;
         earlier.insert(run_id, (AsItStood::new(then, &lookups), run.as_of));
     }
     let mut tally = Tally::default();
@@ -105,6 +105,11 @@ pub fn judge(
         conclusions.append(&mut findings)?;
         conclusions.append(&mut verdicts)?;
     }
+    let earlier = earlier
+        .values()
+        .map(|(as_it_stood, _)| as_it_stood.answers());
+    let answers = earlier.chain([lookups.answers()]);
+    speed.keys = answers.map(Answers::spent).sum();
     tell_key_access(facts, conclusions, &context, &lookups)?;
     speed.whole = inputs.clock.elapsed().saturating_sub(began);
     tracing::debug!("{speed}");
@@ -138,6 +143,8 @@ pub struct Speed {
     /// From the rows of an account-region's clusters to their conclusions, in memory: looking up what
     /// they refer to (read from the journal and parsed when first asked for), asking every rule.
     assessing: Duration,
+    /// The part of that which answers about keys took: parsing policies and grants, asking who may.
+    keys: Duration,
     /// The same with reading the clusters, writing conclusions, and who can use each key.
     whole: Duration,
 }
@@ -147,12 +154,14 @@ impl std::fmt::Display for Speed {
         let per_second = |took: Duration| self.clusters as f64 / took.as_secs_f64().max(1e-9);
         write!(
             f,
-            "judged {} clusters in {:.3} s, {:.0}/s, with {} findings; with reading and writing {:.3} s, \
-             {:.0}/s",
+            "judged {} clusters in {:.3} s, {:.0}/s, with {} findings; working out keys {:.3} s, \
+             the rest {:.0}/s; with reading and writing {:.3} s, {:.0}/s",
             self.clusters,
             self.assessing.as_secs_f64(),
             per_second(self.assessing),
             self.findings,
+            self.keys.as_secs_f64(),
+            per_second(self.assessing.saturating_sub(self.keys)),
             self.whole.as_secs_f64(),
             per_second(self.whole)
         )

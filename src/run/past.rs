@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::assess::{Answers, LookupError, Lookups};
 use crate::model::datasets::{
@@ -227,6 +228,10 @@ impl Lookups for AsItStood<'_> {
 
     fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now.elapsed()
     }
 
     fn cell(

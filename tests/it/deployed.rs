@@ -38,7 +38,7 @@ fn may(
         r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
     let layers = Layers {
         resource_policy: read(policy),
-        grants: Some(Vec::new()),
+        grants: Some(Arc::default()),
         identity: Some(vec![read(all)]),
         ..Layers::default()
     };

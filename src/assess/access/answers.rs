@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -123,6 +124,7 @@ pub struct Answers {
     destinations: Memory<UseId, Destination>,
     /// By account, Region and name.
     configurations: Memory<(AccountId, Region, String), Option<Value>>,
+    spent: Mutex<Duration>,
 }
 
 /// Key, bucket, prefix and, where policies speak of single clusters, the cluster.
@@ -143,11 +145,26 @@ impl Default for Answers {
             readers: Memory::new(KEYS),
             destinations: Memory::new(USES),
             configurations: Memory::new(CONFIGURATIONS),
+            spent: Mutex::default(),
         }
     }
 }
 
 impl Answers {
+    /// How long answers about keys, their uses and destinations took, by the clock of the lookups
+    /// they came from; parsing policies and reading what they refer to included.
+    pub fn spent(&self) -> Duration {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn timed<T>(&self, lookups: &dyn Lookups, answer: impl FnOnce() -> T) -> T {
+        let from = lookups.elapsed();
+        let answered = answer();
+        let took = lookups.elapsed().saturating_sub(from);
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += took;
+        answered
+    }
+
     /// `encryption_json` of a security configuration; `None` where that is absent or cannot be read.
     pub(in crate::assess) fn of_configuration(
         &self,
@@ -180,7 +197,7 @@ impl Answers {
         scope: &ScopeFacts,
         lookups: &dyn Lookups,
     ) -> Result<Option<Arc<KeyAnswers>>, LookupError> {
-        let known = self.keys.get(row.key_reference.clone(), || {
+        let work_out = || {
             let Some(facts) = facts(row, lookups)? else {
                 return Ok(None);
             };
@@ -193,6 +210,9 @@ impl Answers {
                 owner_denied: owner.denied_action.clone(),
                 facts,
             })))
+        };
+        let known = self.timed(lookups, || {
+            self.keys.get(row.key_reference.clone(), work_out)
         })?;
         Ok(known.as_ref().clone())
     }
@@ -212,7 +232,7 @@ impl Answers {
             bucket,
         } = *asked;
         let account = &cluster.account_id;
-        let identities = self.identities(account, lookups)?;
+        let identities = self.timed(lookups, || self.identities(account, lookups))?;
         let facts = &key.facts;
         let by_cluster = facts.names_clusters
             || bucket
@@ -230,7 +250,7 @@ impl Answers {
             unit: unit.clone(),
             cluster: one_cluster.clone(),
         };
-        self.uses.get(id, || {
+        let work_out = || {
             let (bucket_arn, object_arn) = arns(cluster, place);
             let region = bucket.and_then(|b| b.region.as_ref());
             let upload = Upload {
@@ -275,7 +295,8 @@ impl Answers {
                     .collect(),
                 unit: unit.clone(),
             })
-        })
+        };
+        self.timed(lookups, || self.uses.get(id, work_out))
     }
 
     /// Whether a cluster may put its logs into a bucket of another account; `None` where the owner
@@ -296,7 +317,7 @@ impl Answers {
         else {
             return Ok(None);
         };
-        let identities = self.identities(&cluster.account_id, lookups)?;
+        let identities = self.timed(lookups, || self.identities(&cluster.account_id, lookups))?;
         let by_cluster =
             bucket.policy_json.as_deref().is_some_and(names_clusters) || identities.names_clusters;
         let id = UseId {
@@ -309,7 +330,7 @@ impl Answers {
             unit: Unit::default(),
             cluster: by_cluster.then(|| cluster.cluster_id.clone()),
         };
-        let known = self.destinations.get(id, || {
+        let work_out = || {
             let (_, object_arn) = arns(cluster, place);
             let profile = cluster.instance_profile.as_deref();
             Ok(Destination::ask(
@@ -321,7 +342,8 @@ impl Answers {
                 key_arn,
                 scope,
             ))
-        })?;
+        };
+        let known = self.timed(lookups, || self.destinations.get(id, work_out))?;
         Ok(Some(known))
     }
 

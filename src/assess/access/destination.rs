@@ -45,7 +45,7 @@ pub(super) fn bucket_side(
     };
     let layers = Layers {
         resource_policy: policy,
-        grants: Some(Vec::new()),
+        grants: Some(Arc::default()),
         ..Layers::default()
     };
     (resource, layers)

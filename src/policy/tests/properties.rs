@@ -175,7 +175,7 @@ impl World {
         };
         let layers = Layers {
             resource_policy: read(&self.key_policy),
-            grants: Some(Vec::new()),
+            grants: Some(Arc::default()),
             identity: self
                 .identity
                 .as_ref()
