@@ -55,6 +55,14 @@ impl MemoryStore {
         }
     }
 
+    /// Another store with the same versions, to tamper with.
+    pub fn copy(&self) -> Self {
+        Self {
+            objects: Mutex::new(self.lock().clone()),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Everything in it that a reader sees.
     pub fn objects(&self) -> BTreeMap<String, Vec<u8>> {
         let objects = self.lock();

@@ -183,7 +183,7 @@ fn shape(value: &Value) -> String {
 }
 
 /// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -194,7 +194,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 }

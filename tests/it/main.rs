@@ -12,6 +12,7 @@ mod history;
 mod hostile;
 mod identities;
 mod keys;
+mod mutations;
 mod one_at_a_time;
 mod policy;
 mod reader_role;
