@@ -51,7 +51,7 @@ fn holders(action: &str, key: &DefaultKey, policy: Policy) -> Vec<Holder> {
     };
     let layers = Layers {
         resource_policy: Document::Read(Arc::new(policy)),
-        grants: Some(Vec::new()),
+        grants: Some(Arc::default()),
         ..Layers::default()
     };
     let mut holders = who_can(action, Some(&resource), &layers, &Context::open());

@@ -365,7 +365,7 @@ pub(super) fn anyone_may(key: &KeyFacts, action: &str, scope: &ScopeFacts) -> Ou
     };
     let layers = Layers {
         identity: Some(Vec::new()),
-        grants: Some(Vec::new()),
+        grants: Some(Arc::default()),
         ..key.layers.clone()
     };
     evaluate(&request, &layers).outcome
