@@ -504,8 +504,13 @@ while read -r kind partition run_id; do
     fi
     cat "$tmp/listed" >>"$tmp/expected"
     sed 's/^.*  //' "$tmp/listed" >>"$tmp/claimed"
+    [ "$kind" = run ] || continue
+    # An orphan is what a process of this run may leave: no other file is for its manifest to excuse.
+    shard='([0-9]{2}|[1-9][0-9]{2,8})'
+    own="evidence/[a-z0-9_]{1,64}/v(0|[1-9][0-9]{0,8})/$partition/$run_id\\.s$shard-[0-9a-f]{1,32}\\.parquet"
+    own="$own|runs/$partition/$run_id/(scope|shard-$shard)\\.json"
     sed -n 's/^.*,"orphans":\[\([A-Za-z0-9._=/",-]*\)\],.*$/\1/p' "$manifest" | tr -d '"' |
-        tr ',' '\n' >>"$tmp/claimed"
+        tr ',' '\n' | grep -Ex -e "$own" >>"$tmp/claimed"
 done <"$tmp/entries"
 
 # --- Files ---------------------------------------------------------------------------------------

@@ -125,10 +125,27 @@ fn claims(entries: &[Entry], checked: &[Checked<'_>]) -> Accounts {
         if let Some(manifest) = &checked.manifest {
             let files = manifest.files.iter().map(|file| file.name.clone());
             accounts.claimed.extend(files);
-            accounts.claimed.extend(manifest.orphans.iter().cloned());
+            let orphans = manifest
+                .orphans
+                .iter()
+                .filter(|name| is_own(name, manifest));
+            accounts.claimed.extend(orphans.cloned());
         }
     }
     accounts
+}
+
+/// Whether an orphan is what a process of the manifest's own run may leave: nobody else's files are for
+/// it to excuse.
+fn is_own(orphan: &str, manifest: &Manifest) -> bool {
+    match Name::parse(orphan) {
+        Some(
+            Name::Evidence { date, run_id, .. }
+            | Name::Scope { date, run_id }
+            | Name::Shard { date, run_id, .. },
+        ) => run_id == manifest.run_id && Period::Date(date) == manifest.period,
+        _ => false,
+    }
 }
 
 async fn read_start(fetch: &dyn Fetch, n: u64, listed: &Listed) -> Result<Start, Failure> {

@@ -165,6 +165,62 @@ async fn additions_are_named() {
 }
 
 #[tokio::test]
+async fn orphans_are_files_of_their_own_run() {
+    let (mut archive, memory) = SampleArchive::in_memory();
+    archive.run().await.expect("entry 2");
+    let mut chain = archive.chain().await.expect("chain");
+    let begun = archive.begin(&mut chain, None).await.expect("begin");
+    let (mut manifest, seal) = archive.collect(&chain, &begun).await.expect("data");
+    let own = [
+        "evidence/account/v1/dt=2026-11-25/20261125T020000Z-00000002.s01-beef.parquet",
+        "evidence/finding/v12/dt=2026-11-25/20261125T020000Z-00000002.s100-0.parquet",
+        "runs/dt=2026-11-25/20261125T020000Z-00000002/scope.json",
+        "runs/dt=2026-11-25/20261125T020000Z-00000002/shard-01.json",
+    ];
+    let others = [
+        // Of another sealed run, of no run, of another date, of a kind that no process leaves.
+        "evidence/finding/v1/dt=2026-11-24/20261124T020000Z-00000001.s00-beef.parquet",
+        "evidence/finding/v1/dt=2026-11-24/20261124T020000Z-0000abcd.s00-beef.parquet",
+        "evidence/finding/v1/dt=2026-11-24/20261125T020000Z-00000002.s00-beef.parquet",
+        "runs/dt=2026-11-24/20261124T020000Z-00000001/scope.json",
+        "manifest/v1/dt=2026-11-24/20261125T020000Z-00000002.json",
+        "rollup/compliant_share/v1/quarter=2026Q4/20261125T020000Z-00000002.parquet",
+        "chain/readme",
+        "starts/1.json",
+        "README.md",
+        // No name that the program gives.
+        "evidence/account/v01/dt=2026-11-25/20261125T020000Z-00000002.s01-beef.parquet",
+        "evidence/account/v1/dt=2026-11-25/20261125T020000Z-00000002.s001-beef.parquet",
+        "evidence/account/v1/dt=2026-11-25/20261125T020000Z-00000002.s01-BEEF.parquet",
+        "runs/dt=2026-11-25/20261125T020000Z-00000002/shard-1.json",
+    ];
+    manifest.orphans = own.into_iter().chain(others).map(str::to_owned).collect();
+    manifest.orphans.sort();
+    let sealed = archive.seal(&mut chain, &manifest, Content::Run(seal));
+    sealed.await.expect("entry 3");
+    let mut sample = Sample {
+        objects: memory.objects(),
+        pin: chain.genesis_sha256().clone(),
+        head: (
+            3,
+            archive.chain().await.expect("chain").head().sha256.clone(),
+        ),
+        signer: archive.signer.clone(),
+    };
+    for name in own {
+        sample.objects.insert(name.to_owned(), b"x".to_vec());
+    }
+    let (classes, said) = OnDisk::new(&sample.objects).both(&sample).await;
+    assert_eq!(classes, [""; 0], "{said}");
+    for name in others {
+        damaged(&sample, "unexpected_object", |objects| {
+            objects.insert(name.to_owned(), b"x".to_vec());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn changes_of_content_are_named() {
     let sample = sample().await;
     let evidence: Vec<&String> = sample
