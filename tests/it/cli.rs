@@ -17,7 +17,7 @@ use keyproof::seal::Envelope;
 use keyproof::time::{Clock as _, HOUR_MS, SystemClock};
 use serde_json::Value;
 
-use crate::cli_support::{Desk, SEALED, SMALL, Served};
+use crate::cli_support::{Desk, SEALED, SMALL, Served, copy};
 
 const NOWHERE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -706,7 +706,13 @@ fn what_is_asked_beyond_the_usual_must_be_shown() {
         .fails(2, &["nonsense", "SEQ:SHA256"]);
     let line = format!("verify archive --pin {pin} --copy ftp://x");
     desk.changes_nothing(&line).fails(2, &["--copy", "ftp://x"]);
-    let line = format!("verify archive --pin {pin} --copy archive");
+    for same in ["archive", "./archive/"] {
+        let line = format!("verify archive --pin {pin} --copy {same}");
+        desk.changes_nothing(&line)
+            .fails(2, &["--copy", "the archive itself"]);
+    }
+    copy(&desk.path("archive"), &desk.path("elsewhere"));
+    let line = format!("verify archive --pin {pin} --copy elsewhere");
     desk.changes_nothing(&line)
         .says(0, &["Level 7", "copied elsewhere says the same"]);
 }
