@@ -186,7 +186,12 @@ fn take(checked: files::Checked<'_>, retention: &files::Retention, report: &mut 
     files.retain(|file| !checked.expired.contains(&file.name));
     match content.clone() {
         _ if !whole => report.suspect.push((seq, files)),
-        Content::Run(seal) => report.runs.push(VerifiedRun { seq, seal, files }),
+        Content::Run(seal) => report.runs.push(VerifiedRun {
+            seq,
+            seal,
+            files,
+            expired: checked.expired,
+        }),
         Content::Rollup(seal) => report.rollups.push(VerifiedRollup { seq, seal, files }),
         Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {}
     }

@@ -3,24 +3,49 @@
 use std::collections::BTreeMap;
 
 use super::check::Asked;
-use super::failure::Failure;
+use super::failure::{Failure, Notice};
 use super::report::Report;
 use crate::archive::chain::Entry;
-use crate::archive::layout::Name;
-use crate::seal::Content;
+use crate::archive::layout;
+use crate::seal::{Content, RunSeal};
 use crate::time::UtcMillis;
 
 /// Furthest that the clock of a run may be from AWS's.
 const MOST_OFFSET_MS: i64 = 60_000;
 /// What the clocks of two machines within that may be apart.
-const MOST_BACK_MS: i64 = 2 * MOST_OFFSET_MS;
+pub(super) const MOST_BACK_MS: i64 = 2 * MOST_OFFSET_MS;
 /// Storage stamps whole seconds, on more than one machine.
 const MOST_WRITTEN_BACK_MS: i64 = 5_000;
 /// Signing and the PUT, every repetition of it included.
 const MOST_UNTIL_WRITTEN_MS: i64 = 15 * 60_000;
 
-/// Checks every entry; an error says why storage's times cannot be compared.
+/// Checks every entry; an error says what is not told of clocks or times.
 pub(super) fn check(asked: &Asked<'_>, report: &mut Report) -> Result<(), String> {
+    let runs = report.entries.iter().filter_map(run);
+    let unknown = runs.filter(|run| run.clock_offset_ms.is_none());
+    let unknown: Vec<Notice> = unknown
+        .map(|run| Notice::ClockUnknown {
+            run_id: run.run_id.clone(),
+        })
+        .collect();
+    let why = unknown.first().map(|first| match unknown.len() {
+        1 => first.to_string(),
+        runs => format!("of {runs} runs, {first}"),
+    });
+    report.notices.extend(unknown);
+    times(asked, report)?;
+    why.map_or(Ok(()), Err)
+}
+
+fn run(entry: &Entry) -> Option<&RunSeal> {
+    match &entry.statement.content {
+        Content::Run(run) => Some(run),
+        _ => None,
+    }
+}
+
+/// Compares signed times with each other and with storage's; an error says why not with storage's.
+fn times(asked: &Asked<'_>, report: &mut Report) -> Result<(), String> {
     let failures = &mut report.failures;
     for entry in &report.entries {
         signed(entry, failures);
@@ -32,15 +57,13 @@ pub(super) fn check(asked: &Asked<'_>, report: &mut Report) -> Result<(), String
         }
     }
     let listed = asked.listing.iter();
-    let written: BTreeMap<u64, UtcMillis> = listed
-        .filter_map(|listed| match Name::parse(&listed.name)? {
-            Name::Entry { seq } => Some((seq, listed.written_at?)),
-            _ => None,
-        })
+    let written: BTreeMap<&str, UtcMillis> = listed
+        .filter_map(|listed| Some((listed.name.as_str(), listed.written_at?)))
         .collect();
+    let written = |name: String| written.get(name.as_str()).copied();
     let mut before: Option<UtcMillis> = None;
     for entry in &report.entries {
-        let Some(at) = written.get(&entry.seq).copied() else {
+        let Some(at) = written(layout::entry(entry.seq)) else {
             return Err(
                 "storage tells no times of its own, as a folder does not: whoever may write there \
                  may set them"
@@ -60,13 +83,24 @@ pub(super) fn check(asked: &Asked<'_>, report: &mut Report) -> Result<(), String
                 signed_at,
             });
         }
+        // A start that is not there is told elsewhere.
+        let start = run(entry).and_then(|run| Some((run, written(layout::start(run.start_n))?)));
+        if let Some((run, written_at)) = start
+            && written_at.0.abs_diff(run.started_at.0) > MOST_UNTIL_WRITTEN_MS.unsigned_abs()
+        {
+            failures.push(Failure::StartWrittenFar {
+                n: run.start_n,
+                written_at,
+                started_at: run.started_at,
+            });
+        }
     }
     Ok(())
 }
 
 /// What an entry says of its own times.
 fn signed(entry: &Entry, failures: &mut Vec<Failure>) {
-    let Content::Run(run) = &entry.statement.content else {
+    let Some(run) = run(entry) else {
         return;
     };
     if let Some(offset_ms) = run

@@ -1,13 +1,14 @@
-//! Level 5, what the rows tell: whether each run covered the accounts of its scope, no others, and
-//! counted right.
+//! Level 5, what the files of a run tell: whether it began when its seal says, covered the accounts of
+//! its scope, no others, and counted right.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::Asked;
+use super::clocks::MOST_BACK_MS;
 use super::failure::Failure;
 use super::report::{Report, VerifiedRun};
-use crate::archive::gather::gather;
-use crate::archive::layout::Name;
+use crate::archive::chain::Entry;
+use crate::archive::layout::{self, Name};
 use crate::archive::records::{self, dataset_files};
 use crate::archive::starts::Start;
 use crate::archive::store::Fetch;
@@ -21,25 +22,49 @@ use crate::seal::{FileEntry, RunSeal};
 /// Largest file that is taken into memory: coverage of 10,000 accounts in 17 Regions has a tenth.
 const FILE_LIMIT: u64 = 256 * 1024 * 1024;
 
-/// Looks into the rows of every run whose files are as they were sealed, in the range asked for.
+/// Looks into the files of every run that are as they were sealed, in the range asked for: one run at a
+/// time, for a file is in memory as a whole.
 pub(super) async fn check(asked: &Asked<'_>, report: &mut Report) {
     let options = asked.options;
     let wanted = |run: &&VerifiedRun| {
         let date = run.seal.scheduled_for;
         options.from.is_none_or(|from| from <= date) && options.to.is_none_or(|to| date <= to)
     };
-    let runs: Vec<&VerifiedRun> = report.runs.iter().filter(wanted).collect();
-    let found = gather(runs, |run| look(asked.fetch, run)).await;
-    report.failures.extend(found.into_iter().flatten());
+    let mut failures = Vec::new();
+    for run in report.runs.iter().filter(wanted) {
+        if let Err(unread) = look(asked.fetch, run, &report.entries, &mut failures).await {
+            failures.extend(unread.failure());
+        }
+    }
+    report.failures.extend(failures);
 }
 
-/// What the rows of one run say of it.
-async fn look(fetch: &dyn Fetch, run: &VerifiedRun) -> Vec<Failure> {
-    match Found::read(fetch, run).await {
-        Ok(found) => found.compare(run),
-        Err(Unread::Expired) => Vec::new(),
-        Err(Unread::Broken { name, detail }) => vec![Failure::RowsUnreadable { name, detail }],
+/// What the start and the rows of one run say of it.
+async fn look(
+    fetch: &dyn Fetch,
+    run: &VerifiedRun,
+    entries: &[Entry],
+    failures: &mut Vec<Failure>,
+) -> Result<(), Unread> {
+    let start = records::start_file(&run.files, &run.seal);
+    let start = start.ok_or_else(|| Unread::Broken {
+        name: layout::start(run.seal.start_n),
+        detail: "the manifest does not list the run's start".to_owned(),
+    })?;
+    let start = read_start(fetch, start, run.seal.start_n).await?;
+    let run_id = run.seal.run_id.clone();
+    if let Some((sealed, started)) = other_schedule(&run.seal, &start) {
+        failures.push(Failure::ScheduleChanged {
+            run_id: run_id.clone(),
+            sealed,
+            started,
+        });
     }
+    if let Some(detail) = before_its_head(run, &start, entries) {
+        failures.push(Failure::StartedOutOfOrder { run_id, detail });
+    }
+    failures.extend(Found::read(fetch, run).await?.compare(run));
+    Ok(())
 }
 
 /// Why rows were not read.
@@ -53,6 +78,13 @@ enum Unread {
 }
 
 impl Unread {
+    fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Expired => None,
+            Self::Broken { name, detail } => Some(Failure::RowsUnreadable { name, detail }),
+        }
+    }
+
     fn of(file: &FileEntry, error: &dyn std::fmt::Display) -> Self {
         Self::Broken {
             name: file.name.clone(),
@@ -62,8 +94,8 @@ impl Unread {
 }
 
 /// What stands in a run's rows.
+#[derive(Default)]
 struct Found {
-    start: Start,
     /// Accounts listed, and whether they are in scope.
     accounts: BTreeMap<AccountId, bool>,
     covered: BTreeSet<AccountId>,
@@ -78,21 +110,7 @@ struct Found {
 
 impl Found {
     async fn read(fetch: &dyn Fetch, run: &VerifiedRun) -> Result<Self, Unread> {
-        let start = records::start_file(&run.files, &run.seal);
-        let start = start.ok_or_else(|| Unread::Broken {
-            name: crate::archive::layout::start(run.seal.start_n),
-            detail: "the manifest does not list the run's start".to_owned(),
-        })?;
-        let mut found = Self {
-            start: read_start(fetch, start, run.seal.start_n).await?,
-            accounts: BTreeMap::new(),
-            covered: BTreeSet::new(),
-            outside: BTreeSet::new(),
-            open: BTreeSet::new(),
-            cells: 0,
-            cells_open: 0,
-            rows: Vec::new(),
-        };
+        let mut found = Self::default();
         each(fetch, run, |row: Account| {
             found.accounts.insert(row.account_id, row.in_scope);
         })
@@ -122,13 +140,6 @@ impl Found {
         let seal = &run.seal;
         let run_id = seal.run_id.clone();
         let mut failures = Vec::new();
-        if let Some((sealed, started)) = other_schedule(seal, &self.start) {
-            failures.push(Failure::ScheduleChanged {
-                run_id: run_id.clone(),
-                sealed,
-                started,
-            });
-        }
         let in_scope = || self.accounts.iter().filter(|(_, in_scope)| **in_scope);
         let missing: Vec<&AccountId> = in_scope()
             .map(|(account, _)| account)
@@ -197,6 +208,30 @@ fn other_schedule(seal: &RunSeal, start: &Start) -> Option<(String, String)> {
     })
 }
 
+/// How the time of a start contradicts the chain, whose head the run noted when it began.
+fn before_its_head(run: &VerifiedRun, start: &Start, entries: &[Entry]) -> Option<String> {
+    let (seq, at) = (start.head_seq, start.started_at);
+    if seq >= run.seq {
+        return Some(format!(
+            "it notes entry {seq} as the last when it began, and entry {} seals it",
+            run.seq
+        ));
+    }
+    // The slot itself may be broken, which is told elsewhere: the last signed one up to it speaks.
+    let Some(head) = entries.iter().rfind(|entry| entry.seq <= seq) else {
+        return Some(format!(
+            "it notes entry {seq} as the last when it began, and no entry is so old"
+        ));
+    };
+    let signed_at = head.statement.at;
+    (signed_at.0.saturating_sub(at.0) > MOST_BACK_MS).then(|| {
+        format!(
+            "it says that it began at {at}, after entry {}, which was signed at {signed_at}",
+            head.seq
+        )
+    })
+}
+
 /// Counts that do not agree, in words.
 #[derive(Default)]
 struct Counts(Vec<String>);
@@ -208,17 +243,18 @@ impl Counts {
         }
     }
 
-    /// The rows of every dataset, by the manifest; expired files are no longer listed.
+    /// The rows of every dataset that is sealed or listed; what has expired cannot be counted.
     fn rows_of(&mut self, run: &VerifiedRun) {
-        let mut listed: BTreeMap<&str, u64> = BTreeMap::new();
-        let named: Vec<(String, u64)> = run.files.iter().filter_map(rows).collect();
-        for (dataset, rows) in &named {
+        let mut listed: BTreeMap<String, u64> = BTreeMap::new();
+        for (dataset, rows) in run.files.iter().filter_map(rows) {
             let sum = listed.entry(dataset).or_default();
-            *sum = sum.saturating_add(*rows);
+            *sum = sum.saturating_add(rows);
         }
-        for (dataset, found) in listed {
-            let sealed = run.seal.rows.get(dataset).copied().unwrap_or_default();
-            self.differ(&format!("rows of {dataset}"), sealed, found);
+        let sealed = &run.seal.rows;
+        let datasets: BTreeSet<&String> = sealed.keys().chain(listed.keys()).collect();
+        for dataset in datasets.into_iter().filter(|name| !expired(run, name)) {
+            let of = |rows: &BTreeMap<String, u64>| rows.get(dataset).copied().unwrap_or_default();
+            self.differ(&format!("rows of {dataset}"), of(sealed), of(&listed));
         }
     }
 
@@ -246,6 +282,16 @@ impl Counts {
     }
 }
 
+/// Whether a file of the dataset is gone, past its retention.
+fn expired(run: &VerifiedRun, dataset: &str) -> bool {
+    run.expired.iter().any(|name| {
+        matches!(
+            Name::parse(name),
+            Some(Name::Evidence { dataset: of, .. }) if of == dataset
+        )
+    })
+}
+
 fn rows(file: &FileEntry) -> Option<(String, u64)> {
     match Name::parse(&file.name)? {
         Name::Evidence { dataset, .. } => Some((dataset, file.rows?)),
@@ -259,16 +305,16 @@ async fn each<D: Dataset>(
     run: &VerifiedRun,
     mut look: impl FnMut(D),
 ) -> Result<(), Unread> {
+    if expired(run, D::NAME) {
+        return Err(Unread::Expired);
+    }
     let mut files = dataset_files(&run.files, D::NAME).peekable();
     if files.peek().is_none() {
-        // A run writes every dataset, empty or not. What is not there has expired.
-        return match run.seal.rows.contains_key(D::NAME) {
-            true => Err(Unread::Expired),
-            false => Err(Unread::Broken {
-                name: format!("run {}", run.seal.run_id),
-                detail: format!("it has no dataset {}", D::NAME),
-            }),
-        };
+        // A run writes every dataset, empty or not.
+        return Err(Unread::Broken {
+            name: format!("run {}", run.seal.run_id),
+            detail: format!("its manifest lists no file of dataset {}", D::NAME),
+        });
     }
     for file in files {
         let mut read = 0;

@@ -176,6 +176,8 @@ pub enum Failure {
         sealed: String,
         started: String,
     },
+    #[error("run {run_id} did not begin when it says: {detail}")]
+    StartedOutOfOrder { run_id: RunId, detail: String },
     #[error("{}: run {run_id} has start {n}, and a run of start {before} is sealed before it", layout::entry(*slot))]
     StartsBackwards {
         slot: u64,
@@ -238,6 +240,12 @@ pub enum Failure {
         slot: u64,
         written_at: UtcMillis,
         signed_at: UtcMillis,
+    },
+    #[error("{} was written at {written_at} and says that its run began at {started_at}", layout::start(*n))]
+    StartWrittenFar {
+        n: u64,
+        written_at: UtcMillis,
+        started_at: UtcMillis,
     },
 
     // Level 7: anchors.
@@ -333,6 +341,7 @@ classes! {
     LateNotSaid = "late_not_said" [5];
     DateNotBegun = "date_not_begun" [5];
     ScheduleChanged = "schedule_changed" [5];
+    StartedOutOfOrder = "started_out_of_order" [5];
     StartsBackwards = "starts_backwards" [5];
     PartialRun = "partial_run" [5];
     LateRun = "late_run" [5];
@@ -346,6 +355,7 @@ classes! {
     SignedBackwards = "signed_backwards" [6];
     WrittenOutOfOrder = "written_out_of_order" [6];
     WrittenFarFromSigned = "written_far_from_signed" [6];
+    StartWrittenFar = "written_far_from_signed" [6];
     CopyDiffers = "copy_differs" [7];
     OnlyInCopy = "only_in_copy" [7];
     CopyGap = "copy_gap" [7];
@@ -425,6 +435,9 @@ pub enum Notice {
     /// Runs that were told to write into a bucket that fails checks, by what their seals say.
     #[error("{runs} runs were let write although the bucket failed: {}", .checks.join(", "))]
     Unprotected { runs: u64, checks: Vec<String> },
+    /// Level 6 cannot say anything about such clocks.
+    #[error("run {run_id} does not say how far its clock was from AWS's")]
+    ClockUnknown { run_id: RunId },
     /// Runs of record with open cells.
     #[error("PARTIAL, some cells had no answer: {}", some(dates))]
     PartialDates { dates: Vec<Date> },

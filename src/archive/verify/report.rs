@@ -1,5 +1,7 @@
 //! What is asked of verification, and what it answers.
 
+use std::collections::BTreeSet;
+
 use super::failure::{Failure, Notice};
 use crate::archive::chain::Entry;
 use crate::model::ids::Sha256Hex;
@@ -81,6 +83,8 @@ pub struct VerifiedRun {
     pub seal: RunSeal,
     /// Every file its manifest lists and that has not expired.
     pub files: Vec<FileEntry>,
+    /// Names of the data files that are gone, past their retention.
+    pub expired: BTreeSet<String>,
 }
 
 /// A sealed rollup, all of whose files are as they were sealed.

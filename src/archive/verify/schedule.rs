@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clocks::MOST_BACK_MS;
 use super::failure::{Failure, Notice};
 use super::report::{Report, VerifyOptions};
 use crate::archive::chain::Entry;
@@ -163,18 +164,23 @@ fn times_said(seal: &RunSeal, failures: &mut Vec<Failure>) {
 /// Starts are taken one after another, and a run that another overtook is never sealed; rules change
 /// for newer ones.
 fn only_forward(runs: &[(&Entry, &RunSeal)], failures: &mut Vec<Failure>) {
-    let mut last_start = 0;
+    let mut last: Option<&RunSeal> = None;
     let mut newest: Option<(Vec<u64>, &str)> = None;
     for (entry, seal) in runs {
-        if seal.start_n <= last_start {
-            failures.push(Failure::StartsBackwards {
-                slot: entry.seq,
-                run_id: seal.run_id.clone(),
-                n: seal.start_n,
-                before: last_start,
-            });
+        match last {
+            Some(last) if seal.start_n <= last.start_n => {
+                failures.push(Failure::StartsBackwards {
+                    slot: entry.seq,
+                    run_id: seal.run_id.clone(),
+                    n: seal.start_n,
+                    before: last.start_n,
+                });
+            }
+            _ => {
+                failures.extend(last.and_then(|last| before_the_last(seal, last)));
+                last = Some(seal);
+            }
         }
-        last_start = last_start.max(seal.start_n);
         let found = entry.statement.producer.rules_version.as_str();
         // Versions that are no numbers have no order.
         let Some(version) = numbers(found) else {
@@ -192,6 +198,18 @@ fn only_forward(runs: &[(&Entry, &RunSeal)], failures: &mut Vec<Failure>) {
             _ => newest = Some((version, found)),
         }
     }
+}
+
+/// A start that says that it is older than one whose number is lower.
+fn before_the_last(seal: &RunSeal, last: &RunSeal) -> Option<Failure> {
+    let (at, before) = (seal.started_at, last.started_at);
+    (before.0.saturating_sub(at.0) > MOST_BACK_MS).then(|| Failure::StartedOutOfOrder {
+        run_id: seal.run_id.clone(),
+        detail: format!(
+            "it says that start {} was made at {at}, after start {}, which was made at {before}",
+            seal.start_n, last.start_n
+        ),
+    })
 }
 
 /// `3` or `3.1` as numbers.

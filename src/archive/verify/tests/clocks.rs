@@ -85,3 +85,31 @@ async fn a_folder_has_no_times_that_count() {
     archive.run_for(today, off).await.expect("sealed");
     assert_eq!(classes(&memory, &up_to(6)).await, ["clock_off"]);
 }
+
+#[tokio::test]
+async fn a_start_that_was_written_at_another_time_than_it_says_is_named() {
+    for (moved_ms, expected) in [
+        (900_000, vec![]),
+        (900_001, vec!["written_far_from_signed"]),
+        (-900_001, vec!["written_far_from_signed"]),
+    ] {
+        let (_, memory) = bucket(|_| {}).await;
+        memory.keep_otherwise("starts/0000000001.json", |_, at| {
+            *at = at.map(|at| at.plus_ms(moved_ms));
+        });
+        assert_eq!(classes(&memory, &up_to(6)).await, expected, "{moved_ms}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_nobody_compared_is_not_passed() {
+    let (archive, memory) = bucket(|seal| seal.clock_offset_ms = None).await;
+    let report = verify(memory.as_ref(), &up_to(6)).await.expect("listed");
+    assert_eq!(report.failures, []);
+    assert_eq!(outcome(&report, 6), Some(LevelOutcome::NotCheckable));
+    assert!(!report.passed());
+    let chain = archive.chain().await.expect("chain");
+    let (_, seal) = chain.runs().next().expect("the run");
+    let run_id = seal.run_id.clone();
+    assert!(report.notices.contains(&Notice::ClockUnknown { run_id }));
+}

@@ -216,6 +216,94 @@ async fn a_run_sealed_for_another_date_than_it_began_for_is_named() {
     assert_eq!(sealing(earlier).await, ["schedule_changed"]);
 }
 
+/// Seals a run for the clock's date that began `ago_ms` before, and whose start notes another head.
+async fn backdated(
+    archive: &mut SampleArchive,
+    memory: &MemoryStore,
+    ago_ms: i64,
+    head: Option<u64>,
+) -> Vec<&'static str> {
+    let mut chain = archive.chain().await.expect("chain");
+    archive.clock.advance_ms(-ago_ms);
+    let mut begun = archive.begin(&mut chain, None).await.expect("begin");
+    archive.clock.advance_ms(ago_ms);
+    if let Some(head) = head {
+        begun.start.head_seq = head;
+        let bytes = begun.start.to_bytes();
+        (begun.file.bytes, begun.file.sha256) = (bytes.len() as u64, Sha256Hex::of(&bytes));
+        memory.replace(&begun.file.name, bytes);
+    }
+    let (manifest, seal) = archive.collect(&chain, &begun).await.expect("data");
+    let sealed = archive.seal(&mut chain, &manifest, Content::Run(seal));
+    sealed.await.expect("sealed");
+    classes(memory, &five()).await
+}
+
+#[tokio::test]
+async fn a_hole_cannot_be_filled_backwards() {
+    let named = "started_out_of_order";
+    for (head, expected) in [(None, vec![named; 2]), (Some(1), vec![named])] {
+        let (mut archive, memory) = begun().await;
+        archive.clock.advance_ms(DAY_MS);
+        archive.run().await.expect("run for the 26th");
+        assert_eq!(classes(&memory, &five()).await, ["schedule_hole"]);
+        // Made on the 27th, it says that it began on the 25th: neither the head that it notes nor the
+        // start before it is so old.
+        let found = backdated(&mut archive, &memory, 2 * DAY_MS, head).await;
+        assert_eq!(found, expected, "{head:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_begins_after_the_head_that_it_notes() {
+    for (ago_ms, head, expected) in [
+        (120_000, None, vec![]),
+        (120_001, None, vec!["started_out_of_order"]),
+        (0, Some(1), vec![]),
+        (0, Some(0), vec!["started_out_of_order"]),
+        (0, Some(2), vec!["started_out_of_order"]),
+        (0, Some(u64::MAX), vec!["started_out_of_order"]),
+    ] {
+        let (mut archive, memory) = SampleArchive::in_memory();
+        archive.chain().await.expect("entry 1");
+        let found = backdated(&mut archive, &memory, ago_ms, head).await;
+        assert_eq!(found, expected, "{ago_ms} {head:?}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_no_manifest_lists_are_not_taken_for_expired() {
+    for (lost, expected) in [
+        ("evidence/", vec!["rows_unreadable"]),
+        ("evidence/coverage/", vec!["rows_unreadable"]),
+        ("evidence/emr_cluster/", vec!["counts_disagree"]),
+    ] {
+        let (mut archive, memory) = SampleArchive::in_memory();
+        archive.retention_days = Some(30);
+        archive.run().await.expect("run");
+        let mut chain = archive.chain().await.expect("chain");
+        let begun = archive.begin(&mut chain, None).await.expect("begin");
+        let (mut manifest, mut seal) = archive.collect(&chain, &begun).await.expect("data");
+        manifest.files.retain(|file| {
+            let listed = !file.name.starts_with(lost);
+            if !listed {
+                memory.remove(&file.name);
+            }
+            listed
+        });
+        if lost == "evidence/" {
+            (seal.accounts_listed, seal.accounts_in_scope) = (1_000, 1_000);
+        }
+        let sealed = archive.seal(&mut chain, &manifest, Content::Run(seal));
+        sealed.await.expect("sealed");
+        let mut options = five();
+        for days in [0, 60] {
+            options.now = archive.clock.now().plus_ms(days * DAY_MS);
+            assert_eq!(classes(&memory, &options).await, expected, "{lost} {days}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_run_that_was_overtaken_and_sealed_is_named() {
     let (mut archive, memory) = begun().await;

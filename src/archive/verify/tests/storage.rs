@@ -271,12 +271,14 @@ async fn data_past_its_retention_may_be_gone_and_nothing_else() {
     let of_first = names.iter().filter(|n| n.contains(first));
     let (data, others): (Vec<&String>, Vec<_>) = of_first.partition(|n| n.starts_with("evidence/"));
     assert_eq!((data.len(), others.len()), (4, 2));
-    for name in &data {
-        // As a lifecycle rule does it.
-        memory.delete(name);
-    }
     let mut options = up_to(5);
     let sealed = UtcMillis(1_795_485_600_000);
+    options.now = sealed.plus_ms(30 * DAY_MS + 1);
+    for name in &data {
+        // As a lifecycle rule does it, one after another.
+        memory.delete(name);
+        assert_eq!(classes(&memory, &options).await, [""; 0], "{name}");
+    }
     options.now = sealed.plus_ms(30 * DAY_MS);
     let found = classes(&memory, &options).await;
     assert!(found.contains(&"missing_file"), "{found:?}");
