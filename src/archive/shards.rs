@@ -11,8 +11,13 @@ use serde_json::Value;
 use super::layout::{self, Name};
 use super::settle;
 use super::store::{Fetch, Store, StoreError};
+use crate::for_each_dataset;
 use crate::model::canonical;
+use crate::model::datasets::{
+    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LogGroup,
+};
 use crate::model::ids::{AccountId, RunId, Sha256Hex};
+use crate::model::table::Dataset;
 use crate::seal::FileEntry;
 use crate::time::{Clock, Date, UtcMillis};
 
@@ -20,6 +25,18 @@ use crate::time::{Clock, Date, UtcMillis};
 pub const MOST_SHARDS: u32 = 99;
 /// The number of the receipt, and of the files, that assessing writes.
 pub const ASSESS: u32 = 0;
+/// Datasets (name, version) of which every shard writes a file, with rows or without; sorted by name.
+pub const OF_SHARD: [(&str, u32); 6] = [
+    (Coverage::NAME, Coverage::VERSION),
+    (EmrCluster::NAME, EmrCluster::VERSION),
+    (
+        EmrSecurityConfiguration::NAME,
+        EmrSecurityConfiguration::VERSION,
+    ),
+    (EmrSession::NAME, EmrSession::VERSION),
+    (EmrStep::NAME, EmrStep::VERSION),
+    (LogGroup::NAME, LogGroup::VERSION),
+];
 const SCOPE_LIMIT: u64 = 64 * 1024 * 1024;
 const RECEIPT_LIMIT: u64 = 4 * 1024 * 1024;
 const VERSION: &str = "1";
@@ -151,7 +168,8 @@ impl Receipt {
     }
 
     /// Reads the receipt of `shard`. A receipt names evidence of its own run, shard and writer, each
-    /// dataset once, and nothing else.
+    /// dataset once and in the version that this program knows, and nothing else; that of a shard names
+    /// [`OF_SHARD`], so that nothing of it can be left out unseen.
     pub fn parse(bytes: &[u8], run_id: &RunId, date: Date, shard: u32) -> Result<Self, String> {
         let receipt: Self = read(bytes)?;
         if receipt.run_id != *run_id || receipt.shard != shard {
@@ -168,7 +186,8 @@ impl Receipt {
         {
             return Err("the receipts that it used are not in order".to_owned());
         }
-        let mut last = None;
+        let known = every_dataset();
+        let mut datasets: Vec<(String, u32)> = Vec::new();
         for file in &receipt.files {
             let Some(Name::Evidence {
                 dataset, version, ..
@@ -180,16 +199,33 @@ impl Receipt {
             if own != file.name {
                 return Err(format!("'{:.80}' is not its own", file.name));
             }
-            if last.as_ref() >= Some(&dataset) {
+            if !known.contains(&(dataset.as_str(), version)) {
+                return Err(format!("'{:.80}' is no dataset of this program", file.name));
+            }
+            if datasets.last().is_some_and(|(last, _)| *last >= dataset) {
                 return Err(format!("dataset {dataset} stands twice or out of order"));
             }
             if file.rows.is_none() || file.rows_sha256.is_none() {
                 return Err(format!("{} has no rows", file.name));
             }
-            last = Some(dataset);
+            datasets.push((dataset, version));
+        }
+        let named = datasets.iter().map(|(name, version)| (&**name, *version));
+        if shard != ASSESS && !named.eq(OF_SHARD) {
+            return Err("it does not name the datasets that a shard writes".to_owned());
         }
         Ok(receipt)
     }
+}
+
+/// Name and version of every dataset.
+pub fn every_dataset() -> Vec<(&'static str, u32)> {
+    let mut datasets = Vec::new();
+    macro_rules! every {
+        ($($row:ty),+) => { $( datasets.push((<$row>::NAME, <$row>::VERSION)); )+ };
+    }
+    for_each_dataset!(every);
+    datasets
 }
 
 /// How writing a receipt ended.
@@ -354,15 +390,15 @@ mod tests {
     }
 
     fn receipt(shard: u32, writer: &str) -> Receipt {
-        let file = |dataset: &str| FileEntry {
+        let file = |(dataset, version): (&str, u32)| FileEntry {
             bytes: 7,
-            name: layout::evidence(dataset, 1, date(), &run_id(), shard, writer),
+            name: layout::evidence(dataset, version, date(), &run_id(), shard, writer),
             rows: Some(2),
             rows_sha256: Some(Sha256Hex::of(b"rows")),
             sha256: Sha256Hex::of(b"file"),
             stored: None,
         };
-        let files = vec![file("emr_cluster"), file("coverage")];
+        let files = OF_SHARD.map(file).into();
         Receipt::new(
             run_id(),
             shard,
@@ -387,12 +423,45 @@ mod tests {
             &text.replace(".s02-", ".s01-"),
             &text.replace("9c1f.parquet", "9c2f.parquet"),
             &text.replace("evidence/coverage", "evidence/emr_cluster"),
-            &text.replace("evidence/coverage/v1", "../coverage/v1"),
+            &text.replace("evidence/coverage/v", "../coverage/v"),
+            &text.replace("evidence/coverage/v", "evidence/coverage/v9"),
+            &text.replace("evidence/coverage/", "evidence/coverages/"),
+            &text.replace("evidence/coverage/", "evidence/account/"),
             &text.replace("\"version\":\"1\"", "\"version\":\"2\""),
             &text.replace("\"shard\":2", "\"more\":1,\"shard\":2"),
         ] {
             assert!(parse(bad, 2).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_receipt_leaves_no_dataset_of_a_shard_out() {
+        let whole = receipt(2, "9c1f");
+        for at in 0..OF_SHARD.len() {
+            let mut less = whole.clone();
+            less.files.remove(at);
+            let parsed = Receipt::parse(&less.to_bytes(), &run_id(), date(), 2);
+            assert!(parsed.is_err(), "{:?}", OF_SHARD[at]);
+        }
+    }
+
+    #[test]
+    fn what_assessing_names_are_datasets_of_this_program() {
+        let entry = |dataset: &str, version| FileEntry {
+            name: layout::evidence(dataset, version, date(), &run_id(), ASSESS, "9c1f"),
+            ..receipt(1, "9c1f").files.remove(0)
+        };
+        let parsed = |dataset: &str, version| {
+            let files = vec![entry(dataset, version)];
+            let writer = "9c1f".to_owned();
+            let made = Receipt::new(run_id(), ASSESS, writer, files, vec![], UtcMillis(0));
+            Receipt::parse(&made.to_bytes(), &run_id(), date(), ASSESS)
+        };
+        for (dataset, version) in every_dataset() {
+            assert!(parsed(dataset, version).is_ok(), "{dataset}");
+            assert!(parsed(dataset, version + 1).is_err(), "{dataset}");
+        }
+        assert!(parsed("foo", 1).is_err());
     }
 
     #[tokio::test]

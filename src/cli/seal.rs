@@ -2,11 +2,12 @@
 
 use super::common::{self, Common};
 use super::run::ended;
+use crate::archive::starts::StartError;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
 use crate::model::ids::RunId;
 use crate::model::words::Severity;
-use crate::run::{self, RunOptions};
+use crate::run::{self, RunError, RunOptions};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -39,5 +40,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let (shell, options) = (common::shell(), RunOptions::default());
     let cancelled = common::cancel_on_signal();
     let sealed = run::seal(&shell, &config, &options, &args.run_id, cancelled).await;
+    if let Err(RunError::Start(done @ StartError::Sealed { .. })) = &sealed {
+        common::print(&format!("{done}; nothing was done.\n"))?;
+        return Ok(Exit::Success);
+    }
     ended(&sealed.map_err(common::failure)?, args.fail_on)
 }

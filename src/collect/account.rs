@@ -1,6 +1,6 @@
 //! The unit of the first pass: one account, from its session to its last Region.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,6 +31,33 @@ pub(super) async fn unit(run: Arc<Run>, position: u32) -> Result<(), CollectErro
     let progress = run.context.attempts.progress();
     progress.accounts_done.fetch_add(1, Ordering::Relaxed);
     result
+}
+
+/// Whether every cell is there that [`unit`] writes of an expected account, however each ended.
+///
+/// `emr`: Regions of the partition where EMR exists; `known`: those in which earlier runs know clusters
+/// of the account; `cells`: ends of the account's cells by source and Region.
+pub fn is_looked_into(
+    account: &Account,
+    regions: &Regions,
+    emr: &[Region],
+    known: &[Region],
+    cells: &BTreeMap<(Source, Region), CellOutcome>,
+) -> bool {
+    let asked = match regions {
+        Regions::List(regions) => vec![regions.as_slice()],
+        Regions::Auto => match cells.get(&(Source::Regions, Region::global())) {
+            None => return false,
+            // What is not enabled has a cell too: region_off.
+            Some(CellOutcome::Collected | CellOutcome::Empty) => vec![emr, known],
+            Some(_) => vec![known],
+        },
+    };
+    // Nobody looks at the Regions of an account that an exception takes out.
+    let excluded =
+        !account.in_scope && account.left_out_because.as_deref() != Some(left_out::STATE);
+    let has = |region: &Region| cells.contains_key(&(Source::Clusters, region.clone()));
+    excluded || asked.into_iter().flatten().all(has)
 }
 
 async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(), CollectError> {

@@ -133,6 +133,14 @@ pub fn refuse_other_scope(
             archive,
             found: found.clone(),
         }),
+        // The organization is never unknown to whoever lists its accounts.
+        (Some(archive), None) if config.scope == ScopeMode::Organization => {
+            Err(RunError::OtherOrganization {
+                url: store.url(),
+                archive,
+                found: "none".to_owned(),
+            })
+        }
         _ => Ok(()),
     }
 }

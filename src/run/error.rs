@@ -88,6 +88,10 @@ pub enum RunError {
     AmbiguousCluster { cluster: String, arns: String },
     #[error("{name} of the archive does not have the digest that was sealed")]
     Changed { name: String },
+    #[error(
+        "{name} of the archive is not kept as its writer says (version, lock, key): ask who changed it"
+    )]
+    KeptOtherwise { name: String },
     #[error("the local clock is {offset_s} s off AWS's; set the clock (NTP) and run again")]
     ClockOff { offset_s: i64 },
     #[error("stopped by a signal; nothing is sealed, and the next run starts afresh")]
@@ -142,6 +146,10 @@ pub enum RunError {
         "there is nothing to resume of run {run_id}: {path} is not there; name the --work-dir of the process that died, or begin a new run with --take-over {run_id}"
     )]
     NothingToResume { run_id: RunId, path: String },
+    #[error(
+        "{path} {detail}: nothing of it is used; remove it, name a --work-dir of your own, or begin a new run with --take-over"
+    )]
+    ForeignWork { path: String, detail: &'static str },
     #[error("another process works on run {run_id}")]
     AtWork { run_id: RunId },
     #[error(
@@ -196,6 +204,7 @@ impl RunError {
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }
+            | Self::KeptOtherwise { .. }
             | Self::DoesNotFollow { .. }
             | Self::NotOfShard { .. }
             | Self::Sealed(_)

@@ -2,7 +2,7 @@
 //! of a sealed run, or against the receipts of one that is not sealed yet.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::path::{Path, PathBuf};
 
 use crate::archive::records;
@@ -60,8 +60,12 @@ impl Evidence<'_> {
         files: &[FileEntry],
     ) -> Result<impl Iterator<Item = Result<D, RecordError>> + use<D>, RunError> {
         let mut readers = Vec::new();
-        for path in self.fetched::<D>(files).await? {
-            readers.push(record::read_file::<D>(&path)?);
+        // Files of the same bytes, like those of shards without rows, share a path.
+        let paths = self.fetched::<D>(files).await?;
+        for path in &paths {
+            readers.push(record::read_file::<D>(path)?);
+        }
+        for path in BTreeSet::from_iter(paths) {
             // The open file keeps the bytes; its name is not needed any more.
             std::fs::remove_file(&path).map_err(|e| RunError::local(&path, e))?;
         }

@@ -57,6 +57,12 @@ impl Frozen {
         mine.map(|(position, _)| position).collect()
     }
 
+    /// The accounts at these positions.
+    pub fn accounts(&self, positions: &BTreeSet<u32>) -> Vec<&Account> {
+        let at = |at: &u32| self.scope.accounts.get(*at as usize);
+        positions.iter().filter_map(at).collect()
+    }
+
     fn shards_of_accounts(&self) -> impl Iterator<Item = Option<u32>> {
         let mut dealt = 0;
         let shards = self.shards;

@@ -15,7 +15,7 @@
 //! `seal` is run by a role that could not have written what it vouches for: it compares every stored
 //! file with its receipt and makes every conclusion again from the facts before it signs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,27 +28,29 @@ use crate::archive::shards::{
 use crate::archive::starts::{self, Begun, Still};
 use crate::archive::store::{Store, StoreError};
 use crate::archive::{layout, records};
-use crate::collect::Part;
 use crate::collect::engine::is_expected;
-use crate::collect::facts::NothingFound;
+use crate::collect::facts::{Known, NothingFound};
 use crate::collect::scope::left_out;
+use crate::collect::{Part, is_looked_into};
 use crate::config::{ArchiveUrl, Config, SigningKey};
+use crate::discover::emr_regions;
 use crate::for_each_dataset;
 use crate::model::datasets::{
     Account, ArchiveCheck, Channel, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession,
     EmrStep, Exception, Finding, KeyAccess, LogGroup, Run, Verdict,
 };
-use crate::model::ids::{RunId, hex};
+use crate::model::ids::{AccountId, Region, RunId, hex};
 use crate::model::table::Dataset;
-use crate::model::words::Source;
+use crate::model::words::{CellOutcome, Source};
 use crate::record::{self, Journal};
 use crate::report::text::counted;
-use crate::seal::{FileEntry, Manifest, Period};
+use crate::seal::{FileEntry, Manifest, Period, StoredAs};
 
 use super::anchor::anchor;
 use super::archive::{KeyFile, Standing, look, open_signer, open_store, read_chain, store_error};
 use super::beginning::{
-    Purpose, check_clock, check_date, find_caller, open, producer_of, protections,
+    Purpose, check_clock, check_date, find_caller, is_full_scope, open, producer_of, protections,
+    refuse_other_scope,
 };
 use super::evidence::{Evidence, copy_facts};
 use super::facts::{JournalFound, Journals};
@@ -57,7 +59,7 @@ use super::record::{Place, record};
 use super::running::{Asking, Audited, Concluded, Running, Sealing, Told};
 use super::sealed::is_of;
 use super::work::Work;
-use super::{RunError, RunOptions, Shell, memory, random};
+use super::{RunError, RunOptions, Shell, exceptions, memory, random};
 
 /// Largest manifest that is read back.
 const MANIFEST_LIMIT: u64 = 64 * 1024 * 1024;
@@ -223,7 +225,10 @@ pub async fn collect(
         .map_err(step_cancelled)?;
     still_open(&running, &mut chain).await?;
     let place = place(&running, &work.path, shard, &writer);
-    let files = record(&place, &journals.all, |_| true).await?;
+    let files = record(&place, &journals.all, |dataset| {
+        !shards::OF_SHARD.iter().any(|(name, _)| *name == dataset)
+    })
+    .await?;
     let rows: u64 = files.iter().filter_map(|f| f.rows).sum();
     let now = shell.clock.now();
     let receipt = Receipt::new(run_id.clone(), shard, writer, files, Vec::new(), now);
@@ -284,15 +289,27 @@ pub async fn assess(
     };
     let all = Arc::new(Journal::create(&work.path.join("all"))?);
     let own = Arc::new(Journal::create(&work.path.join("own"))?);
+    let before = running.before(&evidence, &chain).await?;
     let mut receipts = Vec::new();
     let mut missing = BTreeSet::new();
     for shard in 1..=running.frozen.shards {
         let positions = running.frozen.positions(shard);
-        match receipt_of(&running, shard).await? {
-            Some(stored) => {
-                of_shard(&running, &evidence, &stored.receipt, &positions, &all).await?;
-                receipts.push(stored);
+        let mut found = receipt_of(&running, shard).await?;
+        if let Some(stored) = &found {
+            let of_shard = OfShard {
+                running: &running,
+                evidence: &evidence,
+                receipt: &stored.receipt,
+                mine: running.frozen.accounts(&positions),
+            };
+            if of_shard.is_whole(&*before.known).await? {
+                of_shard.copy(&all).await?;
+            } else {
+                found = None;
             }
+        }
+        match found {
+            Some(stored) => receipts.push(stored),
             None => missing.extend(positions),
         }
     }
@@ -301,7 +318,6 @@ pub async fn assess(
         let cell = cell?;
         calls = (calls.0 + cell.calls, calls.1 + cell.throttles);
     }
-    let before = running.before(&evidence, &chain).await?;
     let journals = Journals::two(all.clone(), own);
     let not_collected = running.frozen.shards as usize - receipts.len();
     running
@@ -388,7 +404,14 @@ pub async fn seal(
         frozen,
         file: scope_file,
     } = Prepared::find(shell, store, &chain, run_id, Still::ToSeal).await?;
-    frozen.check_rules(run_id)?;
+    frozen.check_config(config, run_id, begun.start.scheduled_for)?;
+    refuse_other_scope(config, &chain, &frozen.scope, store)?;
+    if frozen.regions != config.regions || (frozen.full_scope && !is_full_scope(config, &chain)) {
+        return Err(RunError::DoesNotFollow {
+            run_id: run_id.clone(),
+            what: format!("the scope in {}", scope_file.name),
+        });
+    }
     // A local archive and a local key need no identity of AWS.
     let needs_aws = matches!(config.archive, ArchiveUrl::S3 { .. })
         || matches!(config.signing_key, Some(SigningKey::Kms { .. }));
@@ -422,7 +445,7 @@ pub async fn seal(
     let conclusions = Journal::create(&work.path.join("again"))?;
     let facts = Journal::create(&work.path.join("facts"))?;
     copy_facts(&evidence, &recomputing.files, &facts).await?;
-    recomputing.compare_coverage(&facts)?;
+    recomputing.compare_coverage(&facts, &*before.known)?;
     let tally = running.judge(&facts, &conclusions, &before)?;
     recomputing.compare_conclusions(&conclusions).await?;
     recomputing.compare_rows().await?;
@@ -508,47 +531,98 @@ async fn receipt_of(running: &Running<'_>, shard: u32) -> Result<Option<StoredRe
     Ok(None)
 }
 
-/// Reads the facts of a shard. Rows of accounts that are not its own make them unusable.
-async fn of_shard(
-    running: &Running<'_>,
-    evidence: &Evidence<'_>,
-    receipt: &Receipt,
-    positions: &BTreeSet<u32>,
-    all: &Journal,
-) -> Result<(), RunError> {
-    let scope = &running.frozen.scope;
-    let mine = positions
-        .iter()
-        .filter_map(|at| scope.accounts.get(*at as usize));
-    let mine: BTreeSet<_> = mine.map(|a| a.account_id.clone()).collect();
-    let foreign = std::sync::Mutex::new(None);
-    macro_rules! copy {
-        ($($row:ty),+) => { $(
-            let is_mine = |row: &$row| {
-                let is_mine = mine.contains(&row.account_id);
-                if !is_mine && let Ok(mut foreign) = foreign.lock() {
-                    *foreign = Some(row.account_id.clone());
-                }
-                is_mine
-            };
-            evidence.copy_in::<$row>(&receipt.files, all, is_mine).await?;
-        )+ };
+/// Ends of the first pass by account.
+type FirstPass = BTreeMap<AccountId, BTreeMap<(Source, Region), CellOutcome>>;
+
+fn note_first_pass(cells: &mut FirstPass, cell: Coverage) {
+    if matches!(cell.source, Source::Regions | Source::Clusters) {
+        let of_account = cells.entry(cell.account_id).or_default();
+        of_account.insert((cell.source, cell.region), cell.outcome);
     }
-    copy!(
-        Coverage,
-        EmrCluster,
-        EmrStep,
-        EmrSession,
-        EmrSecurityConfiguration,
-        LogGroup
-    );
-    match foreign.into_inner() {
-        Ok(Some(account_id)) => Err(RunError::NotOfShard {
-            run_id: running.run_id().clone(),
-            shard: receipt.shard,
-            account_id,
-        }),
-        _ => Ok(()),
+}
+
+/// The first of `accounts` of which nobody tells how looking into it ended.
+fn first_unseen<'a>(
+    frozen: &Frozen,
+    known: &dyn Known,
+    accounts: impl IntoIterator<Item = &'a Account>,
+    cells: &FirstPass,
+) -> Option<&'a Account> {
+    let partition = frozen.scope.caller.arn.split(':').nth(1).unwrap_or("aws");
+    let emr = emr_regions().into_iter().map(|r| r.region);
+    let emr: Vec<Region> = emr.filter(|r| r.partition() == partition).collect();
+    let none = BTreeMap::new();
+    accounts.into_iter().find(|account| {
+        let cells = cells.get(&account.account_id).unwrap_or(&none);
+        let known = known.regions_of(&account.account_id);
+        !is_looked_into(account, &frozen.regions, &emr, &known, cells)
+    })
+}
+
+/// What the receipt of a shard names.
+struct OfShard<'a> {
+    running: &'a Running<'a>,
+    evidence: &'a Evidence<'a>,
+    receipt: &'a Receipt,
+    /// Accounts of the shard.
+    mine: Vec<&'a Account>,
+}
+
+impl OfShard<'_> {
+    /// Whether it tells of each of its accounts how looking into it ended. One that does not is as good
+    /// as none: what it left out was not seen.
+    async fn is_whole(&self, known: &dyn Known) -> Result<bool, RunError> {
+        let mut cells = FirstPass::new();
+        let files = &self.receipt.files;
+        for cell in self.evidence.rows_in::<Coverage>(files).await? {
+            note_first_pass(&mut cells, cell?);
+        }
+        let frozen = &self.running.frozen;
+        let unseen = first_unseen(frozen, known, self.mine.iter().copied(), &cells);
+        if let Some(account) = unseen {
+            tracing::warn!(
+                "shard {}/{} of run {} counts as missing: it does not tell what it saw of account {}",
+                self.receipt.shard,
+                frozen.shards,
+                self.running.run_id(),
+                account.account_id
+            );
+        }
+        Ok(unseen.is_none())
+    }
+
+    /// Reads its facts. Rows of accounts that are not its own make them unusable.
+    async fn copy(&self, all: &Journal) -> Result<(), RunError> {
+        let mine: BTreeSet<_> = self.mine.iter().map(|a| &a.account_id).collect();
+        let foreign = std::sync::Mutex::new(None);
+        macro_rules! copy {
+            ($($row:ty),+) => { $(
+                let is_mine = |row: &$row| {
+                    let is_mine = mine.contains(&row.account_id);
+                    if !is_mine && let Ok(mut foreign) = foreign.lock() {
+                        *foreign = Some(row.account_id.clone());
+                    }
+                    is_mine
+                };
+                self.evidence.copy_in::<$row>(&self.receipt.files, all, is_mine).await?;
+            )+ };
+        }
+        copy!(
+            Coverage,
+            EmrCluster,
+            EmrStep,
+            EmrSession,
+            EmrSecurityConfiguration,
+            LogGroup
+        );
+        match foreign.into_inner() {
+            Ok(Some(account_id)) => Err(RunError::NotOfShard {
+                run_id: self.running.run_id().clone(),
+                shard: self.receipt.shard,
+                account_id,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -611,9 +685,30 @@ impl Receipts {
             if !same {
                 return Err(RunError::Changed { name: file.name });
             }
+            if let Some(told) = &file.stored {
+                let kept = running.store.stored(&file.name).await;
+                let kept = kept.map_err(|e| store_error(running.store.url(), e))?;
+                let kept = kept.and_then(|kept| kept.evidence());
+                if !kept.is_some_and(|kept| is_kept_as(told, &kept)) {
+                    return Err(RunError::KeptOtherwise { name: file.name });
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a file is kept as its writer tells. What a writer was not told, for want of a permission, it
+/// leaves out.
+fn is_kept_as(told: &StoredAs, kept: &StoredAs) -> bool {
+    fn same<T: PartialEq>(told: &Option<T>, kept: &Option<T>) -> bool {
+        told.is_none() || told == kept
+    }
+    same(&told.bucket_key, &kept.bucket_key)
+        && same(&told.kms_key, &kept.kms_key)
+        && same(&told.lock_mode, &kept.lock_mode)
+        && same(&told.locked_until, &kept.locked_until)
+        && same(&told.version, &kept.version)
 }
 
 /// What is made again before it is signed.
@@ -651,10 +746,13 @@ impl Recomputing<'_> {
         Ok(())
     }
 
-    /// What receipts say of the rows of a file is so.
+    /// What receipts say of the rows of a file is so, and no dataset is left out.
     async fn compare_rows(&self) -> Result<(), RunError> {
         macro_rules! compare {
             ($($row:ty),+) => { $(
+                if !self.files.iter().any(is_of::<$row>) {
+                    return Err(self.refused(format!("dataset {}", <$row>::NAME)));
+                }
                 for file in self.files.iter().filter(|f| is_of::<$row>(f)) {
                     let path = self.evidence.work.join("rows.parquet");
                     let rows = self.evidence.rows_in::<$row>(std::slice::from_ref(file)).await?;
@@ -671,8 +769,9 @@ impl Recomputing<'_> {
         Ok(())
     }
 
-    /// Every account of the frozen scope is there with its cells.
-    fn compare_coverage(&self, facts: &Journal) -> Result<(), RunError> {
+    /// Every account of the frozen scope is there with its cells: those of the first pass, which its
+    /// shard wrote or `assess` in its place, and who owns which bucket.
+    fn compare_coverage(&self, facts: &Journal, known: &dyn Known) -> Result<(), RunError> {
         let scope = &self.running.frozen.scope;
         let accounts: Result<Vec<Account>, _> = facts.rows::<Account>().collect();
         if accounts? != scope.accounts {
@@ -683,19 +782,24 @@ impl Recomputing<'_> {
             return Err(self.refused("that the run looked at its whole scope"));
         }
         let mut told = BTreeSet::new();
+        let mut cells = FirstPass::new();
         for cell in facts.rows::<Coverage>() {
             let cell = cell?;
             if cell.source == Source::BucketOwners {
-                told.insert(cell.account_id);
+                told.insert(cell.account_id.clone());
             }
+            note_first_pass(&mut cells, cell);
         }
-        for account in scope.accounts.iter().filter(|a| is_expected(a)) {
-            if !told.contains(&account.account_id) {
+        let expected = || scope.accounts.iter().filter(|a| is_expected(a));
+        let frozen = &self.running.frozen;
+        let unasked = expected().find(|a| !told.contains(&a.account_id));
+        match unasked.or_else(|| first_unseen(frozen, known, expected(), &cells)) {
+            None => Ok(()),
+            Some(account) => {
                 let what = format!("that account {} has no coverage", account.account_id);
-                return Err(self.refused(what));
+                Err(self.refused(what))
             }
         }
-        Ok(())
     }
 
     /// The run's own row and its exceptions say what the facts amount to.
@@ -713,10 +817,12 @@ impl Recomputing<'_> {
             return Err(self.refused("dataset run"));
         }
         let exceptions = self.evidence.rows_in::<Exception>(&self.files).await?;
-        let exceptions: Vec<Exception> = exceptions.collect::<Result<_, _>>()?;
-        let told = |id: &String| exceptions.iter().any(|e| e.exception_id == *id);
-        let used = |e: &Exception| counts.used.get(&e.exception_id).copied().unwrap_or(0);
-        if !exceptions.iter().all(|e| e.used == used(e)) || !counts.used.keys().all(told) {
+        let mut exceptions: Vec<Exception> = exceptions.collect::<Result<_, _>>()?;
+        exceptions.sort_by(Dataset::key_order);
+        let (rules, date) = (&self.running.config.exceptions, self.running.date());
+        let mut declared = exceptions::rows(rules, date, &counts.used);
+        declared.sort_by(Dataset::key_order);
+        if exceptions != declared {
             return Err(self.refused("dataset exception"));
         }
         let checks = self.evidence.rows_in::<ArchiveCheck>(&self.files).await?;
@@ -746,15 +852,45 @@ async fn orphans(running: &Running<'_>, files: &[FileEntry]) -> Result<Vec<Strin
         Err(StoreError::Absent { .. }) => {}
         Err(error) => return Err(failed(error)),
     }
-    let mut datasets = Vec::new();
-    macro_rules! every {
-        ($($row:ty),+) => { $( datasets.push((<$row>::NAME, <$row>::VERSION)); )+ };
-    }
-    for_each_dataset!(every);
-    let names = shards::names_of_run(fetch, run_id, date, &datasets).await;
+    let names = shards::names_of_run(fetch, run_id, date, &shards::every_dataset()).await;
     let names = names.map_err(failed)?.into_iter();
     let listed: BTreeSet<&str> = files.iter().map(|f| f.name.as_str()).collect();
     Ok(names
         .filter(|name| !listed.contains(name.as_str()))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_says_more_of_a_file_than_storage_does() {
+        let nothing = StoredAs {
+            bucket_key: None,
+            kms_key: None,
+            lock_mode: None,
+            locked_until: None,
+            version: None,
+        };
+        let kept = StoredAs {
+            lock_mode: Some("GOVERNANCE".to_owned()),
+            version: Some("v1".to_owned()),
+            ..nothing.clone()
+        };
+        let with = |mode: &str| StoredAs {
+            lock_mode: Some(mode.to_owned()),
+            ..nothing.clone()
+        };
+        assert!(is_kept_as(&kept, &kept));
+        assert!(is_kept_as(&nothing, &kept), "not told");
+        assert!(is_kept_as(&with("GOVERNANCE"), &kept));
+        assert!(!is_kept_as(&with("COMPLIANCE"), &kept));
+        assert!(!is_kept_as(&kept, &nothing));
+        let other = StoredAs {
+            version: Some("v2".to_owned()),
+            ..kept.clone()
+        };
+        assert!(!is_kept_as(&other, &kept));
+    }
 }

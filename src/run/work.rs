@@ -7,8 +7,8 @@
 //!                              journal-<n>  the highest number counts: each resumption copies what ended
 //! ```
 
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{File, Metadata, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -51,6 +51,8 @@ impl Work {
             run_id: run_id.clone(),
             path: path.display().to_string(),
         };
+        let folder = std::fs::symlink_metadata(&path).map_err(none)?;
+        refuse_foreign(&path, &folder)?;
         let lock = File::options().write(true).open(path.join("lock"));
         let lock = lock.map_err(none)?;
         match lock.try_lock() {
@@ -149,6 +151,31 @@ fn place(config: &Config, name: &str) -> Result<PathBuf, RunError> {
     Ok(base.join(format!("keyproof-{name}")))
 }
 
+/// What is found in a folder counts as what this user's own process left there, so nobody else may have
+/// made it: in a shared folder for temporary files everybody may take any name.
+fn refuse_foreign(path: &Path, folder: &Metadata) -> Result<(), RunError> {
+    let foreign = |detail: &'static str| RunError::ForeignWork {
+        path: path.display().to_string(),
+        detail,
+    };
+    if !folder.is_dir() {
+        return Err(foreign("is no folder"));
+    }
+    if folder.mode() & 0o7777 != 0o700 {
+        return Err(foreign("may be entered by others (its mode is not 0700)"));
+    }
+    // A file made here and now tells who we are.
+    let probe = path.join("owner.part");
+    let _ = std::fs::remove_file(&probe);
+    let made = File::create_new(&probe).and_then(|file| file.metadata());
+    let made = made.map_err(|e| RunError::local(&probe, e))?;
+    let _ = std::fs::remove_file(&probe);
+    if made.uid() != folder.uid() {
+        return Err(foreign("belongs to another user"));
+    }
+    Ok(())
+}
+
 fn remove(path: &Path) -> Result<(), RunError> {
     let removed = if path.is_dir() {
         std::fs::remove_dir_all(path)
@@ -163,6 +190,46 @@ impl Drop for Work {
         if !self.keep {
             // Of no use once the run is over; what cannot be removed is left.
             let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::testkit::TempDir;
+
+    #[test]
+    fn only_a_folder_that_nobody_else_can_have_made_is_gone_on_with() {
+        let above = TempDir::new();
+        let path = above.path().join("work");
+        let refused = |path: &Path| {
+            let folder = std::fs::symlink_metadata(path).expect("metadata");
+            refuse_foreign(path, &folder).err().map(|e| e.to_string())
+        };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.mode(0o700).create(&path).expect("create");
+        assert_eq!(refused(&path), None);
+        assert_eq!(std::fs::read_dir(&path).expect("list").count(), 0);
+
+        let link = above.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).expect("link");
+        let text = refused(&link).expect("a link");
+        assert!(text.contains("is no folder"), "{text}");
+        for mode in [0o755, 0o770, 0o1700] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, mode).expect("mode");
+            let text = refused(&path).expect("open to others");
+            assert!(text.contains("0700"), "{text}");
+        }
+        let mode = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&path, mode).expect("mode");
+        // Only root can give a folder away.
+        if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+            let text = refused(&path).expect("another's");
+            assert!(text.contains("another user"), "{text}");
         }
     }
 }

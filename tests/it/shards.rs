@@ -9,7 +9,7 @@ use keyproof::archive::shards::{self, Receipt};
 use keyproof::archive::starts::StartError;
 use keyproof::config::Config;
 use keyproof::error::Exit;
-use keyproof::model::datasets::{Account, Coverage, EmrCluster, Run, Verdict};
+use keyproof::model::datasets::{Account, Coverage, EmrCluster, Exception, Run, Verdict};
 use keyproof::model::ids::{RunId, Sha256Hex};
 use keyproof::model::table::Dataset;
 use keyproof::model::words::{CellOutcome, Judgement, RunOutcome, Seen, Source};
@@ -293,6 +293,17 @@ async fn forge<D: Dataset>(steps: &Steps<'_>, shard: u32, change: impl Fn(&mut V
     std::fs::write(steps.receipt_path(shard), receipt.to_bytes()).expect("write");
 }
 
+/// A cell of an account that told its Regions.
+fn seen_cell(rows: &[Coverage], source: Source) -> usize {
+    let read = |c: &Coverage, source| c.source == source && c.outcome == CellOutcome::Collected;
+    let account = rows.iter().find(|c| read(c, Source::Regions));
+    let account = &account.expect("an account").account_id;
+    let at = rows
+        .iter()
+        .position(|c| c.account_id == *account && read(c, source));
+    at.expect("a cell")
+}
+
 /// What stands in an archive, to be put back.
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     let _ = std::fs::remove_dir_all(to);
@@ -363,6 +374,55 @@ async fn the_sealer_signs_nothing_that_does_not_follow() {
     })
     .await;
     refused("no coverage").await;
+    // Shards and what was judged of them agree that somebody was not looked at.
+    for source in [Source::Clusters, Source::Regions] {
+        forge::<Coverage>(&steps, 1, |rows| {
+            rows.remove(seen_cell(rows, source));
+        })
+        .await;
+        let bytes = std::fs::read(steps.receipt_path(1)).expect("a receipt");
+        let mut judged = steps.receipt(0);
+        judged.used[0].bytes = bytes.len() as u64;
+        judged.used[0].sha256 = Sha256Hex::of(&bytes);
+        std::fs::write(steps.receipt_path(0), judged.to_bytes()).expect("write");
+        refused("no coverage").await;
+    }
+    let mut less = steps.receipt(0);
+    less.files.retain(|f| !f.name.contains("/archive/"));
+    std::fs::write(steps.receipt_path(0), less.to_bytes()).expect("write");
+    refused("dataset archive").await;
+    // A lock that nobody put on a file.
+    let mut locked = steps.receipt(0);
+    locked.files[0].stored = Some(keyproof::seal::StoredAs {
+        bucket_key: None,
+        kms_key: None,
+        lock_mode: Some("COMPLIANCE".to_owned()),
+        locked_until: Some(keyproof::time::UtcMillis(4_000_000_000_000)),
+        version: None,
+    });
+    let name = locked.files[0].name.clone();
+    std::fs::write(steps.receipt_path(0), locked.to_bytes()).expect("write");
+    refused(&name).await;
+    // Another scope than the archive's.
+    let scope = steps.path(&layout::scope(steps.date(), &id(0)));
+    let rewrite = |change: &dyn Fn(&mut serde_json::Value)| {
+        let bytes = std::fs::read(&scope).expect("a scope");
+        let mut value = serde_json::from_slice(&bytes).expect("JSON");
+        change(&mut value);
+        std::fs::write(&scope, format!("{value}\n")).expect("write");
+    };
+    rewrite(&|value| value["regions"] = serde_json::json!(["eu-west-1"]));
+    refused("scope").await;
+    for organization in [serde_json::json!("o-another0000"), serde_json::Value::Null] {
+        rewrite(&|value| value["organization_id"] = organization.clone());
+        let other = steps.seal().await.expect_err("another organization");
+        assert!(
+            matches!(other, RunError::OtherOrganization { .. }),
+            "{other}"
+        );
+        assert_eq!(steps.entries(), 1);
+        copy(&kept, &place.archive());
+    }
     let mut lying = steps.receipt(0);
     lying.files[0].rows_sha256 = Some(Sha256Hex::of(b"other rows"));
     let name = lying.files[0].name.clone();
@@ -389,6 +449,101 @@ async fn the_sealer_signs_nothing_that_does_not_follow() {
     // Untouched, it is sealed.
     steps.seal().await.expect("sealed");
     place.report().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_does_not_tell_what_it_saw_is_missing() {
+    let place = Place::new(&options()).await;
+    let steps = Steps::prepared(&place, 0, 2).await;
+    for shard in 1..=2 {
+        steps.collect(shard).await.expect("collected");
+    }
+    let kept = place.path("kept");
+    copy(&place.archive(), &kept);
+    let judged = async |what: &str| {
+        let judged = steps.assess().await.expect("judged");
+        let missing = judged.text.contains("1 shard without a receipt");
+        assert!(missing, "{what}: {}", judged.text);
+        let audited = steps.seal().await.expect("sealed as it was judged");
+        assert_eq!(audited.outcome, RunOutcome::Partial, "{what}");
+        let run = sealed(&place, &id(0)).await;
+        let cells: Vec<Coverage> = run.rows().await;
+        let mut open = cells.iter().filter(|c| c.source == Source::Regions);
+        assert!(
+            open.any(|c| c.outcome == CellOutcome::NotAttempted),
+            "{what}"
+        );
+        std::fs::remove_dir_all(place.path("state")).expect("remove");
+        copy(&kept, &place.archive());
+    };
+    let mut nothing = steps.receipt(2);
+    nothing.files.clear();
+    std::fs::write(steps.receipt_path(2), nothing.to_bytes()).expect("write");
+    judged("no files").await;
+    for shard in 1..=2 {
+        forge::<Coverage>(&steps, shard, Vec::clear).await;
+        judged("no cells").await;
+    }
+    for source in [Source::Clusters, Source::Regions] {
+        forge::<Coverage>(&steps, 2, |rows| {
+            rows.remove(seen_cell(rows, source));
+        })
+        .await;
+        judged("one cell less").await;
+    }
+    // Untouched, both count.
+    let whole = steps.assess().await.expect("judged");
+    assert!(!whole.text.contains("without a receipt"), "{}", whole.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exceptions_that_the_sealer_does_not_know_are_not_sealed() {
+    let place = Place::new(&options()).await;
+    let excluding = |reason: &str| {
+        let tags = [("tags.data_classification", "data-classification")];
+        let file = format!(
+            "[[exception]]\nid = \"one-team\"\nkind = \"exclude\"\nreason = \"{reason}\"\n\
+             approver = \"a\"\nexpires = \"2026-12-31\"\naccounts = [\"{}\"]\n",
+            place.world.log_archive_account()
+        );
+        place.config_with(&tags, &file)
+    };
+    let run_id = id(0);
+    let asked = RunOptions {
+        run_id: Some(run_id.clone()),
+        ..place.options()
+    };
+    let config = excluding("moved");
+    run::prepare(&place.shell(), &config, &asked, 1, never())
+        .await
+        .expect("prepared");
+    let steps = |config| Steps {
+        place: &place,
+        config,
+        run_id: run_id.clone(),
+        shards: 1,
+    };
+    let ours = steps(config);
+    ours.collect(1).await.expect("collected");
+    ours.assess().await.expect("judged");
+    for config in [place.config(), excluding("another")] {
+        let refused = steps(config).seal().await.expect_err("another");
+        assert!(
+            matches!(refused, RunError::OtherThanBegun { .. }),
+            "{refused}"
+        );
+        assert_eq!(refused.exit(), Exit::Usage);
+    }
+    let kept = place.path("kept");
+    copy(&place.archive(), &kept);
+    forge::<Exception>(&ours, 0, |rows| rows[0].approver = "nobody".to_owned()).await;
+    let refused = ours.seal().await.expect_err("not the declared one");
+    assert!(
+        refused.to_string().contains("dataset exception"),
+        "{refused}"
+    );
+    copy(&kept, &place.archive());
+    ours.seal().await.expect("sealed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -512,6 +667,8 @@ async fn the_commands_are_steps_of_one_run() {
     assert!(judged.contains("JUDGED, PARTIAL"), "{judged}");
     let sealed = ask(&["seal", "--run-id", run_id], 4).await;
     assert!(sealed.contains("SEALED, PARTIAL"), "{sealed}");
+    let twice = ask(&["seal", "--run-id", run_id], 0).await;
+    assert!(twice.contains("sealed already, by entry 2"), "{twice}");
     let again = ask(&["assess", "--run-id", run_id], 0).await;
     assert!(again.contains("every conclusion is as sealed"), "{again}");
     ask(&["verify", "archive"], 0).await;
