@@ -437,11 +437,11 @@ mod tests {
     #[test]
     fn a_receipt_leaves_no_dataset_of_a_shard_out() {
         let whole = receipt(2, "9c1f");
-        for at in 0..OF_SHARD.len() {
+        for (at, dataset) in OF_SHARD.iter().enumerate() {
             let mut less = whole.clone();
             less.files.remove(at);
             let parsed = Receipt::parse(&less.to_bytes(), &run_id(), date(), 2);
-            assert!(parsed.is_err(), "{:?}", OF_SHARD[at]);
+            assert!(parsed.is_err(), "{dataset:?}");
         }
     }
 
