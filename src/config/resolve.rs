@@ -287,10 +287,6 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
     let chain_copy = chain_copy
         .transpose()
         .map_err(|e| r.invalid("chain_copy", e))?;
-    if chain_copy.as_ref() == Some(&archive) {
-        let detail = "chain_copy is the archive itself; name another place".to_owned();
-        return Err(ConfigError::Conflict(detail));
-    }
     let lock_mode = match settings.text("archive_lock_mode").unwrap_or_default() {
         "GOVERNANCE" => LockMode::Governance,
         "COMPLIANCE" => LockMode::Compliance,

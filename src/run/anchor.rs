@@ -1,6 +1,8 @@
 //! What anchors a new head: this machine's memory of it, and the copy of the chain in another place.
 //! The entry is sealed whatever becomes of either, so what fails is a warning.
 
+use std::path::Path;
+
 use crate::archive::chain::Chain;
 use crate::archive::chain_copy::{CopyError, copy_chain};
 use crate::archive::store::{Fetch, Store};
@@ -24,7 +26,7 @@ async fn copy(shell: &Shell, config: &Config, from: &dyn Fetch) -> Result<(), Ru
     let Some(url) = &config.chain_copy else {
         return Ok(());
     };
-    let to = open_copy(shell, config, url.clone()).await?;
+    let to = open_copy(shell, config, url).await?;
     match copy_chain(from, to.as_ref(), &*shell.clock).await {
         Ok(_) => Ok(()),
         Err(CopyError::Chain(source)) => Err(super::archive::store_error(from.url(), source)),
@@ -32,15 +34,20 @@ async fn copy(shell: &Shell, config: &Config, from: &dyn Fetch) -> Result<(), Ru
     }
 }
 
-/// A copy lies in another place, whose owner and keys need not be the archive's; `chain_copy_profile`
-/// says who writes there.
+/// A copy lies in another place than the archive, where it would show nothing; its owner and keys need
+/// not be the archive's, and `chain_copy_profile` says who writes there.
 pub async fn open_copy(
     shell: &Shell,
     config: &Config,
-    url: ArchiveUrl,
+    url: &ArchiveUrl,
 ) -> Result<Box<dyn Store>, RunError> {
+    if is_same_place(url, &config.archive) {
+        return Err(RunError::Usage(format!(
+            "the copy {url} is the archive itself, which shows nothing; name a copy in another place"
+        )));
+    }
     let config = Config {
-        archive: url,
+        archive: url.clone(),
         archive_owner: None,
         archive_kms_key: None,
         profile: config
@@ -50,4 +57,16 @@ pub async fn open_copy(
         ..config.clone()
     };
     open_store(shell, &config, None).await
+}
+
+/// Whether two addresses lead to one place, by whatever links.
+fn is_same_place(one: &ArchiveUrl, other: &ArchiveUrl) -> bool {
+    match (one, other) {
+        (ArchiveUrl::Folder(one), ArchiveUrl::Folder(other)) => {
+            let real =
+                |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            real(one) == real(other)
+        }
+        (one, other) => one == other,
+    }
 }

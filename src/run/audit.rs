@@ -29,6 +29,7 @@ use super::anchor::anchor;
 use super::archive::{KeyFile, Standing, look, open_signer, open_store};
 use super::beginning::{
     Opened, Purpose, check_clock, check_date, find_caller, open, producer, protections,
+    refuse_unprotected,
 };
 use super::evidence::Evidence;
 use super::facts::{JournalFound, Journals, copy_ended};
@@ -144,6 +145,7 @@ async fn resume(
     let caller = find_caller(&asking).await?;
     check_clock(&asking.aws)?;
     let checks = protections(store.as_ref(), begun.start.scheduled_for).await;
+    refuse_unprotected(config, &checks, store.url())?;
     let running = Running {
         shell,
         config,

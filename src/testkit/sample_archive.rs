@@ -13,7 +13,7 @@ use crate::archive::signer::Signer as _;
 use crate::archive::starts::{self, Begun, StartError, StartRequest};
 use crate::archive::store::{Store, StoreError};
 use crate::model::datasets::{Account, Coverage, Run};
-use crate::model::ids::{Region, RunId, Sha256Hex};
+use crate::model::ids::{AccountId, Region, RunId, Sha256Hex};
 use crate::model::table::Dataset;
 use crate::model::words::{CellOutcome, RunOutcome, Source};
 use crate::record;
@@ -21,7 +21,7 @@ use crate::seal::{
     ArchiveId, ChangedBy, Content, FileEntry, Manifest, Period, Producer, Remark, RollupSeal,
     RunSeal,
 };
-use crate::testkit::{FixedClock, MemoryStore, TempDir, TestSigner};
+use crate::testkit::{self, FixedClock, MemoryStore, TempDir, TestSigner};
 use crate::time::{Clock as _, DAY_MS, Date, UtcMillis};
 
 /// A small archive that grows run by run. Accounts, coverage and the run itself are Parquet; what
@@ -422,27 +422,13 @@ fn account(id: &str) -> Account {
 /// The cells of one account: a global one and three of a Region.
 fn cells(id: &str) -> Vec<Coverage> {
     let region: Region = "eu-west-1".parse().expect("a Region");
+    let account: AccountId = id.parse().expect("an account id");
+    let at = UtcMillis(1_795_485_600_000);
     let cell = |(region, source, outcome)| Coverage {
-        scheduled_for: Date::from_days(0),
-        account_id: id.parse().expect("an account id"),
-        region,
-        source,
         outcome,
-        accepted_by: None,
-        items_expected: None,
-        items_collected: None,
-        items_locked: None,
-        items_failed: None,
-        error_code: None,
-        denied_action: None,
-        watermark_run: None,
-        watermark_at: None,
-        calls: 1,
-        retries: 0,
-        throttles: 0,
-        request_id: None,
-        started_at: UtcMillis(1_795_485_600_000),
-        ended_at: UtcMillis(1_795_485_600_000),
+        started_at: at,
+        ended_at: at,
+        ..testkit::coverage(account.clone(), region, source)
     };
     let mut cells = vec![
         cell((region.clone(), Source::Clusters, CellOutcome::Collected)),

@@ -257,6 +257,6 @@ async fn the_flag_writes_all_the_same_and_the_seal_tells() {
     assert_eq!(verified.status.code(), Some(0), "{}", told(&verified));
     let shown = String::from_utf8_lossy(&verified.stdout).into_owned();
     let words: Vec<&str> = shown.split_whitespace().collect();
-    let told = "although the bucket failed: public_access_block, tls_only";
+    let told = "although the bucket failed checks: 1; the checks: public_access_block, tls_only";
     assert!(words.join(" ").contains(told), "{shown}");
 }

@@ -510,21 +510,27 @@ async fn the_commands_change_keys_and_take_notes() {
     );
 
     // Every seal copies the chain to the second place, where there is one.
-    let copied = Command::new(env!("CARGO_BIN_EXE_keyproof"))
-        .args(with(&[
-            "note",
-            "--entry",
-            "1",
-            "--signing-key",
-            "third.pem",
-            "copied",
-        ]))
-        .args(["--state-dir", "state"])
-        .env("KEYPROOF_CHAIN_COPY", "copy")
-        .current_dir(dir.path())
-        .output()
-        .expect("the program runs");
-    assert!(copied.status.success(), "{copied:?}");
+    let noted_with_copy = |place: &str| {
+        let done = Command::new(env!("CARGO_BIN_EXE_keyproof"))
+            .args(with(&[
+                "note",
+                "--entry",
+                "1",
+                "--signing-key",
+                "third.pem",
+                "copied",
+            ]))
+            .args(["--state-dir", "state"])
+            .env("KEYPROOF_CHAIN_COPY", place)
+            .current_dir(dir.path())
+            .output()
+            .expect("the program runs");
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    let warned = noted_with_copy("./archive/../archive");
+    assert!(warned.contains("is the archive itself"), "{warned}");
+    assert_eq!(noted_with_copy("copy"), "");
     let compared = ok(&[
         "verify", "archive", "--pin", &pin, "--level", "3", "--copy", "copy",
     ]);

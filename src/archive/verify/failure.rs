@@ -433,7 +433,7 @@ pub enum Notice {
     #[error("{objects} objects are under no lock: storage lets whoever may delete them do so")]
     NotLocked { objects: u64 },
     /// Runs that were told to write into a bucket that fails checks, by what their seals say.
-    #[error("{runs} runs were let write although the bucket failed: {}", .checks.join(", "))]
+    #[error("runs that were let write although the bucket failed checks: {runs}; the checks: {}", .checks.join(", "))]
     Unprotected { runs: u64, checks: Vec<String> },
     /// Level 6 cannot say anything about such clocks.
     #[error("run {run_id} does not say how far its clock was from AWS's")]
