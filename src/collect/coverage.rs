@@ -177,6 +177,8 @@ pub fn row(
         denied_action: end.fault.denied_action,
         watermark_run: None,
         watermark_at: None,
+        observed_from_ms: None,
+        observed_to_ms: None,
         calls: tally.calls,
         retries: tally.retries,
         throttles: tally.throttles,

@@ -73,6 +73,16 @@ text_enum! {
         Identities = "identities",
         /// HEADs of sampled log objects.
         LogObjects = "log_objects",
+        /// LookupEvents for RunJobFlow.
+        Launches = "launches",
+        /// LookupEvents for changes of keys and buckets, where log keys and log buckets live.
+        ControlEvents = "control_events",
+        /// Trails and whether they record.
+        Trails = "trails",
+        /// What lies in log buckets: inventory reports, metadata tables, or a listing.
+        LogHistory = "log_history",
+        /// Jobs that re-encrypt what lies in log buckets.
+        Reencryption = "reencryption",
     }
 }
 
@@ -90,6 +100,7 @@ impl Source {
                 | Self::Buckets
                 | Self::Identities
                 | Self::LogObjects
+                | Self::LogHistory
         )
     }
 }
@@ -269,5 +280,106 @@ text_enum! {
         Fail = "fail",
         Unknown = "unknown",
         NotApplicable = "not_applicable",
+    }
+}
+
+text_enum! {
+    /// Where a CloudTrail event was read.
+    pub enum EventSource {
+        /// cloudtrail LookupEvents of the account and Region.
+        LookupEvents = "lookup_events",
+        /// A file that an organization trail delivered to S3.
+        OrganizationTrail = "organization_trail",
+    }
+}
+
+text_enum! {
+    /// Whether something meets the organization's policy.
+    pub enum Meets {
+        Yes = "yes",
+        No = "no",
+        Unknown = "unknown",
+    }
+}
+
+text_enum! {
+    /// What became of an attempt to launch a cluster.
+    pub enum LaunchClass {
+        /// Accepted; log place and a wanted customer key are set.
+        AcceptedCompliant = "accepted_compliant",
+        /// Accepted; the key is missing, AWS managed or not ours.
+        AcceptedNoncompliant = "accepted_noncompliant",
+        /// Accepted without a log place.
+        AcceptedNoLogPlace = "accepted_no_log_place",
+        /// Accepted; the event lacks the parameters and no run described the cluster.
+        AcceptedParamsUnavailable = "accepted_params_unavailable",
+        /// Accepted, but the key that it names is not known.
+        AcceptedKeyUnknown = "accepted_key_unknown",
+        /// Accepted; the cluster ended with an error of validation or capacity before it could log.
+        AcceptedThenFailed = "accepted_then_failed",
+        /// Denied, and its parameters would not have met the policy.
+        DeniedNoncompliant = "denied_noncompliant",
+        /// Denied, though its parameters would have met the policy.
+        DeniedCompliant = "denied_compliant",
+        /// Denied; whether its parameters would have met the policy cannot be known.
+        DeniedParamsUnavailable = "denied_params_unavailable",
+        /// Refused as invalid.
+        RejectedInvalid = "rejected_invalid",
+        /// Throttled.
+        Throttled = "throttled",
+        /// Ended with another error.
+        OtherError = "other_error",
+    }
+}
+
+text_enum! {
+    /// Where an attempt counts in the measure of launch attempts.
+    pub enum AttemptBucket {
+        /// Denied by a guardrail of the configuration, whatever its parameters.
+        Blocked = "blocked",
+        /// Accepted and not compliant.
+        Flagged = "flagged",
+        /// Accepted, and not known whether compliant.
+        Unknown = "unknown",
+        /// Not a hit.
+        None = "none",
+    }
+}
+
+text_enum! {
+    /// Whether an accepted launch stands among the clusters that runs saw.
+    pub enum Population {
+        Seen = "seen",
+        NotSeen = "not_seen",
+        /// The attempt made no cluster.
+        NotApplicable = "not_applicable",
+        /// No run listed the clusters of that account and Region since.
+        Unknown = "unknown",
+    }
+}
+
+text_enum! {
+    /// What a control event does to clusters that log.
+    pub enum ControlEffect {
+        /// Can turn good clusters bad.
+        Breaks = "breaks",
+        /// Can repair them.
+        Repairs = "repairs",
+        /// Either, depending on content that is not stored.
+        Changes = "changes",
+        /// Stops or narrows a trail.
+        Blinds = "blinds",
+    }
+}
+
+text_enum! {
+    /// What shows that logs were re-encrypted.
+    pub enum Reencrypted {
+        /// The completion report of a job, version by version.
+        CompletionReport = "completion_report",
+        /// The counts of a job alone: no bytes.
+        JobCounts = "job_counts",
+        /// Two snapshots compared by key and version.
+        Snapshots = "snapshots",
     }
 }

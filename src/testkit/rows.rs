@@ -20,6 +20,8 @@ pub fn coverage(account: AccountId, region: Region, source: Source) -> Coverage 
         denied_action: None,
         watermark_run: None,
         watermark_at: None,
+        observed_from_ms: None,
+        observed_to_ms: None,
         calls: 1,
         retries: 0,
         throttles: 0,

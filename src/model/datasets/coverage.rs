@@ -34,6 +34,10 @@ dataset! {
     watermark_run: Option<RunId> = "run id";
     /// When that run listed the clusters.
     watermark_at: Option<UtcMillis> = "UTC";
+    /// Start of the time whose events were read; only for sources that read events.
+    observed_from_ms: Option<i64> = "ms since 1970", volatile;
+    /// End of that time, not included.
+    observed_to_ms: Option<i64> = "ms since 1970", volatile;
     /// Calls made, retries included.
     calls: i64 = "calls", volatile;
     /// Attempts after the first.

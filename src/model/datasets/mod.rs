@@ -6,6 +6,7 @@
 mod account;
 mod archive_check;
 mod channel;
+mod control_event;
 mod coverage;
 mod emr_cluster;
 mod emr_security_configuration;
@@ -16,17 +17,21 @@ mod finding;
 mod key_access;
 mod kms_grant;
 mod kms_key;
+mod launch;
 mod log_bucket;
 mod log_group;
 mod log_object_sample;
 mod log_object_summary;
 mod principal;
+mod reencryption;
 mod run;
+mod trail;
 mod verdict;
 
 pub use account::Account;
 pub use archive_check::ArchiveCheck;
 pub use channel::Channel;
+pub use control_event::ControlEvent;
 pub use coverage::Coverage;
 pub use emr_cluster::{ACTIVE_STATES, EMR_MODEL, EmrCluster, is_active_state};
 pub use emr_security_configuration::EmrSecurityConfiguration;
@@ -37,12 +42,15 @@ pub use finding::Finding;
 pub use key_access::KeyAccess;
 pub use kms_grant::KmsGrant;
 pub use kms_key::KmsKey;
+pub use launch::Launch;
 pub use log_bucket::LogBucket;
 pub use log_group::LogGroup;
 pub use log_object_sample::LogObjectSample;
 pub use log_object_summary::LogObjectSummary;
 pub use principal::Principal;
+pub use reencryption::Reencryption;
 pub use run::Run;
+pub use trail::Trail;
 pub use verdict::Verdict;
 
 /// Calls a macro with every dataset's row type, in the order of the archive listing.
@@ -53,6 +61,7 @@ macro_rules! for_each_dataset {
             $crate::model::datasets::Account,
             $crate::model::datasets::ArchiveCheck,
             $crate::model::datasets::Channel,
+            $crate::model::datasets::ControlEvent,
             $crate::model::datasets::Coverage,
             $crate::model::datasets::EmrCluster,
             $crate::model::datasets::EmrSecurityConfiguration,
@@ -63,12 +72,15 @@ macro_rules! for_each_dataset {
             $crate::model::datasets::KeyAccess,
             $crate::model::datasets::KmsGrant,
             $crate::model::datasets::KmsKey,
+            $crate::model::datasets::Launch,
             $crate::model::datasets::LogBucket,
             $crate::model::datasets::LogGroup,
             $crate::model::datasets::LogObjectSample,
             $crate::model::datasets::LogObjectSummary,
             $crate::model::datasets::Principal,
+            $crate::model::datasets::Reencryption,
             $crate::model::datasets::Run,
+            $crate::model::datasets::Trail,
             $crate::model::datasets::Verdict
         }
     };
