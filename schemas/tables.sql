@@ -86,6 +86,35 @@ TBLPROPERTIES (
   'storage.location.template' = 's3://{{bucket}}/evidence/channel/v1/dt=${dt}'
 );
 
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.control_event_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that received the event.',
+  `region` string COMMENT 'Region of the call.',
+  `event_id` string COMMENT 'CloudTrail’s id of the event.',
+  `event_at` timestamp COMMENT 'When the request completed.',
+  `event_ms` bigint COMMENT 'The same, for arithmetic.',
+  `read_from` string COMMENT 'Where the event was read.',
+  `event_source` string COMMENT 'Service that was called.',
+  `event_name` string COMMENT 'The call.',
+  `resource` string COMMENT 'Key, bucket, security configuration or trail that was called about.',
+  `caller_arn` string COMMENT 'Role or user that called, without the session.',
+  `error_code` string COMMENT 'Error code of a refused call, which changed nothing.',
+  `effect` string COMMENT 'What a call of this name does.'
+)
+COMMENT 'One row per KMS, S3, EMR or CloudTrail event that can turn good clusters bad, repair them, or blind the trail. The same event may stand in the rows of several runs.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/control_event/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/control_event/v1/dt=${dt}'
+);
+
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.coverage_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
   `account_id` string COMMENT 'The account.',
@@ -101,6 +130,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.coverage_v1 (
   `denied_action` string COMMENT 'IAM action that was refused.',
   `watermark_run` string COMMENT 'For a clusters cell without an answer: the run that last collected it, at most 62 days ago.',
   `watermark_at` timestamp COMMENT 'When that run listed the clusters.',
+  `observed_from_ms` bigint COMMENT 'Start of the time whose events were read; only for sources that read events.',
+  `observed_to_ms` bigint COMMENT 'End of that time, not included.',
   `calls` bigint COMMENT 'Calls made, retries included.',
   `retries` bigint COMMENT 'Attempts after the first.',
   `throttles` bigint COMMENT 'Answers that said to slow down.',
@@ -446,6 +477,56 @@ TBLPROPERTIES (
   'storage.location.template' = 's3://{{bucket}}/evidence/kms_key/v1/dt=${dt}'
 );
 
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.launch_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that received the event.',
+  `region` string COMMENT 'Region of the call.',
+  `event_id` string COMMENT 'CloudTrail’s id of the event.',
+  `event_at` timestamp COMMENT 'When the request completed.',
+  `event_ms` bigint COMMENT 'The same, for arithmetic.',
+  `read_from` string COMMENT 'Where the event was read.',
+  `late` boolean COMMENT 'Whether CloudTrail delivered or corrected the event later (it has an addendum).',
+  `cluster_id` string COMMENT 'The cluster, where the launch was accepted.',
+  `name` string COMMENT 'Name given at launch.',
+  `lineage` string COMMENT 'The lineage that the cluster belongs to, or would.',
+  `caller_arn` string COMMENT 'Role or user that called, without the session.',
+  `caller_account_id` string COMMENT 'Account of the caller; may differ from the account of the event.',
+  `invoked_by` string COMMENT 'AWS service through which the call came.',
+  `attempt_id` string COMMENT 'Events with the same value are one attempt: account, Region, caller, name, and a window of 15 minutes from the first.',
+  `error_code` string COMMENT 'Error code of a refused call.',
+  `denied_action` string COMMENT 'Action that was denied, as the message names it.',
+  `denied_by` string COMMENT 'Kind of policy that denied, as the message names it: one, where several may have.',
+  `denied_by_policy` string COMMENT 'Policy that denied, where the message names it.',
+  `guardrail` string COMMENT 'Guardrail of the configuration that denied.',
+  `params_available` boolean COMMENT 'Whether the event carries the parameters of the request.',
+  `log_uri` string COMMENT 'Where logs were to go.',
+  `log_key` string COMMENT 'Key for the logs.',
+  `security_configuration` string COMMENT 'Security configuration.',
+  `security_configuration_approved` boolean COMMENT 'Whether that configuration is one of the approved, by content.',
+  `release_label` string COMMENT 'EMR release.',
+  `parameters_meet` string COMMENT 'Whether the parameters meet the policy: a log place, and a customer key that the facts of this run know.',
+  `class` string COMMENT 'What became of the attempt.',
+  `bucket` string COMMENT 'Where the attempt counts.',
+  `population` string COMMENT 'Whether an accepted launch stands among the clusters that runs saw.',
+  `ou_path` string COMMENT 'Path of organizational unit ids of the account.',
+  `owner` string COMMENT 'Owner, from the tags of the launch or the account.',
+  `cost_center` string COMMENT 'Cost centre.',
+  `business_unit` string COMMENT 'Business unit.'
+)
+COMMENT 'One row per RunJobFlow event: an attempt to launch a cluster, and what became of it. The same event may stand in the rows of several runs; `event_id` tells.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/launch/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/launch/v1/dt=${dt}'
+);
+
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_bucket_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
   `account_id` string COMMENT 'Account that owns the bucket; absent where no account of the scope lists it.',
@@ -601,6 +682,44 @@ TBLPROPERTIES (
   'storage.location.template' = 's3://{{bucket}}/evidence/principal/v1/dt=${dt}'
 );
 
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.reencryption_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that owns the bucket.',
+  `region` string COMMENT 'Region of the bucket.',
+  `bucket` string COMMENT 'The bucket.',
+  `evidence` string COMMENT 'What shows it: the id of a job, or of two snapshots.',
+  `shown_by` string COMMENT 'How it was shown.',
+  `target_key` string COMMENT 'The key that the versions lie under afterwards; empty where it is not known.',
+  `target_wanted` boolean COMMENT 'Whether that key is a customer key that the organization wants.',
+  `operation` string COMMENT 'S3 operation of the job.',
+  `status` string COMMENT 'State of the job.',
+  `started_at` timestamp COMMENT 'When the job was created, or the first snapshot taken.',
+  `ended_at` timestamp COMMENT 'When the job ended, or the second snapshot was taken.',
+  `ended_ms` bigint COMMENT 'The same, for arithmetic.',
+  `versions_total` bigint COMMENT 'Versions of the job, or that both snapshots show.',
+  `versions_moved` bigint COMMENT 'Versions moved from outside a wanted key to the target key.',
+  `bytes_moved` bigint COMMENT 'Their bytes.',
+  `versions_rotated` bigint COMMENT 'Versions moved from one wanted key to another: no progress.',
+  `bytes_rotated` bigint COMMENT 'Their bytes.',
+  `versions_unknown` bigint COMMENT 'Versions that succeeded, but whose key before, or size, is not known.',
+  `versions_failed` bigint COMMENT 'Versions that failed.',
+  `failure_code` string COMMENT 'Why most of those failed.',
+  `bytes_left_behind` bigint COMMENT 'Bytes of older versions that a copy left under their old key.'
+)
+COMMENT 'One row per log bucket, key and S3 Batch Operations job, or pair of snapshots: how much of the historical logs was moved under which key. Counts grow from run to run until the job has ended; the newest row of a job holds.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/reencryption/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/reencryption/v1/dt=${dt}'
+);
+
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.run_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
   `run_id` string COMMENT 'The run.',
@@ -635,6 +754,38 @@ TBLPROPERTIES (
   'projection.dt.interval' = '1',
   'projection.dt.interval.unit' = 'DAYS',
   'storage.location.template' = 's3://{{bucket}}/evidence/run/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.trail_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that was asked.',
+  `region` string COMMENT 'Home Region of the trail.',
+  `trail_arn` string COMMENT 'The trail.',
+  `multi_region` boolean COMMENT 'Whether it records every Region.',
+  `organization` boolean COMMENT 'Whether it records every account of the organization.',
+  `log_file_validation` boolean COMMENT 'Whether digests are written.',
+  `management_writes` boolean COMMENT 'Whether it records management events that write.',
+  `logging` boolean COMMENT 'Whether it is recording now.',
+  `started_logging_at` timestamp COMMENT 'Last time that recording began.',
+  `stopped_logging_at` timestamp COMMENT 'Last time that recording ended.',
+  `latest_delivery_at` timestamp COMMENT 'Last delivery to the bucket.',
+  `latest_delivery_error` string COMMENT 'Error of the last delivery.',
+  `bucket` string COMMENT 'Bucket of the trail.',
+  `prefix` string COMMENT 'Prefix in that bucket.',
+  `kms_key` string COMMENT 'Key that the files lie under.'
+)
+COMMENT 'One row per CloudTrail trail that an account shows in its home Region: whether launches were recorded at all.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/trail/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/trail/v1/dt=${dt}'
 );
 
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.verdict_v1 (
