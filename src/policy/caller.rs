@@ -263,46 +263,56 @@ fn entry(kind: PrincipalType, name: &str, caller: &Caller, setting: Setting) -> 
     match kind {
         PrincipalType::Aws if name == "*" => return Match::everyone(caller),
         PrincipalType::Aws if !may_name(name, caller) => {}
-        PrincipalType::Aws => match (Caller::parse(name), caller) {
-            (Ok(Caller::Root { account, .. } | Caller::Account(account)), _) => {
-                // The ARN's partition is the caller's: account ids are unique across them.
-                found.account = (caller.account() == Some(&account)).into();
+        PrincipalType::Aws => {
+            if let Ok(named) = Caller::parse(name) {
+                return means(&named, caller, setting);
             }
-            (Ok(named @ Caller::Role { .. }), Caller::Role { .. }) => {
-                found.limited = (named == *caller).into();
-            }
-            (
-                Ok(Caller::Role {
-                    account, resource, ..
-                }),
-                Caller::Session {
-                    account: of, role, ..
-                },
-            ) => {
-                // A role's name is unique in its account, whatever the path.
-                found.limited = (account == *of && last(&resource) == role).into();
-            }
-            (
-                Ok(Caller::Session { account, role, .. }),
-                Caller::Role {
-                    account: of,
-                    resource,
-                    ..
-                },
-            ) if account == *of && role == last(resource) => {
-                found.direct = if setting.closed {
-                    Truth::False
-                } else {
-                    Truth::key("aws:userid")
-                };
-            }
-            (Ok(named), _) => found.direct = (named == *caller).into(),
-            (Err(_), _) => {}
-        },
+        }
         PrincipalType::Service => {
-            found.direct = (*caller == Caller::Service(name.to_owned())).into();
+            found.direct = matches!(caller, Caller::Service(service) if service == name).into();
         }
         PrincipalType::Federated | PrincipalType::CanonicalUser => {}
+    }
+    found
+}
+
+/// Whether the principal that a policy names means the caller.
+fn means(named: &Caller, caller: &Caller, setting: Setting) -> Match {
+    let mut found = Match::none();
+    match (named, caller) {
+        (Caller::Root { account, .. } | Caller::Account(account), _) => {
+            // The ARN's partition is the caller's: account ids are unique across them.
+            found.account = (caller.account() == Some(account.as_str())).into();
+        }
+        (Caller::Role { .. }, Caller::Role { .. }) => {
+            found.limited = (named == caller).into();
+        }
+        (
+            Caller::Role {
+                account, resource, ..
+            },
+            Caller::Session {
+                account: of, role, ..
+            },
+        ) => {
+            // A role's name is unique in its account, whatever the path.
+            found.limited = (account == of && last(resource) == role).into();
+        }
+        (
+            Caller::Session { account, role, .. },
+            Caller::Role {
+                account: of,
+                resource,
+                ..
+            },
+        ) if account == of && role == last(resource) => {
+            found.direct = if setting.closed {
+                Truth::False
+            } else {
+                Truth::key("aws:userid")
+            };
+        }
+        _ => found.direct = (named == caller).into(),
     }
     found
 }
@@ -384,15 +394,33 @@ fn excepted(listed: &Principals, caller: &Caller, setting: Setting) -> Truth {
     own.or(found.account)
 }
 
-/// Whether the grantee or retiring principal of a grant means the caller. The name of a service
-/// stands there in either of two fields.
-pub fn matches_name(name: &str, caller: &Caller, setting: Setting) -> Match {
-    let kind = match caller {
-        _ if name == "*" => return Match::none(),
-        Caller::Service(_) => PrincipalType::Service,
-        _ => PrincipalType::Aws,
-    };
-    entry(kind, name, caller, setting)
+/// The grantee or retiring principal of a grant. Keys have a thousand grants, each asked about many
+/// principals: whom it names is read once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grantee {
+    pub name: String,
+    caller: Option<Caller>,
+}
+
+impl Grantee {
+    pub fn read(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            caller: Caller::parse(name).ok(),
+        }
+    }
+
+    /// Whether it means the caller. The name of a service stands there in either of two fields.
+    pub fn matches(&self, caller: &Caller, setting: Setting) -> Match {
+        match (&self.caller, caller) {
+            (_, Caller::Service(service)) => Match {
+                direct: (self.name == *service).into(),
+                ..Match::none()
+            },
+            (Some(named), _) => means(named, caller, setting),
+            (None, _) => Match::none(),
+        }
+    }
 }
 
 /// Whether the name may mean the caller: most do not, which this tells without reading them.

@@ -1,5 +1,6 @@
 //! What is known of a request: its condition keys.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::caller::Caller;
@@ -31,7 +32,8 @@ impl From<String> for Value {
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html>).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Context {
-    values: BTreeMap<String, Value>,
+    /// By names in lower case.
+    values: BTreeMap<Cow<'static, str>, Value>,
     /// Whether a key that is not listed is absent, and not just unknown.
     closed: bool,
 }
@@ -84,7 +86,7 @@ impl Context {
 
     /// Sets one key.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
-        self.values.insert(key.to_lowercase(), value.into());
+        self.values.insert(key.to_lowercase().into(), value.into());
     }
 
     /// Adds what follows from who asks for what on whose resource, unless it is listed already:
@@ -95,66 +97,66 @@ impl Context {
     /// `kms:DescribeKey` and other requests without ciphertext have no encryption context.
     #[must_use]
     pub fn deriving(mut self, caller: &Caller, action: &str, resource_account: &str) -> Self {
-        let mut add = |key: &str, value: Value| {
-            self.values.entry(key.to_lowercase()).or_insert(value);
+        let mut add = |key: &'static str, value: Value| {
+            self.values.entry(Cow::Borrowed(key)).or_insert(value);
         };
-        add("aws:ResourceAccount", resource_account.into());
+        add("aws:resourceaccount", resource_account.into());
         if let Caller::Service(name) = caller {
-            add("aws:PrincipalIsAWSService", "true".into());
-            add("aws:PrincipalServiceName", name.as_str().into());
+            add("aws:principalisawsservice", "true".into());
+            add("aws:principalservicename", name.as_str().into());
             for absent in [
-                "aws:PrincipalArn",
-                "aws:PrincipalAccount",
-                "aws:PrincipalOrgID",
-                "aws:PrincipalOrgPaths",
-                "aws:PrincipalType",
+                "aws:principalarn",
+                "aws:principalaccount",
+                "aws:principalorgid",
+                "aws:principalorgpaths",
+                "aws:principaltype",
                 "aws:username",
             ] {
                 add(absent, Value::Absent);
             }
         } else {
-            add("aws:PrincipalIsAWSService", "false".into());
+            add("aws:principalisawsservice", "false".into());
             for absent in [
-                "aws:PrincipalServiceName",
-                "aws:PrincipalServiceNamesList",
-                "aws:SourceAccount",
-                "aws:SourceArn",
-                "aws:SourceOrgID",
-                "aws:SourceOrgPaths",
+                "aws:principalservicename",
+                "aws:principalservicenameslist",
+                "aws:sourceaccount",
+                "aws:sourcearn",
+                "aws:sourceorgid",
+                "aws:sourceorgpaths",
             ] {
                 add(absent, Value::Absent);
             }
         }
         if let Some(account) = caller.account() {
-            add("aws:PrincipalAccount", account.into());
-            add("kms:CallerAccount", account.into());
+            add("aws:principalaccount", account.into());
+            add("kms:calleraccount", account.into());
         }
         if let Some(arn) = caller.principal_arn() {
-            add("aws:PrincipalArn", arn.into());
+            add("aws:principalarn", arn.into());
         }
         match caller {
             Caller::User { name, .. } => {
                 add("aws:username", name.as_str().into());
-                add("aws:PrincipalType", "User".into());
+                add("aws:principaltype", "User".into());
             }
             Caller::Role { .. } | Caller::Session { .. } => {
                 add("aws:username", Value::Absent);
-                add("aws:PrincipalType", "AssumedRole".into());
+                add("aws:principaltype", "AssumedRole".into());
             }
             Caller::Root { .. } => {
                 add("aws:username", Value::Absent);
-                add("aws:PrincipalType", "Account".into());
+                add("aws:principaltype", "Account".into());
             }
             _ => {}
         }
         let action = action.to_lowercase();
         if action.starts_with("kms:") {
             if !WITH_ENCRYPTION_CONTEXT.contains(&action.as_str()) {
-                add("kms:EncryptionContext:", Value::Absent);
-                add("kms:EncryptionContextKeys", Value::Absent);
+                add("kms:encryptioncontext:", Value::Absent);
+                add("kms:encryptioncontextkeys", Value::Absent);
             }
             if !WITH_GRANTS.contains(&action.as_str()) {
-                add("kms:GrantIsForAWSResource", Value::Absent);
+                add("kms:grantisforawsresource", Value::Absent);
             }
         }
         self
@@ -172,7 +174,10 @@ impl Context {
                 Value::Unknown
             }
         };
-        self.values.get(&key).cloned().unwrap_or_else(unlisted)
+        self.values
+            .get(key.as_str())
+            .cloned()
+            .unwrap_or_else(unlisted)
     }
 
     /// The listed pairs of the encryption context, names in lower case.

@@ -191,12 +191,11 @@ impl Said {
             self.unseen.push(Truth::unread(what));
         }
         for (at, statement) in policy.statements.iter().enumerate() {
-            let place = format!("{name} statement {at}");
             for effect in [Effect::Allow, Effect::Deny] {
                 if statement.effect.is_some_and(|e| e != effect) {
                     continue;
                 }
-                let found = ask.meant(policy, statement, effect, kind, &place);
+                let found = ask.meant(policy, (at, statement), effect, kind, name);
                 if found.is_none() {
                     continue;
                 }
@@ -226,10 +225,10 @@ impl Asked<'_> {
     fn meant(
         &self,
         policy: &Policy,
-        statement: &Statement,
+        (at, statement): (usize, &Statement),
         effect: Effect,
         kind: Kind,
-        place: &str,
+        name: &str,
     ) -> Match {
         let Request {
             caller,
@@ -238,14 +237,23 @@ impl Asked<'_> {
             context,
         } = *self.request;
         let variables = policy.version.has_variables();
-        let lacks = |element: &str| Truth::unread(format!("{place}: no {element}"));
+        let lacks = |element: &str| Truth::unread(format!("{name} statement {at}: no {element}"));
         let is_unread = |element: &str| {
             statement
                 .unread
                 .iter()
                 .any(|u| u.element.strip_prefix("Not").unwrap_or(&u.element) == element)
         };
-        // Whom a statement does not name it does not mean, whatever else it says.
+        let means_action = match &statement.action {
+            _ if is_unread("Action") => Truth::True,
+            Some(Clause::Is(list)) => list.iter().any(|a| action_matches(a, action)).into(),
+            Some(Clause::Not(list)) => (!list.iter().any(|a| action_matches(a, action))).into(),
+            None => lacks("Action"),
+        };
+        // What a statement does not mean it does not mean, whatever else it says.
+        if means_action.is_false() {
+            return Match::none();
+        }
         let named = match (kind, &statement.principal) {
             (Kind::Identity | Kind::ServiceControl, _) | (_, None) => None,
             _ if is_unread("Principal") => None,
@@ -254,12 +262,6 @@ impl Asked<'_> {
         if named.as_ref().is_some_and(Match::is_none) {
             return Match::none();
         }
-        let means_action = match &statement.action {
-            _ if is_unread("Action") => Truth::True,
-            Some(Clause::Is(list)) => list.iter().any(|a| action_matches(a, action)).into(),
-            Some(Clause::Not(list)) => (!list.iter().any(|a| action_matches(a, action))).into(),
-            None => lacks("Action"),
-        };
         let in_list = |list: &[String]| {
             Truth::any(
                 list.iter()
@@ -275,6 +277,9 @@ impl Asked<'_> {
             None if kind == Kind::KeyPolicy => Truth::False,
             None => lacks("Resource"),
         };
+        if means_resource.is_false() {
+            return Match::none();
+        }
         let holds = if is_unread("Condition") {
             Truth::True
         } else {
@@ -287,7 +292,8 @@ impl Asked<'_> {
         };
         let mut certain = Truth::True;
         for part in policy.unread.iter().chain(&statement.unread) {
-            let what = format!("{place}: {} {}", part.why.as_str(), part.element);
+            let (why, element) = (part.why.as_str(), &part.element);
+            let what = format!("{name} statement {at}: {why} {element}");
             certain = certain.and(Truth::unread(what));
         }
         let base = means_action.and(means_resource).and(holds).and(certain);
@@ -310,7 +316,8 @@ impl Asked<'_> {
         match (kind, &statement.principal) {
             (Kind::Identity | Kind::ServiceControl, None) => everyone(base),
             (Kind::Identity | Kind::ServiceControl, Some(_)) => {
-                everyone(base.and(Truth::unread(format!("{place}: a Principal"))))
+                let what = format!("{name} statement {at}: a Principal");
+                everyone(base.and(Truth::unread(what)))
             }
             (_, None) if !is_unread("Principal") => everyone(base.and(lacks("Principal"))),
             (_, _) => everyone(base),

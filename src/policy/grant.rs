@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantConstraints.html>).
 //! A grant allows and never denies.
 
-use super::caller::{Caller, Match, Setting, matches_name};
+use super::caller::{Caller, Grantee, Match, Setting};
 use super::context::{Context, Value};
 use super::document::Condition;
 use super::json::Json;
@@ -16,9 +16,9 @@ use super::truth::Truth;
 pub struct Grant {
     pub id: Option<String>,
     /// `GranteePrincipal`, which may name a service, and `GranteeServicePrincipal`.
-    pub grantees: Vec<String>,
+    pub grantees: Vec<Grantee>,
     /// `RetiringPrincipal` and `RetiringServicePrincipal`: who may end this grant.
-    pub retiring: Vec<String>,
+    pub retiring: Vec<Grantee>,
     /// `Decrypt`, `GenerateDataKey` …, without `kms:`.
     pub operations: Vec<String>,
     pub constraints: Vec<Constraint>,
@@ -68,12 +68,12 @@ impl Grant {
             let understood = match name.as_str() {
                 _ if *value == Json::Null => Some(()),
                 "GrantId" => value.as_text().map(|t| grant.id = Some(t.to_owned())),
-                "GranteePrincipal" | "GranteeServicePrincipal" => {
-                    value.as_text().map(|t| grant.grantees.push(t.to_owned()))
-                }
-                "RetiringPrincipal" | "RetiringServicePrincipal" => {
-                    value.as_text().map(|t| grant.retiring.push(t.to_owned()))
-                }
+                "GranteePrincipal" | "GranteeServicePrincipal" => value
+                    .as_text()
+                    .map(|t| grant.grantees.push(Grantee::read(t))),
+                "RetiringPrincipal" | "RetiringServicePrincipal" => value
+                    .as_text()
+                    .map(|t| grant.retiring.push(Grantee::read(t))),
                 "Operations" => operations(value).map(|o| grant.operations = o),
                 "Constraints" => constraints(value).map(|c| grant.constraints = c),
                 // Facts about the grant that decide nothing.
@@ -95,10 +95,10 @@ impl Grant {
         context: &Context,
         setting: Setting,
     ) -> Match {
-        let named = |names: &[String]| {
+        let named = |names: &[Grantee]| {
             names
                 .iter()
-                .map(|name| matches_name(name, caller, setting))
+                .map(|name| name.matches(caller, setting))
                 .fold(Match::none(), Match::or)
         };
         let action = match action.split_once(':') {

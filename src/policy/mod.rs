@@ -32,7 +32,7 @@ mod who_can;
 #[cfg(test)]
 mod tests;
 
-pub use caller::{Caller, CallerError};
+pub use caller::{Caller, CallerError, Grantee};
 pub use context::{Context, Value};
 pub use document::{
     Clause, Condition, Effect, Policy, PolicyError, PrincipalType, Principals, Statement, Unread,

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::context::{Context, Value};
 use super::document::Condition;
-use super::pattern::{Pattern, Substituted, substitute};
+use super::pattern::{Pattern, Substituted, is_plain, plain_like, plain_like_arn, substitute};
 use super::truth::Truth;
 use crate::time::{Date, UtcMillis};
 
@@ -184,10 +184,20 @@ impl Operator {
         context: &Context,
         variables: bool,
     ) -> Truth {
+        let context = variables.then_some(context);
         let matched = Truth::any(condition.values.iter().map(|wanted| {
             match self.base {
+                Base::Text { ignore_case: false } if is_plain(wanted, context) => {
+                    (wanted == value).into()
+                }
+                Base::TextLike if is_plain(wanted, context) && value.is_ascii() => {
+                    plain_like(wanted.as_bytes(), value.as_bytes(), |a, b| a == b).into()
+                }
+                Base::Arn if is_plain(wanted, context) && value.is_ascii() => {
+                    plain_like_arn(wanted, value).into()
+                }
                 Base::Text { .. } | Base::TextLike | Base::Arn => {
-                    match substitute(wanted, variables.then_some(context)) {
+                    match substitute(wanted, context) {
                         Substituted::Pattern(pattern) => self.matches(&pattern, value).into(),
                         Substituted::Nothing => Truth::False,
                         Substituted::Unknown(key) => Truth::key(&key),

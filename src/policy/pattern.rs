@@ -147,6 +147,11 @@ impl Pattern {
 /// Whether an action of a policy means `action`: no case, no variables
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html>).
 pub fn action_matches(pattern: &str, action: &str) -> bool {
+    if pattern.is_ascii() && action.is_ascii() {
+        return plain_like(pattern.as_bytes(), action.as_bytes(), |a, b| {
+            a.eq_ignore_ascii_case(&b)
+        });
+    }
     if !pattern.contains(['*', '?']) {
         return pattern.to_lowercase() == action.to_lowercase();
     }
@@ -158,11 +163,68 @@ pub fn action_matches(pattern: &str, action: &str) -> bool {
 
 /// Whether a resource of a policy means `resource`.
 pub fn resource_matches(pattern: &str, resource: &str, context: Option<&Context>) -> Truth {
+    if is_plain(pattern, context) && resource.is_ascii() && !confines(pattern) {
+        return plain_like(pattern.as_bytes(), resource.as_bytes(), |a, b| a == b).into();
+    }
     match substitute(pattern, context) {
         Substituted::Pattern(pattern) => pattern.like_resource(resource).into(),
         Substituted::Nothing => Truth::False,
         Substituted::Unknown(key) => Truth::key(&key),
     }
+}
+
+/// Whether a text has no variable to substitute and one byte for each character.
+pub(super) fn is_plain(text: &str, context: Option<&Context>) -> bool {
+    text.is_ascii() && (context.is_none() || !text.contains("${"))
+}
+
+/// Whether some `*` stands within one of the first five parts of an ARN, and not at its end.
+fn confines(pattern: &str) -> bool {
+    let bytes = pattern.as_bytes();
+    let mut colons = 0;
+    bytes.iter().enumerate().any(|(at, byte)| {
+        colons += usize::from(*byte == b':');
+        let ends = matches!(bytes.get(at + 1), None | Some(b':'));
+        *byte == b'*' && !ends && (1..5).contains(&colons)
+    })
+}
+
+/// [`glob`] for texts of one byte for each character, without a copy of them: nearly all that
+/// policies hold. `*` may take any character.
+pub(super) fn plain_like(pattern: &[u8], text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
+    let (mut p, mut t) = (0, 0);
+    // The last `*`, and where the text that it takes ends: an earlier one never needs more.
+    let mut star = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(&wanted) if wanted == b'?' || is(wanted, text[t]) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, end)) => {
+                    star = Some((at, end + 1));
+                    p = at + 1;
+                    t = end + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|rest| *rest == b'*')
+}
+
+/// [`Pattern::like_arn`] for such texts.
+pub(super) fn plain_like_arn(pattern: &str, text: &str) -> bool {
+    let (mut parts, mut texts) = (pattern.splitn(6, ':'), text.splitn(6, ':'));
+    (0..6).all(|_| match (parts.next(), texts.next()) {
+        (Some(part), Some(text)) => plain_like(part.as_bytes(), text.as_bytes(), |a, b| a == b),
+        _ => false,
+    })
 }
 
 /// Matches in time at most pattern × text, with one step back per `*`. `may` says whether the `*`
@@ -201,6 +263,22 @@ fn glob(pattern: &[Token], text: &[char], may: impl Fn(usize, char) -> bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The short way and the long way agree.
+        #[test]
+        fn plain_texts_match_as_all_texts_do(pattern in "[ab:::*?]{0,16}", text in "[ab:::*?]{0,16}") {
+            let Substituted::Pattern(tokens) = substitute(&pattern, None) else {
+                unreachable!("no variables");
+            };
+            let plain = plain_like(pattern.as_bytes(), text.as_bytes(), |a, b| a == b);
+            prop_assert_eq!(plain, tokens.like(&text));
+            let resource = resource_matches(&pattern, &text, None).is_true();
+            prop_assert_eq!(resource, tokens.like_resource(&text));
+            prop_assert_eq!(plain_like_arn(&pattern, &text), tokens.like_arn(&text));
+        }
+    }
 
     const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234";
 

@@ -124,7 +124,7 @@ pub fn who_can(
     let mut asked = BTreeSet::new();
     for grant in layers.grants.iter().flat_map(|grants| grants.iter()) {
         let retiring = grant.retiring.iter().filter(|_| retires);
-        for name in grant.grantees.iter().chain(retiring) {
+        for name in grant.grantees.iter().chain(retiring).map(|g| &g.name) {
             if asked.insert(name) {
                 question
                     .holder(PrincipalType::Aws, name)

@@ -190,6 +190,7 @@ pub struct JournalLookups<'a> {
     buckets: BTreeMap<String, Arc<LogBucket>>,
     key_groups: Groups,
     keys: Mutex<Cache<KmsKey>>,
+    grants: Held<KmsGrant>,
     steps: Held<EmrStep>,
     sessions: Held<EmrSession>,
     log_groups: Held<LogGroup>,
@@ -256,6 +257,7 @@ impl<'a> JournalLookups<'a> {
             buckets,
             key_groups,
             keys: Cache::new(),
+            grants: Held::new(journal),
             steps: Held::new(journal),
             sessions: Held::new(journal),
             log_groups: Held::new(journal),
@@ -327,7 +329,7 @@ impl Groups {
     }
 }
 
-/// The rows of the account-region that is judged now. Most have none, which costs no read.
+/// The rows of the account-region that was asked about last. Most have none, which costs no read.
 struct Held<D> {
     groups: Groups,
     now: Mutex<Option<Group<D>>>,
@@ -341,16 +343,16 @@ impl<D: Dataset> Held<D> {
         }
     }
 
-    /// The rows of the cluster's account-region whose `name` is `wanted`. Rows are in the order of their
-    /// primary keys, and `name` is the column that follows account and Region there.
+    /// The rows of the account-region whose `name` is `wanted`. Rows are in the order of their primary
+    /// keys, and `name` is the column that follows account and Region there.
     fn rows(
         &self,
         journal: &Journal,
-        cluster: &EmrCluster,
+        (account, region): (&AccountId, &Region),
         wanted: &str,
         name: impl Fn(&D) -> &str,
     ) -> Result<Vec<D>, LookupError> {
-        let (account, region) = (cluster.account_id.as_str(), cluster.region.as_str());
+        let (account, region) = (account.as_str(), region.as_str());
         if !self.groups.has(account, region) {
             return Ok(Vec::new());
         }
@@ -363,6 +365,10 @@ impl<D: Dataset> Held<D> {
         let same = rows[first..].iter().take_while(|row| name(row) == wanted);
         Ok(same.cloned().collect())
     }
+}
+
+fn place_of(cluster: &EmrCluster) -> (&AccountId, &Region) {
+    (&cluster.account_id, &cluster.region)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -403,30 +409,32 @@ impl Lookups for JournalLookups<'_> {
     fn steps(&self, cluster: &EmrCluster) -> Result<Vec<EmrStep>, LookupError> {
         let id = &cluster.cluster_id;
         self.steps
-            .rows(self.journal, cluster, id, |step| &step.cluster_id)
+            .rows(self.journal, place_of(cluster), id, |step| &step.cluster_id)
     }
 
     fn sessions(&self, cluster: &EmrCluster) -> Result<Vec<EmrSession>, LookupError> {
         let id = &cluster.cluster_id;
         self.sessions
-            .rows(self.journal, cluster, id, |session| &session.cluster_id)
+            .rows(self.journal, place_of(cluster), id, |session| {
+                &session.cluster_id
+            })
     }
 
     fn log_group(&self, cluster: &EmrCluster, name: &str) -> Result<Option<LogGroup>, LookupError> {
         let found = self
             .log_groups
-            .rows(self.journal, cluster, name, |group| &group.log_group)?;
+            .rows(self.journal, place_of(cluster), name, |group| {
+                &group.log_group
+            })?;
         Ok(found.into_iter().next())
     }
 
     fn grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, LookupError> {
-        let arn = key.to_string();
-        let mut rows: Vec<KmsGrant> = self
-            .journal
-            .read_group(key.account_id.as_str(), key.region.as_str())
-            .map_err(|e| LookupError(e.to_string()))?;
-        rows.retain(|grant| grant.key_arn == arn);
-        Ok(rows)
+        let place = (&key.account_id, &key.region);
+        self.grants
+            .rows(self.journal, place, &key.to_string(), |grant| {
+                &grant.key_arn
+            })
     }
 
     fn principals(&self, account: &AccountId) -> Result<Vec<Principal>, LookupError> {
@@ -457,7 +465,9 @@ impl Lookups for JournalLookups<'_> {
     fn object_samples(&self, cluster: &EmrCluster) -> Result<Vec<LogObjectSample>, LookupError> {
         let id = &cluster.cluster_id;
         self.samples
-            .rows(self.journal, cluster, id, |sample| &sample.cluster_id)
+            .rows(self.journal, place_of(cluster), id, |sample| {
+                &sample.cluster_id
+            })
     }
 
     fn object_summaries(

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::destination::Destination;
 use super::facts::{Identities, KeyFacts, names_clusters};
-use super::holders::{Rulers, access_rows};
+use super::holders::{Holders, Rulers, access_rows, holders};
 use super::openings::Openings;
-use super::readers::{Readers, Segregation};
+use super::readers::{DECRYPT, Readers, Segregation};
 use super::setting::Upload;
 use super::units::Unit;
 use super::writer::Writer;
@@ -71,6 +71,8 @@ pub(in crate::assess) struct KeyAnswers {
     pub facts: KeyFacts,
     pub openings: Openings,
     pub rulers: Rulers,
+    /// Who may decrypt, in whatever account.
+    pub may_decrypt: Holders,
     /// Whether the identities of the key's account were read.
     pub owner_is_read: bool,
     /// IAM action that was refused, where that is why not.
@@ -206,6 +208,7 @@ impl Answers {
             Ok(Some(Arc::new(KeyAnswers {
                 openings: Openings::of(&facts, scope),
                 rulers: Rulers::of(&facts, scope, &find)?,
+                may_decrypt: holders(&facts, DECRYPT, scope, &find, &|_| true)?,
                 owner_is_read: owner.is_read,
                 owner_denied: owner.denied_action.clone(),
                 facts,
@@ -279,10 +282,9 @@ impl Answers {
                         one_cluster,
                     );
                     let find = |account: &AccountId| self.identities(account, lookups);
-                    Some(
-                        self.readers
-                            .get(id, || Readers::of(facts, b, owner, &upload, scope, &find))?,
-                    )
+                    Some(self.readers.get(id, || {
+                        Readers::of(facts, &key.may_decrypt, b, owner, &upload, scope, &find)
+                    })?)
                 }
             };
             Ok(Used {

@@ -50,6 +50,15 @@ pub(in crate::assess) struct Holder {
     pub not_named: Vec<String>,
 }
 
+/// Everyone who may do one thing with a key.
+#[derive(Debug)]
+pub(in crate::assess) struct Holders {
+    /// Each principal once, by name.
+    pub all: Vec<Holder>,
+    /// Whether some statement means everyone, so that `all` depends on the accounts of interest.
+    pub means_many: bool,
+}
+
 /// Reads the identities of an account.
 pub(super) type Find<'f> = dyn Fn(&AccountId) -> Result<Arc<Identities>, LookupError> + 'f;
 
@@ -61,7 +70,7 @@ pub(super) fn holders(
     scope: &ScopeFacts,
     find: &Find<'_>,
     of_interest: &dyn Fn(&AccountId) -> bool,
-) -> Result<Vec<Holder>, LookupError> {
+) -> Result<Holders, LookupError> {
     let owner = &key.arn.account_id;
     let crosses = CROSS_ACCOUNT.contains(&action);
     let named: Vec<Named> = who_can(action, Some(&key.resource), &key.layers, &Context::open())
@@ -85,9 +94,10 @@ pub(super) fn holders(
         }
     }
     let mut found: BTreeMap<String, Holder> = BTreeMap::new();
+    let means_many = named.iter().any(|n| self::means_many(n.kind));
     // Of more accounts than are kept parsed at one time nobody is named.
     let fences = fences(key, action, scope);
-    for named in named.iter().filter(|n| means_many(n.kind)) {
+    for named in named.iter().filter(|n| self::means_many(n.kind)) {
         for (mut reach, decided_by) in reaches(named, &fences, key, scope) {
             let mut not_named = Vec::new();
             let meant = reach.accounts.take().map(|accounts| {
@@ -164,7 +174,7 @@ pub(super) fn holders(
             found.insert(holder.who.clone(), holder);
         }
     }
-    for named in named.into_iter().filter(|n| !means_many(n.kind)) {
+    for named in named.into_iter().filter(|n| !self::means_many(n.kind)) {
         let account: Option<AccountId> = named.account.as_deref().and_then(|a| a.parse().ok());
         let identities = account.as_ref().and_then(|id| accounts.get(id));
         let is_read = identities.is_some_and(|i| i.is_read);
@@ -197,7 +207,10 @@ pub(super) fn holders(
         }
         found.entry(holder.who.clone()).or_insert(holder);
     }
-    Ok(found.into_values().collect())
+    Ok(Holders {
+        all: found.into_values().collect(),
+        means_many,
+    })
 }
 
 /// Whether it stands for principals of accounts that nobody names.
@@ -271,7 +284,7 @@ pub(super) fn access_rows(
 ) -> Result<Vec<KeyAccess>, LookupError> {
     let mut rows = Vec::new();
     for action in ACTIONS {
-        for holder in holders(key, action, scope, find, &|_| true)? {
+        for holder in holders(key, action, scope, find, &|_| true)?.all {
             let in_organization = match &holder.account {
                 Some(account) => {
                     let listed = scope.accounts.contains_key(account);
@@ -332,7 +345,7 @@ impl Rulers {
     ) -> Result<Self, LookupError> {
         let mut by_action = BTreeMap::new();
         for action in RULING {
-            by_action.insert(*action, holders(key, action, scope, find, &|_| true)?);
+            by_action.insert(*action, holders(key, action, scope, find, &|_| true)?.all);
         }
         let that = |may: fn(Outcome) -> bool| {
             let actions = RULING.iter().copied();

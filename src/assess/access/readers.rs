@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::destination::bucket_side;
 use super::facts::{Identities, KeyFacts, READS_IDENTITIES};
-use super::holders::{Find, anyone_may, holders};
+use super::holders::{Find, Holders, anyone_may, holders};
 use super::setting::{Upload, organization, through_s3};
 use super::units::Unit;
 use super::writer::{ask, narrow};
@@ -15,6 +15,9 @@ use crate::model::ids::AccountId;
 use crate::policy::{
     Caller, Context, Holder, HolderKind, Layers, Outcome, Request, evaluate, who_can,
 };
+
+/// What reading logs asks of their key.
+pub(super) const DECRYPT: &str = "kms:Decrypt";
 
 /// Kinds of holders whose principals stand beside them one by one.
 const STANDS_FOR_MANY: [&str; 4] = ["account", "everyone", "organization", "pattern"];
@@ -38,8 +41,10 @@ pub(in crate::assess) struct Readers {
 }
 
 impl Readers {
+    /// `may_decrypt` is who may decrypt with the key, whatever the accounts of interest.
     pub(super) fn of(
         key: &KeyFacts,
+        may_decrypt: &Holders,
         bucket: &LogBucket,
         owner: &AccountId,
         upload: &Upload<'_>,
@@ -68,7 +73,7 @@ impl Readers {
         };
         if *owner == key.arn.account_id
             && evaluate(&request, &nobody).outcome != Outcome::Denied
-            && anyone_may(key, "kms:Decrypt", scope) != Outcome::Denied
+            && anyone_may(key, DECRYPT, scope) != Outcome::Denied
         {
             let what = format!("who else in account {owner} both policies let in");
             found.not_read.insert(what);
@@ -89,29 +94,36 @@ impl Readers {
             };
             account == owner || let_in.iter().any(is_let_in)
         };
-        for holder in holders(key, "kms:Decrypt", scope, find, &may_read)? {
-            found.not_read.extend(holder.not_named);
+        let of_interest;
+        let may_decrypt = if may_decrypt.means_many {
+            of_interest = holders(key, DECRYPT, scope, find, &may_read)?;
+            &of_interest.all
+        } else {
+            &may_decrypt.all
+        };
+        for holder in may_decrypt {
+            found.not_read.extend(holder.not_named.iter().cloned());
             if STANDS_FOR_MANY.contains(&holder.kind) {
                 continue;
             }
             // A service reads no bucket for itself.
-            let Some(account) = holder.account else {
+            let Some(account) = &holder.account else {
                 continue;
             };
-            let identities = match accounts.get(&account) {
+            let identities = match accounts.get(account) {
                 Some(known) => Arc::clone(known),
                 None => {
-                    let read = find(&account)?;
+                    let read = find(account)?;
                     accounts.insert(account.clone(), Arc::clone(&read));
                     read
                 }
             };
-            let unit = Unit::of(holder.business_unit.as_deref(), &account, scope);
+            let unit = Unit::of(holder.business_unit.as_deref(), account, scope);
             let Some(identity) = identities.by_arn(&holder.who) else {
                 // A session, or a principal whose row the run does not hold: its tag is not known,
                 // and so it may be of any unit.
                 found.all.push(Reader {
-                    who: holder.who,
+                    who: holder.who.clone(),
                     unit: Unit::default(),
                     surely: false,
                     depends_on: vec![format!("{READS_IDENTITIES} in account {account}")],
@@ -129,9 +141,9 @@ impl Readers {
             }
             // Logs are read through S3, which asks the key on the reader's behalf.
             narrow(&mut key_side, identity);
-            let decrypt: Vec<_> = through_s3(key, identity, "kms:Decrypt", upload, scope)
+            let decrypt: Vec<_> = through_s3(key, identity, DECRYPT, upload, scope)
                 .iter()
-                .map(|context| ask(identity, "kms:Decrypt", &key.resource, &key_side, context))
+                .map(|context| ask(identity, DECRYPT, &key.resource, &key_side, context))
                 .collect();
             if decrypt.iter().all(|d| d.outcome == Outcome::Denied) {
                 continue;
