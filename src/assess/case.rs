@@ -105,7 +105,7 @@ impl Unread {
 }
 
 impl Names {
-    fn of(cluster: &EmrCluster, place: &LogPlace) -> Self {
+    pub fn of(cluster: &EmrCluster, place: &LogPlace) -> Self {
         let EmrCluster {
             account_id,
             region,
@@ -175,7 +175,7 @@ impl<'a> Case<'a> {
             None => None,
         };
         let encryption = match &security_configuration {
-            Some(row) => lookups.answers().of_configuration(row)?,
+            Some(row) => lookups.answers().of_configuration(row, lookups)?,
             None => Arc::default(),
         };
         let samples = lookups.object_samples(cluster)?;

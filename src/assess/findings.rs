@@ -1,11 +1,11 @@
 //! From a rule's conclusion to the row that is recorded.
 
 use super::case::Case;
-use super::inputs::Waiver;
+use super::inputs::{AssessContext, Waiver};
 use super::key_use::KeyUse;
 use super::owners::Owners;
 use super::rules::{About, Concluded, Fact, Rule};
-use crate::model::datasets::Finding;
+use crate::model::datasets::{EmrCluster, Finding};
 use crate::model::text::Text;
 use crate::model::words::Outcome;
 
@@ -26,9 +26,13 @@ pub(super) fn write(
         About::Other(other) => Some((other.0, other.1.into())),
     };
     let (subject_kind, subject) = subject.unwrap_or_else(|| ("cluster", cluster_arn.clone()));
-    let waived_by = matches!(judged.outcome, Outcome::Fail | Outcome::Unknown)
-        .then(|| waiver(case, rule.id, [&subject, cluster_arn]))
-        .flatten();
+    let waived_by = waiver(
+        case.cluster,
+        case.ctx,
+        rule.id,
+        judged.outcome,
+        [&subject, cluster_arn],
+    );
     Finding {
         scheduled_for: case.ctx.scheduled_for,
         account_id: case.cluster.account_id.clone(),
@@ -107,9 +111,17 @@ fn facts(case: &Case<'_>, key: Option<&KeyUse>, read: &[Fact]) -> String {
 
 /// The waiver in force that covers a finding; of several, the one whose id sorts first, so that the
 /// order of the configuration does not matter.
-fn waiver(case: &Case<'_>, rule: &str, subjects: [&Text; 2]) -> Option<String> {
-    let cluster = case.cluster;
-    let account = case.ctx.scope.accounts.get(&cluster.account_id);
+pub(super) fn waiver(
+    cluster: &EmrCluster,
+    ctx: &AssessContext<'_>,
+    rule: &str,
+    outcome: Outcome,
+    subjects: [&Text; 2],
+) -> Option<String> {
+    if ctx.waivers.is_empty() || !matches!(outcome, Outcome::Fail | Outcome::Unknown) {
+        return None;
+    }
+    let account = ctx.scope.accounts.get(&cluster.account_id);
     let ou_path = account.and_then(|a| a.ou_path.as_deref()).unwrap_or("");
     let below = |ou: &String| {
         ou_path
@@ -117,7 +129,7 @@ fn waiver(case: &Case<'_>, rule: &str, subjects: [&Text; 2]) -> Option<String> {
             .any(|unit| !unit.is_empty() && unit == ou)
     };
     let covers = |w: &Waiver| {
-        case.ctx.scheduled_for <= w.expires
+        ctx.scheduled_for <= w.expires
             && (w.rules.is_empty() || w.rules.iter().any(|r| r == rule))
             && (w.accounts.is_empty() || w.accounts.contains(&cluster.account_id))
             && (w.ous.is_empty() || w.ous.iter().any(below))
@@ -127,6 +139,6 @@ fn waiver(case: &Case<'_>, rule: &str, subjects: [&Text; 2]) -> Option<String> {
                     .iter()
                     .any(|r| subjects.iter().any(|s| **s == *r)))
     };
-    let in_force = case.ctx.waivers.iter().filter(|w| covers(w));
+    let in_force = ctx.waivers.iter().filter(|w| covers(w));
     in_force.map(|w| &w.id).min().cloned()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::access::Answers;
 use super::case::Case;
 use super::inputs::{AssessContext, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
-use super::{Assessed, assess_cluster};
+use super::{Assessed, Conclusions, assess_cluster};
 use crate::model::datasets::{
     Account, Coverage, EMR_MODEL, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep,
     Finding, KmsGrant, KmsKey, LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
@@ -448,8 +448,33 @@ impl World {
         look(&Case::gather(&self.cluster, &self.ctx(), &Facts::of(self)).expect("facts"))
     }
 
+    /// Judges the cluster, and checks on the way that a like one that is judged after it says what it
+    /// says when it is judged alone.
     pub fn assess(&self) -> Assessed {
-        assess_cluster(&self.cluster, &self.ctx(), &Facts::of(self)).expect("facts")
+        let (ctx, facts) = (self.ctx(), Facts::of(self));
+        let later = |at: UtcMillis| UtcMillis(at.0 + 3_600_000);
+        let like = EmrCluster {
+            cluster_id: "j-9ZYXWVUTSRQPO".to_owned(),
+            name: some("another"),
+            state: "TERMINATED".to_owned(),
+            created_at: self.cluster.created_at.map(later),
+            ended_at: Some(later(AS_OF)),
+            ..self.cluster.clone()
+        };
+        let mut after_another = Conclusions::default();
+        for cluster in [&self.cluster, &like] {
+            let added = after_another.add(cluster, &ctx, &facts);
+            added.expect("facts");
+        }
+        let alone = |cluster| assess_cluster(cluster, &ctx, &Facts::of(self)).expect("facts");
+        let (first, second) = (alone(&self.cluster), alone(&like));
+        let verdicts = [&first.verdict, &second.verdict];
+        assert!(after_another.verdicts.iter().eq(verdicts));
+        let findings = first.findings.iter().chain(&second.findings);
+        assert!(after_another.findings.iter().eq(findings));
+        let channels = first.channels.iter().chain(&second.channels);
+        assert!(after_another.channels.iter().eq(channels));
+        first
     }
 
     pub fn finding(&self, rule: &str) -> Finding {

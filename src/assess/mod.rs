@@ -11,6 +11,7 @@
 //! a finding and changes neither its outcome nor the verdict.
 
 mod access;
+mod alike;
 mod case;
 mod channels;
 mod findings;
@@ -29,6 +30,7 @@ mod fixtures;
 mod tests;
 
 pub use access::Answers;
+pub use alike::Conclusions;
 pub use inputs::{AssessContext, KeyTags, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
 pub use release::Release;
 pub use rules::{RULES, RULES_VERSION, Rule, rules_digest};
@@ -59,16 +61,20 @@ pub fn assess_cluster(
     lookups: &dyn Lookups,
 ) -> Result<Assessed, LookupError> {
     let case = Case::gather(cluster, ctx, lookups)?;
-    let owners = Owners::of(&case);
+    Ok(conclude(&case))
+}
+
+fn conclude(case: &Case<'_>) -> Assessed {
+    let owners = Owners::of(case);
     let mut findings = Vec::with_capacity(RULES.len() * case.keys.len().max(1));
     for rule in RULES {
-        rule.conclude(&case, |concluded| {
-            findings.push(findings::write(rule, concluded, &case, &owners));
+        rule.conclude(case, |concluded| {
+            findings.push(findings::write(rule, concluded, case, &owners));
         });
     }
-    Ok(Assessed {
-        channels: channels::of(&case),
-        verdict: verdict::conclude(&case, &findings, owners),
+    Assessed {
+        channels: channels::of(case),
+        verdict: verdict::conclude(case, &findings, owners),
         findings,
-    })
+    }
 }

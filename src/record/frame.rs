@@ -14,7 +14,11 @@
 //! The header has a digest of its own so that a damaged length cannot pass for a frame that a killed
 //! process left unfinished: such a frame is a prefix of a good one and nothing else.
 
+use std::cell::RefCell;
+use std::io;
+
 use sha2::{Digest as _, Sha256};
+use zstd::bulk::{Compressor, Decompressor};
 
 const MAGIC: &[u8; 8] = b"KPFRAME1";
 /// Length of the fixed part.
@@ -49,13 +53,13 @@ pub(super) fn encode(
     region: &str,
     rows: usize,
     lines: &[u8],
-) -> Option<std::io::Result<Vec<u8>>> {
+) -> Option<io::Result<Vec<u8>>> {
     let names = [dataset, account, region];
     let mut frame = Vec::with_capacity(HEADER_BYTES + 64 + lines.len() / 4);
     frame.extend_from_slice(MAGIC);
     frame.extend_from_slice(&u32::try_from(rows).ok()?.to_le_bytes());
     frame.extend_from_slice(&u32::try_from(lines.len()).ok()?.to_le_bytes());
-    let packed = match zstd::bulk::compress(lines, ZSTD_LEVEL) {
+    let packed = match pack(lines) {
         Ok(packed) => packed,
         Err(e) => return Some(Err(e)),
     };
@@ -80,6 +84,32 @@ pub(super) fn encode(
     }
     frame.extend_from_slice(&packed);
     Some(Ok(frame))
+}
+
+thread_local! {
+    // Making one costs more than most frames do with it.
+    static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn pack(lines: &[u8]) -> io::Result<Vec<u8>> {
+    PACKER.with_borrow_mut(|kept| {
+        let packer = match kept {
+            Some(packer) => packer,
+            None => kept.insert(Compressor::new(ZSTD_LEVEL)?),
+        };
+        packer.compress(lines)
+    })
+}
+
+fn unpack(packed: &[u8], unpacked: usize) -> io::Result<Vec<u8>> {
+    UNPACKER.with_borrow_mut(|kept| {
+        let unpacker = match kept {
+            Some(unpacker) => unpacker,
+            None => kept.insert(Decompressor::new()?),
+        };
+        unpacker.decompress(packed, unpacked)
+    })
 }
 
 /// Whether `bytes`, shorter than a header, can be the beginning of one.
@@ -147,8 +177,7 @@ impl Header {
         let [dataset, account, region] = self.names(body)?;
         let unpacked = self.unpacked as usize;
         // The digest vouches for both lengths; zstd stops at the capacity all the same.
-        let lines = zstd::bulk::decompress(&body[self.names_bytes()..], unpacked)
-            .map_err(|e| e.to_string())?;
+        let lines = unpack(&body[self.names_bytes()..], unpacked).map_err(|e| e.to_string())?;
         if lines.len() != unpacked {
             return Err("the lines are shorter than the header says".to_owned());
         }

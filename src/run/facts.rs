@@ -210,25 +210,28 @@ impl<D: Dataset> Cache<D> {
         Mutex::new(Self(VecDeque::new()))
     }
 
-    fn find(
+    fn holds(&self, (account, region): (&str, &str)) -> bool {
+        self.0.iter().any(|group| group.is(account, region))
+    }
+
+    fn read(
         &mut self,
         journal: &Journal,
         (account, region): (&str, &str),
-        wanted: impl Fn(&D) -> bool,
-    ) -> Result<Option<Arc<D>>, LookupError> {
-        let held = self.0.iter().rposition(|group| group.is(account, region));
-        let at = match held {
-            Some(at) => at,
-            None => {
-                let rows = Group::read(journal, account, region)?;
-                if self.0.len() >= CACHED_GROUPS {
-                    self.0.pop_front();
-                }
-                self.0.push_back(rows.map(Arc::new));
-                self.0.len() - 1
-            }
-        };
-        Ok(self.0[at].rows.iter().find(|row| wanted(row)).cloned())
+    ) -> Result<(), LookupError> {
+        let rows = Group::read(journal, account, region)?;
+        if self.0.len() >= CACHED_GROUPS {
+            self.0.pop_front();
+        }
+        self.0.push_back(rows.map(Arc::new));
+        Ok(())
+    }
+
+    /// A row of what is held.
+    fn find(&self, (account, region): (&str, &str), wanted: impl Fn(&D) -> bool) -> Option<Arc<D>> {
+        let mut groups = self.0.iter().rev();
+        let group = groups.find(|group| group.is(account, region))?;
+        group.rows.iter().find(|row| wanted(row)).cloned()
     }
 }
 
@@ -276,7 +279,22 @@ impl JournalLookups<'_> {
         let arn = key.to_string();
         let group = (key.account_id.as_str(), key.region.as_str());
         let is_it = |k: &KmsKey| k.key_arn.as_ref() == Some(&arn) || k.key_reference == arn;
-        Ok(lock(&self.keys).find(self.journal, group, is_it)?.is_some())
+        Ok(self.shared(&self.keys, group, is_it)?.is_some())
+    }
+
+    /// A row that many clusters share. Reading it counts as working it out.
+    fn shared<D: Dataset>(
+        &self,
+        cache: &Mutex<Cache<D>>,
+        group: (&str, &str),
+        wanted: impl Fn(&D) -> bool,
+    ) -> Result<Option<Arc<D>>, LookupError> {
+        let mut cache = lock(cache);
+        if !cache.holds(group) {
+            self.answers
+                .timed(self, || cache.read(self.journal, group))?;
+        }
+        Ok(cache.find(group, wanted))
     }
 }
 
@@ -386,7 +404,7 @@ impl Lookups for JournalLookups<'_> {
         if !self.key_groups.has(account, region) {
             return Ok(None);
         }
-        lock(&self.keys).find(self.journal, (account, region), |k| {
+        self.shared(&self.keys, (account, region), |k| {
             k.key_reference == reference
         })
     }
@@ -401,9 +419,11 @@ impl Lookups for JournalLookups<'_> {
         region: &Region,
         name: &str,
     ) -> Result<Option<Arc<EmrSecurityConfiguration>>, LookupError> {
-        lock(&self.configurations).find(self.journal, (account.as_str(), region.as_str()), |c| {
-            c.name == name
-        })
+        self.shared(
+            &self.configurations,
+            (account.as_str(), region.as_str()),
+            |c| c.name == name,
+        )
     }
 
     fn steps(&self, cluster: &EmrCluster) -> Result<Vec<EmrStep>, LookupError> {
@@ -457,9 +477,12 @@ impl Lookups for JournalLookups<'_> {
         region: &Region,
         source: Source,
     ) -> Result<Option<Arc<Coverage>>, LookupError> {
-        lock(&self.cells).find(self.journal, (account.as_str(), region.as_str()), |c| {
-            c.source == source
-        })
+        let group = (account.as_str(), region.as_str());
+        let mut cells = lock(&self.cells);
+        if !cells.holds(group) {
+            cells.read(self.journal, group)?;
+        }
+        Ok(cells.find(group, |c| c.source == source))
     }
 
     fn object_samples(&self, cluster: &EmrCluster) -> Result<Vec<LogObjectSample>, LookupError> {

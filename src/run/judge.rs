@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::assess::{self, Answers, AssessContext, Lookups, RuleConfig, ScopeFacts, Waiver};
-use crate::model::datasets::{Account, Channel, EmrCluster, Finding, KmsKey, Verdict};
+use crate::model::datasets::{Account, EmrCluster, Finding, KmsKey, Verdict};
 use crate::record::Journal;
 use crate::report::tally::Tally;
 use crate::time::{Clock, Date, UtcMillis};
@@ -64,46 +64,43 @@ pub fn judge(
     let began = inputs.clock.elapsed();
     let mut speed = Speed::default();
     for (account, region) in facts.groups::<EmrCluster>() {
-        let mut channels: Vec<Channel> = Vec::new();
-        let mut findings: Vec<Finding> = Vec::new();
-        let mut verdicts: Vec<Verdict> = Vec::new();
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
         let stands = past.stands(&account, &region, &clusters)?;
         let changes = past.rule_changes(&account, &region)?;
         let from = inputs.clock.elapsed();
+        let mut judged = assess::Conclusions::default();
         for cluster in &clusters {
-            let mut stood = None;
-            if let Some(run_id) = stands.get(&cluster.cluster_id)
-                && let Some((as_it_stood, as_of)) = earlier.get(run_id)
-            {
-                let context = AssessContext {
-                    as_of: *as_of,
-                    ..context
-                };
-                let mut judged = assess::assess_cluster(cluster, &context, as_it_stood)?;
-                judged.verdict.stands_from_run = Some(run_id.clone());
-                stood = Some(judged);
+            let its = judged.findings.len();
+            let stands_from = stands
+                .get(&cluster.cluster_id)
+                .filter(|id| earlier.contains_key(id));
+            match stands_from.and_then(|run_id| earlier.get(run_id)) {
+                Some((as_it_stood, as_of)) => {
+                    let context = AssessContext {
+                        as_of: *as_of,
+                        ..context
+                    };
+                    judged.add(cluster, &context, as_it_stood)?;
+                }
+                None => judged.add(cluster, &context, &lookups)?,
             }
-            let mut assessed = match stood {
-                Some(stood) => stood,
-                None => assess::assess_cluster(cluster, &context, &lookups)?,
+            let Some(verdict) = judged.verdicts.last_mut() else {
+                continue;
             };
+            verdict.stands_from_run = stands_from.cloned();
             if let Some((by_new_rules, by_old)) = changes.get(&cluster.cluster_id)
-                && assessed.verdict.verdict == *by_new_rules
+                && verdict.verdict == *by_new_rules
             {
-                assessed.verdict.rule_change = Some(*by_old);
+                verdict.rule_change = Some(*by_old);
             }
-            tally.cluster(&assessed.verdict, &assessed.findings);
-            channels.append(&mut assessed.channels);
-            findings.append(&mut assessed.findings);
-            verdicts.push(assessed.verdict);
+            tally.cluster(verdict, &judged.findings[its..]);
         }
         speed.assessing += inputs.clock.elapsed().saturating_sub(from);
         speed.clusters += clusters.len() as u64;
-        speed.findings += findings.len() as u64;
-        conclusions.append(&mut channels)?;
-        conclusions.append(&mut findings)?;
-        conclusions.append(&mut verdicts)?;
+        speed.findings += judged.findings.len() as u64;
+        conclusions.append(&mut judged.channels)?;
+        conclusions.append(&mut judged.findings)?;
+        conclusions.append(&mut judged.verdicts)?;
     }
     let earlier = earlier
         .values()
@@ -143,7 +140,8 @@ pub struct Speed {
     /// From the rows of an account-region's clusters to their conclusions, in memory: looking up what
     /// they refer to (read from the journal and parsed when first asked for), asking every rule.
     assessing: Duration,
-    /// The part of that which answers about keys took: parsing policies and grants, asking who may.
+    /// The part of that which what clusters share took: reading and parsing keys, policies, grants and
+    /// security configurations, asking who may.
     keys: Duration,
     /// The same with reading the clusters, writing conclusions, and who can use each key.
     whole: Duration,

@@ -91,6 +91,8 @@ pub(in crate::assess) struct Used {
     pub readers_not_read: Vec<String>,
     /// The unit that the readers are compared with.
     pub unit: Unit,
+    /// Whether policies speak of single clusters, so that this holds for one alone.
+    pub of_one_cluster: bool,
 }
 
 /// One use of a key: whose logs go where under it.
@@ -153,13 +155,14 @@ impl Default for Answers {
 }
 
 impl Answers {
-    /// How long answers about keys, their uses and destinations took, by the clock of the lookups
-    /// they came from; parsing policies and reading what they refer to included.
+    /// How long what clusters share took, by the clock of the lookups it came from: reading and parsing
+    /// keys, their policies and security configurations, answers about keys, uses and destinations.
     pub fn spent(&self) -> Duration {
         *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn timed<T>(&self, lookups: &dyn Lookups, answer: impl FnOnce() -> T) -> T {
+    /// Counts what `answer` takes as time spent. Not to be used within itself.
+    pub fn timed<T>(&self, lookups: &dyn Lookups, answer: impl FnOnce() -> T) -> T {
         let from = lookups.elapsed();
         let answered = answer();
         let took = lookups.elapsed().saturating_sub(from);
@@ -171,11 +174,14 @@ impl Answers {
     pub(in crate::assess) fn of_configuration(
         &self,
         row: &EmrSecurityConfiguration,
+        lookups: &dyn Lookups,
     ) -> Result<Arc<Option<Value>>, LookupError> {
         let id = (row.account_id.clone(), row.region.clone(), row.name.clone());
-        self.configurations.get(id, || {
-            let json = row.encryption_json.as_deref();
-            Ok(json.and_then(|json| serde_json::from_str(json).ok()))
+        self.timed(lookups, || {
+            self.configurations.get(id, || {
+                let json = row.encryption_json.as_deref();
+                Ok(json.and_then(|json| serde_json::from_str(json).ok()))
+            })
         })
     }
 
@@ -296,6 +302,7 @@ impl Answers {
                     .flat_map(|r| r.not_read.iter().cloned())
                     .collect(),
                 unit: unit.clone(),
+                of_one_cluster: by_cluster,
             })
         };
         self.timed(lookups, || self.uses.get(id, work_out))
@@ -335,7 +342,7 @@ impl Answers {
         let work_out = || {
             let (_, object_arn) = arns(cluster, place);
             let profile = cluster.instance_profile.as_deref();
-            Ok(Destination::ask(
+            let found = Destination::ask(
                 bucket,
                 owner,
                 &identities,
@@ -343,7 +350,11 @@ impl Answers {
                 &object_arn,
                 key_arn,
                 scope,
-            ))
+            );
+            Ok(Destination {
+                of_one_cluster: by_cluster,
+                ..found
+            })
         };
         let known = self.timed(lookups, || self.destinations.get(id, work_out))?;
         Ok(Some(known))

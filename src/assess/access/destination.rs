@@ -25,6 +25,8 @@ pub(in crate::assess) struct Destination {
     pub is_policy_read: bool,
     /// IAM action that was refused when the identities of the cluster's account were to be read.
     pub identities_denied: Option<String>,
+    /// Whether policies speak of single clusters, so that this holds for one alone.
+    pub of_one_cluster: bool,
 }
 
 /// The layers and the resource of requests for objects of a bucket.
@@ -90,6 +92,7 @@ impl Destination {
             may_allow_by_acl: refused && row.ownership.as_deref() != Some("BucketOwnerEnforced"),
             is_policy_read,
             identities_denied: identities.denied_action.clone(),
+            of_one_cluster: false,
             writer,
             put,
         }

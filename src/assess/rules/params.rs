@@ -9,7 +9,7 @@ use serde::Serialize;
 /// tree of values for each answer would cost more than the question.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::assess) struct Params {
-    /// Names, and where in `written` their values are.
+    /// Names, and where in `written` each stands with its value.
     named: Vec<(Cow<'static, str>, Range<usize>)>,
     written: Vec<u8>,
 }
@@ -23,6 +23,8 @@ impl Params {
             self.written.reserve(256);
         }
         let from = self.written.len();
+        put(&mut self.written, &name);
+        self.written.push(b':');
         put(&mut self.written, value);
         let place = from..self.written.len();
         match self.named.iter_mut().find(|(known, _)| *known == name) {
@@ -34,14 +36,12 @@ impl Params {
     /// The object, as [`crate::model::canonical`] writes it.
     pub fn into_json(mut self) -> String {
         self.named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let mut json = Vec::with_capacity(self.written.len() + 24 * self.named.len() + 2);
+        let mut json = Vec::with_capacity(self.written.len() + self.named.len() + 2);
         json.push(b'{');
-        for (at, (name, place)) in self.named.into_iter().enumerate() {
+        for (at, (_, place)) in self.named.into_iter().enumerate() {
             if at > 0 {
                 json.push(b',');
             }
-            put(&mut json, &name);
-            json.push(b':');
             json.extend_from_slice(&self.written[place]);
         }
         json.push(b'}');
