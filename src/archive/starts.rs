@@ -4,28 +4,35 @@
 //! A run is over when it is sealed, when its `end.json` exists, or past its deadline. A start that
 //! cannot be read counts as over, and is named in the next seal like every other start that nobody
 //! sealed.
+//!
+//! - `document`: what a start says. - `standing`: how the run of a start stands.
+
+mod document;
+mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::chain::{Chain, ChainError};
-use super::layout::{self, Name};
+use super::layout;
 use super::settle::{self, Settled};
-use super::store::{Body, Fetch, Listed, Store, StoreError};
+use super::store::{Body, Fetch, Store, StoreError};
 use crate::model::canonical;
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{DiedRun, FileEntry};
 use crate::time::{Clock, Date, UtcMillis};
 
-/// Longest time that a run may claim for itself.
-pub const LONGEST_DEADLINE: Duration = Duration::from_secs(24 * 3_600);
+use document::VERSION;
+use standing::{ReadStart, died_run, list, read, settled_up_to, standing};
+
+pub use document::{LONGEST_DEADLINE, Start};
+pub use standing::Standing;
+
 const START_LIMIT: u64 = 16 * 1024 * 1024;
 const END_LIMIT: u64 = 64 * 1024;
-/// Characters of a reason that the next seal repeats.
-const LONGEST_REASON: usize = 300;
-const VERSION: &str = "1";
 
 /// Why a run did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -68,70 +75,6 @@ pub enum StartError {
     DeadlineTooLong(Duration),
 }
 
-/// What a run intends; the content of `starts/<n>.json`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Start {
-    pub n: u64,
-    pub run_id: RunId,
-    pub scheduled_for: Date,
-    pub started_at: UtcMillis,
-    pub deadline_at: UtcMillis,
-    /// Last signed entry of the chain when the run began.
-    pub head_seq: u64,
-    /// The configuration that rules read, already a projection without secrets.
-    pub config: Value,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    config: Value,
-    deadline_at: String,
-    head_seq: u64,
-    n: u64,
-    run_id: RunId,
-    scheduled_for: String,
-    started_at: String,
-    version: String,
-}
-
-impl Start {
-    /// The stored form: one line of canonical JSON and LF.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let value = serde_json::json!({
-            "config": self.config,
-            "deadline_at": self.deadline_at.to_string(),
-            "head_seq": self.head_seq,
-            "n": self.n,
-            "run_id": self.run_id,
-            "scheduled_for": self.scheduled_for.to_string(),
-            "started_at": self.started_at.to_string(),
-            "version": VERSION,
-        });
-        format!("{}\n", canonical::to_string(&value)).into_bytes()
-    }
-
-    /// Reads start `n`. Fields of newer versions are passed over: whether a run is alive must be
-    /// seen across versions.
-    pub fn parse(n: u64, bytes: &[u8]) -> Result<Self, String> {
-        let wire: Wire = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        if wire.n != n {
-            return Err(format!("it says that it is number {}", wire.n));
-        }
-        let time = |text: &str| text.parse::<UtcMillis>().map_err(|e| e.to_string());
-        let started_at = time(&wire.started_at)?;
-        let longest = started_at.plus_ms(LONGEST_DEADLINE.as_millis() as i64);
-        Ok(Self {
-            n,
-            run_id: wire.run_id,
-            scheduled_for: wire.scheduled_for.parse().map_err(|e| format!("{e}"))?,
-            started_at,
-            deadline_at: time(&wire.deadline_at)?.min(longest),
-            head_seq: wire.head_seq,
-            config: wire.config,
-        })
-    }
-}
-
 /// What a run that wants to begin says of itself.
 #[derive(Debug, Clone)]
 pub struct StartRequest<'a> {
@@ -152,23 +95,6 @@ pub struct Begun {
     pub file: FileEntry,
     /// Starts that nobody sealed or named yet, for the seal.
     pub died: Vec<DiedRun>,
-}
-
-/// How a run stands that has a start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    Sealed {
-        seq: u64,
-    },
-    /// A seal names it as died.
-    NamedDead {
-        seq: u64,
-    },
-    Ended {
-        reason: String,
-    },
-    PastDeadline,
-    Alive,
 }
 
 /// What is still to be done with a run that began in another process.
@@ -235,7 +161,7 @@ pub async fn begin(
         unsealed.push(read(fetch, n, &listed[n as usize - 1]).await?);
     }
     let wanted = &request.run_id;
-    let same = |found: &Found| found.start.as_ref().is_ok_and(|s| s.run_id == *wanted);
+    let same = |found: &ReadStart| found.start.as_ref().is_ok_and(|s| s.run_id == *wanted);
     if chain.sealed(wanted).is_some()
         || chain.named_dead(wanted).is_some()
         || unsealed.iter().any(same)
@@ -339,137 +265,11 @@ pub async fn find(
     Ok(None)
 }
 
-struct Found {
-    n: u64,
-    sha256: Sha256Hex,
-    start: Result<Start, String>,
-}
-
-/// Starts 1, 2, … up to the first number that is free: like the head of the chain, the next number
-/// cannot be moved by a file at a high one.
-async fn list(fetch: &dyn Fetch) -> Result<Vec<Listed>, StoreError> {
-    let mut dense = Vec::new();
-    for listed in fetch.list(layout::STARTS).await? {
-        let n = dense.len() as u64 + 1;
-        if Name::parse(&listed.name) == Some(Name::Start { n }) {
-            dense.push(listed);
-        }
-    }
-    Ok(dense)
-}
-
-/// Every start up to this number is sealed or named: a run names all unsealed ones before its own.
-fn settled_up_to(chain: &Chain) -> u64 {
-    chain.runs().map(|(_, run)| run.start_n).max().unwrap_or(0)
-}
-
-async fn read(fetch: &dyn Fetch, n: u64, listed: &Listed) -> Result<Found, StoreError> {
-    if listed.bytes > START_LIMIT {
-        let (sha256, _) = fetch.digest(&listed.name).await?;
-        let start = Err(format!("it has {} bytes", listed.bytes));
-        return Ok(Found { n, sha256, start });
-    }
-    let bytes = fetch.read(&listed.name, START_LIMIT).await?;
-    Ok(Found {
-        n,
-        sha256: Sha256Hex::of(&bytes),
-        start: Start::parse(n, &bytes),
-    })
-}
-
-async fn standing(
-    fetch: &dyn Fetch,
-    chain: &Chain,
-    start: &Start,
-    now: UtcMillis,
-) -> Result<Standing, StoreError> {
-    if let Some(entry) = chain.sealed(&start.run_id) {
-        return Ok(Standing::Sealed { seq: entry.seq });
-    }
-    if let Some(entry) = chain.named_dead(&start.run_id) {
-        return Ok(Standing::NamedDead { seq: entry.seq });
-    }
-    if let Some(reason) = end_reason(fetch, start).await? {
-        return Ok(Standing::Ended { reason });
-    }
-    Ok(if now > start.deadline_at {
-        Standing::PastDeadline
-    } else {
-        Standing::Alive
-    })
-}
-
-/// Why a start counts as died; none when it is sealed. An error when it is the last one and alive.
-async fn why_over(
-    fetch: &dyn Fetch,
-    chain: &Chain,
-    found: &Found,
-    now: UtcMillis,
-    last: u64,
-) -> Result<Option<String>, StartError> {
-    let start = match &found.start {
-        Ok(start) => start,
-        Err(detail) => return Ok(Some(format!("the start cannot be read: {detail}"))),
-    };
-    Ok(match standing(fetch, chain, start, now).await? {
-        Standing::Sealed { .. } | Standing::NamedDead { .. } => None,
-        Standing::Ended { reason } => Some(reason),
-        Standing::PastDeadline => Some(format!("past its deadline {}", start.deadline_at)),
-        Standing::Alive if found.n < last => Some("another run began after it".to_owned()),
-        Standing::Alive => {
-            return Err(StartError::Alive {
-                run_id: start.run_id.clone(),
-                started_at: start.started_at,
-                deadline_at: start.deadline_at,
-            });
-        }
-    })
-}
-
-/// The start as a seal names it; none when it is sealed or named already.
-async fn died_run(
-    fetch: &dyn Fetch,
-    chain: &Chain,
-    found: Found,
-    now: UtcMillis,
-    last: u64,
-) -> Result<Option<DiedRun>, StartError> {
-    let reason = why_over(fetch, chain, &found, now, last).await?;
-    Ok(reason.map(|reason| DiedRun {
-        start_n: found.n,
-        start_sha256: found.sha256,
-        run_id: found.start.ok().map(|start| start.run_id),
-        reason,
-    }))
-}
-
-async fn end_reason(fetch: &dyn Fetch, start: &Start) -> Result<Option<String>, StoreError> {
-    #[derive(Deserialize)]
-    struct End {
-        reason: String,
-    }
-    let name = layout::end(start.scheduled_for, &start.run_id);
-    let unread = "ended; its end.json cannot be read".to_owned();
-    match fetch.read(&name, END_LIMIT).await {
-        Ok(bytes) => Ok(Some(match serde_json::from_slice::<End>(&bytes) {
-            Ok(end) => end.reason.chars().take(LONGEST_REASON).collect(),
-            Err(_) => unread,
-        })),
-        Err(StoreError::Absent { .. }) => Ok(None),
-        // Whoever writes it may write anything, and on locked storage it stays: it must stop no run.
-        Err(error @ StoreError::Failed { .. }) => match fetch.digest(&name).await {
-            Ok((_, bytes)) if bytes > END_LIMIT => Ok(Some(unread)),
-            _ => Err(error),
-        },
-        Err(error) => Err(error),
-    }
-}
-
 async fn take_over(
     store: &dyn Store,
     clock: &dyn Clock,
     chain: &Chain,
-    unsealed: &[Found],
+    unsealed: &[ReadStart],
     run_id: &RunId,
 ) -> Result<(), StartError> {
     if chain.sealed(run_id).is_some() || chain.named_dead(run_id).is_some() {
@@ -484,264 +284,5 @@ async fn take_over(
         None => Err(StartError::NothingToTakeOver {
             run_id: run_id.clone(),
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::seal::Content;
-    use crate::testkit::{Fault, FaultStore, MemoryStore, SampleArchive};
-    use crate::time::{DAY_MS, HOUR_MS};
-
-    async fn begun() -> (SampleArchive, Arc<MemoryStore>, Chain, Begun) {
-        let (mut archive, memory) = SampleArchive::in_memory();
-        let mut chain = archive.chain().await.expect("chain");
-        let begun = archive.begin(&mut chain, None).await.expect("begin");
-        (archive, memory, chain, begun)
-    }
-
-    #[tokio::test]
-    async fn a_start_reads_back_as_written() {
-        let (_, memory, _, begun) = begun().await;
-        let bytes = memory.read_now("starts/0000000001.json");
-        assert_eq!(Start::parse(1, &bytes), Ok(begun.start.clone()));
-        assert_eq!(Sha256Hex::of(&bytes), begun.file.sha256);
-        assert!(Start::parse(2, &bytes).is_err(), "copied to another number");
-        for bad in ["", "null", "{}", "[1]"] {
-            assert!(Start::parse(1, bad.as_bytes()).is_err());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_second_run_waits_for_the_first() {
-        let (mut archive, memory, mut chain, first) = begun().await;
-        let second = archive.begin(&mut chain, None).await;
-        let Err(StartError::Alive { run_id, .. }) = second else {
-            panic!("{second:?}");
-        };
-        assert_eq!(run_id, first.start.run_id);
-        assert!(!memory.objects().contains_key("starts/0000000002.json"));
-
-        archive.clock.advance_ms(6 * HOUR_MS + 1);
-        let third = archive
-            .begin(&mut chain, None)
-            .await
-            .expect("past its deadline");
-        assert_eq!(third.start.n, 2);
-        assert_eq!(third.died.len(), 1);
-        assert_eq!(third.died[0].run_id.as_ref(), Some(&first.start.run_id));
-        assert!(third.died[0].reason.contains("deadline"));
-    }
-
-    #[tokio::test]
-    async fn two_runs_of_the_same_second_are_one() {
-        let (archive, memory) = SampleArchive::in_memory();
-        let chain = archive.chain().await.expect("chain");
-        let (mut a, mut b) = (archive.over(memory.clone()), archive.over(memory.clone()));
-        b.begin(
-            &mut chain.clone(),
-            Some(&"20261124T020003Z-7f3a".parse().expect("id")),
-        )
-        .await
-        .expect_err("burns an id, so that the two differ");
-        let (mut one, mut two) = (chain.clone(), chain.clone());
-        let (one, two) = tokio::join!(a.begin(&mut one, None), b.begin(&mut two, None));
-        let results = [one, two];
-        let lost: Vec<_> = results.iter().filter_map(|r| r.as_ref().err()).collect();
-        assert!(
-            matches!(
-                lost.as_slice(),
-                [StartError::Lost { n: 1, .. } | StartError::Alive { .. }]
-            ),
-            "{results:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_sealed_run_makes_way_and_is_not_dead() {
-        let (mut archive, _, mut chain, first) = begun().await;
-        let (manifest, seal) = archive.collect(&chain, &first).await.expect("data");
-        archive
-            .seal(&mut chain, &manifest, Content::Run(seal))
-            .await
-            .expect("sealed");
-        let second = archive.begin(&mut chain, None).await.expect("begin");
-        assert_eq!((second.start.n, second.died.len()), (2, 0));
-        assert_eq!(second.start.head_seq, 2);
-    }
-
-    #[tokio::test]
-    async fn an_orderly_end_makes_way() {
-        let (mut archive, _, mut chain, first) = begun().await;
-        for reason in ["interrupted by SIGTERM", "said again"] {
-            end(&*archive.store, &archive.clock, &first.start, reason)
-                .await
-                .expect("end");
-        }
-        let second = archive.begin(&mut chain, None).await.expect("begin");
-        assert_eq!(second.died[0].reason, "interrupted by SIGTERM");
-    }
-
-    #[tokio::test]
-    async fn take_over_ends_the_dead_run_and_no_other() {
-        let (mut archive, memory, mut chain, first) = begun().await;
-        let other = "20261124T020003Z-7f3a".parse().expect("id");
-        let taken = archive.begin(&mut chain, Some(&other)).await;
-        assert!(
-            matches!(taken, Err(StartError::NothingToTakeOver { .. })),
-            "{taken:?}"
-        );
-        let run_id = first.start.run_id.clone();
-        let second = archive
-            .begin(&mut chain, Some(&run_id))
-            .await
-            .expect("begin");
-        assert_eq!(second.start.n, 2);
-        assert!(second.died[0].reason.contains("taken over"));
-        let end = layout::end(first.start.scheduled_for, &run_id);
-        assert!(memory.objects().contains_key(&end));
-    }
-
-    #[tokio::test]
-    async fn whatever_an_end_says_it_stops_no_run() {
-        for (end, reason) in [
-            (
-                format!(r#"{{"reason":"{}"}}"#, "x".repeat(50_000)),
-                "x".repeat(300),
-            ),
-            (
-                "x".repeat(70_000),
-                "ended; its end.json cannot be read".to_owned(),
-            ),
-            (
-                "junk".to_owned(),
-                "ended; its end.json cannot be read".to_owned(),
-            ),
-        ] {
-            let (mut archive, memory) = SampleArchive::in_memory();
-            let mut chain = archive.chain().await.expect("chain");
-            let first = archive.begin(&mut chain, None).await.expect("begin").start;
-            memory.replace(&layout::end(first.scheduled_for, &first.run_id), end);
-            let second = archive.begin(&mut chain, None).await.expect("begin");
-            assert_eq!(second.died[0].reason, reason);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_unreadable_start_is_over_and_named_once() {
-        let (mut archive, memory) = SampleArchive::in_memory();
-        let mut chain = archive.chain().await.expect("chain");
-        memory.replace("starts/0000000001.json", "junk");
-        memory.replace("starts/0000000009.json", "beyond a free number");
-        let begun = archive.begin(&mut chain, None).await.expect("begin");
-        assert_eq!(begun.start.n, 2);
-        assert_eq!(begun.died[0].run_id, None);
-        assert_eq!(begun.died[0].start_sha256, Sha256Hex::of(b"junk"));
-        let (manifest, seal) = archive.collect(&chain, &begun).await.expect("data");
-        archive
-            .seal(&mut chain, &manifest, Content::Run(seal))
-            .await
-            .expect("sealed");
-        let next = archive.begin(&mut chain, None).await.expect("begin");
-        assert_eq!(next.died, [], "named once");
-    }
-
-    #[tokio::test]
-    async fn a_claim_of_years_ends_after_a_day() {
-        let (mut archive, memory, mut chain, first) = begun().await;
-        let text = String::from_utf8(memory.read_now("starts/0000000001.json")).expect("text");
-        let deadline = first.start.deadline_at.to_string();
-        memory.replace(
-            "starts/0000000001.json",
-            text.replace(&deadline, "2999-01-01T00:00:00.000Z"),
-        );
-        archive.clock.advance_ms(DAY_MS + 1);
-        archive.begin(&mut chain, None).await.expect("begin");
-    }
-
-    #[tokio::test]
-    async fn a_lost_answer_does_not_lose_the_number() {
-        let (archive, memory) = SampleArchive::in_memory();
-        let chain = archive.chain().await.expect("chain");
-        for call in 1..=4 {
-            let memory = Arc::new(MemoryStore::holding(memory.objects()));
-            let faulty = FaultStore::new(memory.clone(), [(call, Fault::LostAnswer)]);
-            let begun = archive
-                .over(Arc::new(faulty))
-                .begin(&mut chain.clone(), None)
-                .await;
-            // Calls 1 and 2 list; the third writes.
-            assert_eq!(begun.is_ok(), call > 2, "{begun:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn only_a_run_that_is_not_over_goes_on() {
-        let (mut archive, memory, chain, first) = begun().await;
-        let run_id = &first.start.run_id;
-        let go_on = async |archive: &SampleArchive, chain: &Chain, still| {
-            let fetch = archive.store.as_fetch();
-            super::go_on(fetch, &archive.clock, chain, run_id, still).await
-        };
-        let again = go_on(&archive, &chain, Still::ToCollect).await;
-        assert_eq!(again.expect("it is alive"), first);
-        archive.clock.advance_ms(6 * HOUR_MS + 1);
-        let late = go_on(&archive, &chain, Still::ToCollect).await;
-        assert!(matches!(late, Err(StartError::TooLate { .. })), "{late:?}");
-        assert!(go_on(&archive, &chain, Still::ToSeal).await.is_ok());
-
-        // Another run begins after the deadline; until it seals, the first may.
-        let mut chain = chain;
-        let second = archive.begin(&mut chain, None).await.expect("begin");
-        assert!(go_on(&archive, &chain, Still::ToSeal).await.is_ok());
-        let (manifest, seal) = archive.collect(&chain, &second).await.expect("data");
-        archive
-            .seal(&mut chain, &manifest, Content::Run(seal))
-            .await
-            .expect("sealed");
-        let dead = go_on(&archive, &chain, Still::ToSeal).await;
-        assert!(
-            matches!(dead, Err(StartError::NamedDead { .. })),
-            "{dead:?}"
-        );
-        let id = &second.start.run_id;
-        let fetch = archive.store.as_fetch();
-        let sealed = super::go_on(fetch, &archive.clock, &chain, id, Still::ToSeal).await;
-        assert!(
-            matches!(sealed, Err(StartError::Sealed { .. })),
-            "{sealed:?}"
-        );
-        let none = "20261124T020003Z-0000".parse().expect("id");
-        let none = super::go_on(fetch, &archive.clock, &chain, &none, Still::ToSeal).await;
-        assert!(
-            matches!(none, Err(StartError::NoSuchRun { .. })),
-            "{none:?}"
-        );
-
-        let (archive, _, chain, first) = begun().await;
-        end(&*archive.store, &archive.clock, &first.start, "interrupted")
-            .await
-            .expect("end");
-        let fetch = archive.store.as_fetch();
-        let id = &first.start.run_id;
-        let ended = super::go_on(fetch, &archive.clock, &chain, id, Still::ToSeal).await;
-        assert!(matches!(ended, Err(StartError::Ended { .. })), "{ended:?}");
-        drop(memory);
-    }
-
-    #[tokio::test]
-    async fn a_run_is_found_with_how_it_stands() {
-        let (archive, _, chain, first) = begun().await;
-        let find = |now| find(archive.store.as_fetch(), &chain, &first.start.run_id, now);
-        let now = archive.clock.now();
-        let (start, file, standing) = find(now).await.expect("find").expect("start");
-        assert_eq!((start, file), (first.start.clone(), first.file.clone()));
-        assert_eq!(standing, Standing::Alive);
-        let later = now.plus_ms(DAY_MS);
-        let (.., standing) = find(later).await.expect("find").expect("start");
-        assert_eq!(standing, Standing::PastDeadline);
     }
 }

@@ -19,7 +19,9 @@ use crate::collect::api::Cloud;
 use crate::collect::attempt::{Attempts, Budget, CallError, lock};
 use crate::collect::coverage::{self, CellEnd, Fault};
 use crate::collect::exceptions::ExceptionRule;
-use crate::collect::facts::{FactSink, Facts, Found, Known, KnownError, NothingFound, SinkError};
+use crate::collect::facts::{
+    AlreadyCollected, FactSink, Facts, Known, KnownError, NothingCollected, SinkError,
+};
 use crate::collect::grants;
 use crate::collect::identity_policy::named_by;
 use crate::collect::lookups::Sessions;
@@ -155,7 +157,7 @@ pub struct Collected {
 /// Looks at the whole scope and hands every finished piece to the sink. Returns an error only when
 /// facts cannot be kept or earlier ones cannot be read.
 pub async fn collect(context: &Context, scope: &Scope) -> Result<Collected, CollectError> {
-    collect_part(context, scope, Part::Whole, &NothingFound).await
+    collect_part(context, scope, Part::Whole, &NothingCollected).await
 }
 
 /// Does one part of that. Cells that `found` has are not collected again; what they refer to is looked
@@ -164,7 +166,7 @@ pub async fn collect_part(
     context: &Context,
     scope: &Scope,
     part: Part,
-    found: &dyn Found,
+    found: &dyn AlreadyCollected,
 ) -> Result<Collected, CollectError> {
     let mut run = Run::new(context.clone(), scope.clone(), part);
     found.each(&mut |facts| run.take_up(facts))?;

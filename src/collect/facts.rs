@@ -80,16 +80,16 @@ pub trait FactSink: Send + Sync {
 pub struct SinkError(#[source] pub Box<dyn Error + Send + Sync>);
 
 /// What other processes of the same run collected: its shards, or the one that this process resumes.
-pub trait Found: Send + Sync {
+pub trait AlreadyCollected: Send + Sync {
     /// Hands over everything, one account-region after the other. Only the rows of cells that ended.
     fn each(&self, take: &mut dyn FnMut(&Facts)) -> Result<(), KnownError>;
 }
 
 /// Nothing was collected before.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NothingFound;
+pub struct NothingCollected;
 
-impl Found for NothingFound {
+impl AlreadyCollected for NothingCollected {
     fn each(&self, _take: &mut dyn FnMut(&Facts)) -> Result<(), KnownError> {
         Ok(())
     }

@@ -235,7 +235,7 @@ async fn is_new(fetch: &dyn Fetch, key: &PublicKey) -> Result<bool, RunError> {
 
 /// What a look from outside tells, before any key is at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum AtUrl {
     /// Nothing at all.
     Nothing,
     /// A chain, whoever's it is; or keys alone: a beginning that was cut off.
@@ -246,17 +246,17 @@ pub enum Found {
 
 /// Looks at the archive's address. An archive is recognised by its chain, so that its evidence,
 /// which grows for years, is not listed.
-pub async fn find(fetch: &dyn Fetch) -> Result<Found, RunError> {
+pub async fn find(fetch: &dyn Fetch) -> Result<AtUrl, RunError> {
     if !list(fetch, layout::CHAIN).await?.is_empty() {
-        return Ok(Found::Archive);
+        return Ok(AtUrl::Archive);
     }
     let there = list(fetch, "").await?;
     Ok(if there.is_empty() {
-        Found::Nothing
+        AtUrl::Nothing
     } else if there.iter().all(|o| o.name.starts_with(layout::KEYS)) {
-        Found::Archive
+        AtUrl::Archive
     } else {
-        Found::Foreign
+        AtUrl::Foreign
     })
 }
 

@@ -18,7 +18,7 @@ use crate::archive::commit::CommitError;
 use crate::archive::shards::{ASSESS, ScopeFile};
 use crate::archive::starts::{self, Still};
 use crate::collect::Part;
-use crate::collect::facts::{Found, NothingFound};
+use crate::collect::facts::{AlreadyCollected, NothingCollected};
 use crate::config::Config;
 use crate::model::datasets::{ArchiveCheck, Exception, Run};
 use crate::model::ids::{RunId, hex};
@@ -32,7 +32,7 @@ use super::beginning::{
     refuse_unprotected,
 };
 use super::evidence::Evidence;
-use super::facts::{JournalFound, Journals, copy_ended};
+use super::facts::{JournalCollected, Journals, copy_ended};
 use super::frozen::Frozen;
 use super::judge::tally_of;
 use super::record::{Place, record};
@@ -252,8 +252,8 @@ impl Whole<'_> {
         let concluded = if is_whole {
             concluded(running, &journals.all)?
         } else {
-            let nothing: &dyn Found = &NothingFound;
-            let found = JournalFound(&journals.all);
+            let nothing: &dyn AlreadyCollected = &NothingCollected;
+            let found = JournalCollected(&journals.all);
             let found = if is_new { nothing } else { &found };
             let known = before.known.clone();
             let all = journals.clone();

@@ -27,7 +27,7 @@ use crate::seal::{ArchiveId, Producer, PublicKey};
 use crate::time::Date;
 
 use super::archive::{
-    self, Found, KeyFile, Standing, connect, look, open_recovery, open_signer, open_store,
+    self, AtUrl, KeyFile, Standing, connect, look, open_recovery, open_signer, open_store,
     read_chain,
 };
 use super::running::Asking;
@@ -352,10 +352,10 @@ pub async fn open(
     } = asking;
     let store = open_store(shell, config, Some(aws)).await?;
     let found = archive::find(store.as_fetch()).await?;
-    if found == Found::Foreign {
+    if found == AtUrl::Foreign {
         return Err(RunError::NotOurs { url: store.url() });
     }
-    let new = found == Found::Nothing;
+    let new = found == AtUrl::Nothing;
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
         return Err(RunError::NoArchive { url: store.url() });
     }

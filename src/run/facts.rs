@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::assess::{Answers, LookupError, Lookups};
-use crate::collect::facts::{BucketOwner, FactSink, Facts, Found, KnownError, SinkError};
+use crate::collect::facts::{
+    AlreadyCollected, BucketOwner, FactSink, Facts, KnownError, SinkError,
+};
 use crate::collect::scope::Scope;
 use crate::model::datasets::{
     Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
@@ -100,9 +102,9 @@ impl FactSink for JournalSink {
 }
 
 /// The facts of a journal that another process began, or that others wrote.
-pub struct JournalFound<'a>(pub &'a Journal);
+pub struct JournalCollected<'a>(pub &'a Journal);
 
-impl Found for JournalFound<'_> {
+impl AlreadyCollected for JournalCollected<'_> {
     fn each(&self, take: &mut dyn FnMut(&Facts)) -> Result<(), KnownError> {
         let Self(journal) = self;
         for (account, region) in places(journal) {

@@ -1,7 +1,8 @@
 //! The story of a run, and of everything else that crosses stages.
 //!
 //! - [`audit`]: discover, begin, collect, assess, record, seal, commit in one process; [`shards`]: the
-//!   same in several; [`running`]: the steps that both are made of.
+//!   same in several; [`running`]: the steps that both are made of. [`of_shards`]: what shards hand
+//!   over; [`recompute`]: what is made again before it is signed.
 //! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain.
 //! - [`evidence`]: rows of sealed runs, read back only after their digests were checked.
@@ -32,9 +33,11 @@ mod keys;
 mod known;
 mod memory;
 mod note;
+mod of_shards;
 mod past;
 mod progress;
 mod reassess;
+mod recompute;
 mod record;
 mod rollup;
 mod running;

@@ -16,7 +16,7 @@ use crate::seal::{Content, Manifest, Period, RollupSeal};
 use crate::time::Quarter;
 
 use super::anchor::anchor;
-use super::archive::{Found, KeyFile, find, open_signer, open_store, read_chain};
+use super::archive::{AtUrl, KeyFile, find, open_signer, open_store, read_chain};
 use super::evidence::Evidence;
 use super::record::{entry, put};
 use super::work::Work;
@@ -41,7 +41,7 @@ pub async fn rollup(
     seal: bool,
 ) -> Result<RolledUp, RunError> {
     let store = open_store(shell, config, None).await?;
-    if find(store.as_fetch()).await? != Found::Archive {
+    if find(store.as_fetch()).await? != AtUrl::Archive {
         return Err(RunError::NoChain { url: store.url() });
     }
     let run_id = RunId::new(shell.clock.now(), random()?);

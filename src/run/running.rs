@@ -17,7 +17,7 @@ use crate::assess;
 use crate::aws::AwsShell;
 use crate::collect::api::Cloud;
 use crate::collect::attempt::Attempts;
-use crate::collect::facts::Found;
+use crate::collect::facts::AlreadyCollected;
 use crate::collect::random::stable_hash;
 use crate::collect::{self, Context, Part};
 use crate::config::{Config, ScopeMode};
@@ -228,7 +228,7 @@ impl Running<'_> {
         journals: Journals,
         known: Arc<Watermarks>,
         part: Part,
-        found: &dyn Found,
+        found: &dyn AlreadyCollected,
         options: &RunOptions,
     ) -> Result<(), RunError> {
         let config = self.config;

@@ -18,7 +18,7 @@ use crate::report::cluster_story::{ClusterStory, FactRow, File, Sealed, Told, co
 use crate::seal::RunSeal;
 use crate::time::Date;
 
-use super::archive::{Found, find, open_store, read_chain};
+use super::archive::{AtUrl, find, open_store, read_chain};
 use super::evidence::Evidence;
 use super::sealed::{self, SealedRun};
 use super::work::Work;
@@ -89,7 +89,7 @@ pub async fn story(
 ) -> Result<ClusterStory, RunError> {
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
-    if find(fetch).await? != Found::Archive {
+    if find(fetch).await? != AtUrl::Archive {
         return Err(RunError::NoChain { url: fetch.url() });
     }
     let chain = read_chain(fetch).await?;

@@ -11,7 +11,7 @@ use crate::report::verify_summary::{self, KeySource, Level, LevelState, VerifySu
 use crate::time::Date;
 
 use super::anchor::open_copy;
-use super::archive::{Found, find, open_store, read_public_key};
+use super::archive::{AtUrl, find, open_store, read_public_key};
 use super::{RunError, Shell, memory};
 
 /// What each level checks, in words.
@@ -78,7 +78,7 @@ pub async fn verify(
     };
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
-    if find(fetch).await? == Found::Nothing {
+    if find(fetch).await? == AtUrl::Nothing {
         return Err(RunError::Unverified {
             url: fetch.url(),
             detail: "nothing is there; check the address".to_owned(),
