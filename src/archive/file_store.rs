@@ -242,6 +242,33 @@ impl FileStore {
         fresh_file(&folder, "").map_err(|e| from_io(name, &e))
     }
 
+    /// Copies an object somewhere, a buffer at a time.
+    fn copy_now(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut dyn io::Write,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        let (mut file, _) = self.open(name)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut bytes = 0_u64;
+        loop {
+            let read = file.read(&mut buffer).map_err(|e| from_io(name, &e))?;
+            if read == 0 {
+                break;
+            }
+            bytes = bytes.saturating_add(read as u64);
+            if bytes > limit {
+                return Err(failed(name, &format!("larger than {limit} bytes")));
+            }
+            hasher.update(&buffer[..read]);
+            to.write_all(&buffer[..read])
+                .map_err(|e| failed(name, &format!("cannot write its copy: {e}")))?;
+        }
+        Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
+    }
+
     fn list_now(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
         if !self.root.is_dir() {
             let name = self.root.display().to_string();
@@ -401,24 +428,22 @@ impl Fetch for FileStore {
         self.blocking(move |store| store.list_now(&prefix)).await
     }
 
+    async fn copy_to(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut File,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        let mut to = to.try_clone().map_err(|e| from_io(name, &e))?;
+        let name = name.to_owned();
+        self.blocking(move |store| store.copy_now(&name, limit, &mut to))
+            .await
+    }
+
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
         let name = name.to_owned();
-        self.blocking(move |store| {
-            let (mut file, _) = store.open(&name)?;
-            let mut hasher = Sha256::new();
-            let mut buffer = vec![0; BUFFER_BYTES];
-            let mut bytes = 0;
-            loop {
-                let read = file.read(&mut buffer).map_err(|e| from_io(&name, &e))?;
-                if read == 0 {
-                    break;
-                }
-                hasher.update(&buffer[..read]);
-                bytes += read as u64;
-            }
-            Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
-        })
-        .await
+        self.blocking(move |store| store.copy_now(&name, u64::MAX, &mut io::sink()))
+            .await
     }
 
     fn url(&self) -> String {

@@ -1,6 +1,9 @@
 //! Which runs speak, and with which files: the run of record of a date, and the checked manifest of a
 //! sealed run.
 
+use std::fs::File;
+use std::path::Path;
+
 use super::chain::Entry;
 use super::layout::{self, Name};
 use super::store::{Fetch, StoreError};
@@ -13,6 +16,8 @@ use crate::time::{Date, HOUR_MS};
 /// A run that starts later than this after its date's start never speaks for the date.
 pub const LATEST_START_MS: i64 = 36 * HOUR_MS;
 const MANIFEST_LIMIT: u64 = 64 * 1024 * 1024;
+/// No file of an archive is larger: each is one PUT, and S3 takes no more in one.
+const LARGEST_FILE: u64 = 5 * 1024 * 1024 * 1024;
 
 /// The run that speaks for a date: of the full-scope runs for it that started within 36 h of the
 /// date's start, the first COMPLETE one, else the first PARTIAL one; none is a hole in the record.
@@ -78,6 +83,24 @@ pub enum RecordError {
     Changed { name: String, expected: Sha256Hex },
     #[error("entry {seq} seals no run")]
     NoRun { seq: u64 },
+    #[error("{name} is listed with {bytes} bytes, and {limit} are the limit")]
+    TooLarge {
+        name: String,
+        bytes: u64,
+        limit: u64,
+    },
+    #[error("{name} is listed with {listed} bytes and has {found}")]
+    OtherSize {
+        name: String,
+        listed: u64,
+        found: u64,
+    },
+    #[error("{name} cannot be copied to {to}: {detail}")]
+    NotCopied {
+        name: String,
+        to: String,
+        detail: String,
+    },
 }
 
 /// The manifest of one sealed run or rollup, compared with its signed digest, without verifying the
@@ -101,16 +124,68 @@ pub async fn read_manifest(fetch: &dyn Fetch, entry: &Entry) -> Result<Manifest,
     })
 }
 
-/// A file that a manifest lists, compared with the digest there.
-pub async fn read_file(fetch: &dyn Fetch, file: &FileEntry) -> Result<Vec<u8>, RecordError> {
+/// A file that a manifest lists, compared with the digest and size there. It comes into memory as a whole:
+/// one that is listed as larger than `limit` bytes is not read, whatever it is.
+pub async fn read_file(
+    fetch: &dyn Fetch,
+    file: &FileEntry,
+    limit: u64,
+) -> Result<Vec<u8>, RecordError> {
+    within(file, limit)?;
     let bytes = fetch.read(&file.name, file.bytes).await?;
-    if Sha256Hex::of(&bytes) == file.sha256 {
-        Ok(bytes)
-    } else {
-        Err(RecordError::Changed {
-            name: file.name.clone(),
-            expected: file.sha256.clone(),
+    compare(file, &Sha256Hex::of(&bytes), bytes.len() as u64)?;
+    Ok(bytes)
+}
+
+/// The same into a new local file, in bounded memory. What does not compare does not stay there.
+pub async fn copy_file(fetch: &dyn Fetch, file: &FileEntry, to: &Path) -> Result<(), RecordError> {
+    within(file, LARGEST_FILE)?;
+    let copied = match File::create(to) {
+        Ok(mut local) => fetch.copy_to(&file.name, file.bytes, &mut local).await,
+        Err(error) => {
+            return Err(RecordError::NotCopied {
+                name: file.name.clone(),
+                to: to.display().to_string(),
+                detail: error.to_string(),
+            });
+        }
+    };
+    let compared = match copied {
+        Ok((sha256, bytes)) => compare(file, &sha256, bytes),
+        Err(error) => Err(error.into()),
+    };
+    if compared.is_err() {
+        // It is of no use to anybody, and the folder goes with the command that works in it.
+        let _ = std::fs::remove_file(to);
+    }
+    compared
+}
+
+fn within(file: &FileEntry, limit: u64) -> Result<(), RecordError> {
+    if file.bytes <= limit {
+        return Ok(());
+    }
+    Err(RecordError::TooLarge {
+        name: file.name.clone(),
+        bytes: file.bytes,
+        limit,
+    })
+}
+
+fn compare(file: &FileEntry, sha256: &Sha256Hex, found: u64) -> Result<(), RecordError> {
+    let name = file.name.clone();
+    if *sha256 != file.sha256 {
+        let expected = file.sha256.clone();
+        Err(RecordError::Changed { name, expected })
+    } else if found != file.bytes {
+        let listed = file.bytes;
+        Err(RecordError::OtherSize {
+            name,
+            listed,
+            found,
         })
+    } else {
+        Ok(())
     }
 }
 
@@ -129,7 +204,7 @@ pub fn by_id<'a>(runs: &'a [VerifiedRun], run_id: &RunId) -> Option<&'a Verified
 mod tests {
     use super::*;
     use crate::archive::verify::{VerifyOptions, verify};
-    use crate::testkit::SampleArchive;
+    use crate::testkit::{SampleArchive, TempDir};
 
     async fn two_runs() -> (Vec<VerifiedRun>, Date) {
         let (mut archive, memory) = SampleArchive::in_memory();
@@ -203,12 +278,46 @@ mod tests {
         assert!(dataset_files(&manifest.files, "emr").next().is_none());
         let (_, seal) = chain.runs().next().expect("run");
         assert!(start_file(&manifest.files, seal).is_some());
-        assert!(read_file(memory.as_ref(), &file).await.is_ok());
+        assert!(read_file(memory.as_ref(), &file, file.bytes).await.is_ok());
+        let dir = TempDir::new();
+        let to = dir.path().join("copy");
+        copy_file(memory.as_ref(), &file, &to)
+            .await
+            .expect("copied");
+        assert_eq!(
+            std::fs::read(&to).expect("a copy"),
+            memory.read_now(&file.name)
+        );
+        for (bytes, expected) in [
+            (file.bytes - 1, "larger than"),
+            (file.bytes + 1, "listed with"),
+            (u64::MAX, "limit"),
+        ] {
+            let lying = FileEntry {
+                bytes,
+                ..file.clone()
+            };
+            for refused in [
+                read_file(memory.as_ref(), &lying, file.bytes + 1)
+                    .await
+                    .map(drop),
+                copy_file(memory.as_ref(), &lying, &to).await,
+            ] {
+                let refused = refused.expect_err("another size").to_string();
+                assert!(refused.contains(expected), "{refused}");
+            }
+        }
         let mut bytes = memory.read_now(&file.name);
         bytes[5] ^= 1;
         memory.replace(&file.name, bytes);
-        let read = read_file(memory.as_ref(), &file).await;
+        let read = read_file(memory.as_ref(), &file, file.bytes).await;
         assert!(matches!(read, Err(RecordError::Changed { .. })), "{read:?}");
+        let copied = copy_file(memory.as_ref(), &file, &to).await;
+        assert!(
+            matches!(copied, Err(RecordError::Changed { .. })),
+            "{copied:?}"
+        );
+        assert!(!to.exists());
         let genesis = read_manifest(memory.as_ref(), &chain.entries()[0]).await;
         assert_eq!(genesis, Err(RecordError::NoRun { seq: 1 }));
     }

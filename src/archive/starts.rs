@@ -31,7 +31,8 @@ use standing::{ReadStart, died_run, list, read, settled_up_to, standing};
 pub use document::{LONGEST_DEADLINE, Start};
 pub use standing::Standing;
 
-const START_LIMIT: u64 = 16 * 1024 * 1024;
+/// Larger files are no starts.
+pub const START_LIMIT: u64 = 16 * 1024 * 1024;
 const END_LIMIT: u64 = 64 * 1024;
 
 /// Why a run did not begin.

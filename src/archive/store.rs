@@ -1,6 +1,8 @@
 //! What the archive needs of storage, as traits: one for reading, which verification uses alone, and
 //! one for create-only writing. Names come from `archive::layout`, relative to the archive root.
 
+use std::fs::File;
+
 use async_trait::async_trait;
 
 use crate::model::ids::Sha256Hex;
@@ -154,6 +156,15 @@ pub trait Fetch: Send + Sync {
         let _ = name;
         Ok(None)
     }
+
+    /// Copies an object to the end of a local file, in bounded memory; gives its SHA-256 and size. Over
+    /// `limit` bytes it is `Failed`, with at most so many written.
+    async fn copy_to(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut File,
+    ) -> Result<(Sha256Hex, u64), StoreError>;
 
     /// SHA-256 and size of an object, read in bounded memory.
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError>;

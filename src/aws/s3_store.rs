@@ -20,6 +20,8 @@
 mod create;
 mod protections;
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -147,6 +149,39 @@ impl S3Store {
             .map_err(|e| self.read_error(name, &e))
     }
 
+    /// Hands an object over chunk by chunk; gives its SHA-256 and size.
+    async fn stream(
+        &self,
+        name: &str,
+        limit: u64,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()> + Send,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        let failed = |detail: String| StoreError::Failed {
+            name: name.to_owned(),
+            detail,
+        };
+        let too_large = || failed(format!("it is larger than {limit} bytes"));
+        let answer = self.get(name).await?;
+        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
+        if stated.is_some_and(|n| n > limit) {
+            return Err(too_large());
+        }
+        let mut hasher = sha2::Sha256::new();
+        let mut bytes = 0_u64;
+        let mut body = answer.body;
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
+            bytes = bytes.saturating_add(chunk.len() as u64);
+            if bytes > limit {
+                return Err(too_large());
+            }
+            hasher.update(&chunk);
+            take(&chunk).map_err(|e| failed(format!("cannot write its copy: {e}")))?;
+        }
+        all_of_it(name, stated, bytes)?;
+        Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
+    }
+
     /// What a HEAD says of an object, or of one version of it. Under a KMS key the checksum is told to
     /// those alone who may decrypt.
     async fn head(
@@ -244,25 +279,12 @@ async fn bucket_region(shell: &AwsShell, url: &S3Url, options: &S3Options) -> Op
 #[async_trait]
 impl Fetch for S3Store {
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let too_large = || StoreError::Failed {
-            name: name.to_owned(),
-            detail: format!("it is larger than {limit} bytes"),
-        };
-        let answer = self.get(name).await?;
-        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
-        if stated.is_some_and(|n| n > limit) {
-            return Err(too_large());
-        }
         let mut bytes = Vec::new();
-        let mut body = answer.body;
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
-            if (bytes.len() as u64).saturating_add(chunk.len() as u64) > limit {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        all_of_it(name, stated, bytes.len() as u64)?;
+        let keep = |chunk: &[u8]| {
+            bytes.extend_from_slice(chunk);
+            Ok(())
+        };
+        self.stream(name, limit, keep).await?;
         Ok(bytes)
     }
 
@@ -389,19 +411,17 @@ impl Fetch for S3Store {
         Ok(Some(self.head(name, None, true).await?))
     }
 
+    async fn copy_to(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut File,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        self.stream(name, limit, |chunk| to.write_all(chunk)).await
+    }
+
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
-        let answer = self.get(name).await?;
-        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
-        let mut hasher = sha2::Sha256::new();
-        let mut bytes = 0_u64;
-        let mut body = answer.body;
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
-            hasher.update(&chunk);
-            bytes = bytes.saturating_add(chunk.len() as u64);
-        }
-        all_of_it(name, stated, bytes)?;
-        Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
+        self.stream(name, u64::MAX, |_| Ok(())).await
     }
 
     fn url(&self) -> String {

@@ -35,11 +35,10 @@ impl Evidence<'_> {
     async fn fetched<D: Dataset>(&self, files: &[FileEntry]) -> Result<Vec<PathBuf>, RunError> {
         let mut paths = Vec::new();
         for file in files.iter().filter(|file| is_of::<D>(file)) {
-            let bytes = records::read_file(self.fetch, file).await?;
             let path = self
                 .work
                 .join(format!("{}-{}.parquet", D::NAME, file.sha256));
-            std::fs::write(&path, &bytes).map_err(|e| RunError::local(&path, e))?;
+            records::copy_file(self.fetch, file, &path).await?;
             paths.push(path);
         }
         Ok(paths)

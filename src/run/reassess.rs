@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::archive::chain::Chain;
-use crate::archive::starts::Begun;
+use crate::archive::starts::{Begun, START_LIMIT};
 use crate::archive::store::Fetch;
 use crate::archive::{layout, records};
 use crate::assess::{self, RuleConfig, Waiver};
@@ -345,7 +345,7 @@ async fn inputs(fetch: &dyn Fetch, run: &SealedRun) -> Result<SealedInputs, RunE
         .start(fetch)
         .await?
         .ok_or_else(|| RunError::Changed { name: name.clone() })?;
-    let bytes = records::read_file(fetch, &sealed).await?;
+    let bytes = records::read_file(fetch, &sealed, START_LIMIT).await?;
     serde_json::from_slice::<Sealed>(&bytes)
         .map(|sealed| sealed.config)
         .map_err(|e| RunError::Local {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -107,6 +108,16 @@ impl Fetch for FaultStore {
 
     async fn stored(&self, name: &str) -> Result<Option<Stored>, StoreError> {
         self.inner.stored(name).await
+    }
+
+    async fn copy_to(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut File,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        self.before_reading(name)?;
+        self.inner.copy_to(name, limit, to).await
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {

@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -214,6 +216,20 @@ impl Fetch for MemoryStore {
             None => Ok(None),
             Some(_) => self.with(name, |kept| Some(kept.stored.clone())),
         }
+    }
+
+    async fn copy_to(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut File,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        let bytes = self.read(name, limit).await?;
+        to.write_all(&bytes).map_err(|e| StoreError::Failed {
+            name: name.to_owned(),
+            detail: e.to_string(),
+        })?;
+        Ok((Sha256Hex::of(&bytes), bytes.len() as u64))
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {

@@ -56,10 +56,26 @@ async fn reads_what_was_created(store: &dyn Store) {
         Ok((Sha256Hex::of(bytes), bytes.len() as u64))
     );
 
+    let dir = TempDir::new();
+    let copy = dir.path().join("copy");
+    let copy_to = async |name: &str, limit: u64| {
+        let mut file = std::fs::File::create(&copy).expect("a file");
+        let copied = store.copy_to(name, limit, &mut file).await;
+        (copied, std::fs::read(&copy).expect("a copy"))
+    };
+    let whole = bytes.len() as u64;
+    let (copied, found) = copy_to("suite/deep/er/object", whole).await;
+    assert_eq!(copied, Ok((Sha256Hex::of(bytes), whole)));
+    assert_eq!(found, bytes);
+    let (over, found) = copy_to("suite/deep/er/object", whole - 1).await;
+    assert!(matches!(over, Err(StoreError::Failed { .. })), "{over:?}");
+    assert!((found.len() as u64) < whole);
+    let (none, _) = copy_to("suite/none", 9).await;
+    assert_eq!(none, Err(absent("suite/none")));
+
     create(store, "suite/empty", b"").await.expect("empty");
     assert_eq!(store.read("suite/empty", 0).await, Ok(vec![]));
 
-    let dir = TempDir::new();
     let path = dir.path().join("file");
     let large = vec![7; 1_000_003];
     std::fs::write(&path, &large).expect("write");

@@ -264,7 +264,7 @@ impl Sealed {
         let mut all: Vec<D> = Vec::new();
         let mut files = 0;
         for file in self.run.files.iter().filter(|f| of_dataset(&f.name)) {
-            let bytes = records::read_file(self.store.as_fetch(), file).await;
+            let bytes = records::read_file(self.store.as_fetch(), file, 1 << 30).await;
             let rows = record::read_bytes::<D>(&file.name, bytes.expect("a sealed file"));
             all.extend(rows.expect("Parquet").map(|row| row.expect("a row")));
             files += 1;

@@ -11,11 +11,12 @@ use super::files::{Checked, unreadable};
 use crate::archive::chain::Entry;
 use crate::archive::keyring;
 use crate::archive::layout::{self, Name};
-use crate::archive::starts::Start;
+use crate::archive::starts::{START_LIMIT, Start};
 use crate::archive::store::{Fetch, Listed};
 use crate::model::ids::RunId;
 use crate::seal::{Content, Manifest, Period};
 
+/// A manifest of 100,000 files has about 30 MB.
 const DOCUMENT_LIMIT: u64 = 64 * 1024 * 1024;
 /// Objects too many that are named one by one.
 const MOST_NAMED: u64 = 1_000;
@@ -150,7 +151,7 @@ fn is_own(orphan: &str, manifest: &Manifest) -> bool {
 
 async fn read_start(fetch: &dyn Fetch, n: u64, listed: &Listed) -> Result<Start, Failure> {
     let bytes = fetch
-        .read(&listed.name, DOCUMENT_LIMIT)
+        .read(&listed.name, START_LIMIT)
         .await
         .map_err(|error| unreadable(error, "nothing"))?;
     Start::parse(n, &bytes).map_err(|detail| Failure::Unreadable {

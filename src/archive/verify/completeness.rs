@@ -10,7 +10,7 @@ use super::report::{Report, VerifiedRun};
 use crate::archive::chain::Entry;
 use crate::archive::layout::{self, Name};
 use crate::archive::records::{self, dataset_files};
-use crate::archive::starts::Start;
+use crate::archive::starts::{START_LIMIT, Start};
 use crate::archive::store::Fetch;
 use crate::model::datasets::{Account, Coverage, Run};
 use crate::model::ids::AccountId;
@@ -332,20 +332,13 @@ async fn each<D: Dataset>(
 }
 
 async fn open<D: Dataset>(fetch: &dyn Fetch, file: &FileEntry) -> Result<RowReader<D>, Unread> {
-    if file.bytes > FILE_LIMIT {
-        let detail = format!("it has {} bytes, {FILE_LIMIT} are the limit", file.bytes);
-        return Err(Unread::of(file, &detail));
-    }
-    let bytes = records::read_file(fetch, file).await;
+    let bytes = records::read_file(fetch, file, FILE_LIMIT).await;
     let bytes = bytes.map_err(|e| Unread::of(file, &e))?;
     record::read_bytes::<D>(&file.name, bytes).map_err(|e| Unread::of(file, &e))
 }
 
 async fn read_start(fetch: &dyn Fetch, file: &FileEntry, n: u64) -> Result<Start, Unread> {
-    if file.bytes > FILE_LIMIT {
-        return Err(Unread::of(file, &"it is too large"));
-    }
-    let bytes = records::read_file(fetch, file).await;
+    let bytes = records::read_file(fetch, file, START_LIMIT).await;
     let bytes = bytes.map_err(|e| Unread::of(file, &e))?;
     Start::parse(n, &bytes).map_err(|e| Unread::of(file, &e))
 }

@@ -117,6 +117,18 @@ impl<'a> Objects<'a> {
                 sealed_until,
             });
         }
+        let Content::Run(run) = &entry.statement.content else {
+            return;
+        };
+        for died in &run.died_runs {
+            self.expected.push(Expected {
+                name: layout::start(died.start_n),
+                sha256: &died.start_sha256,
+                evidence: None,
+                // Written before this run, so that its lock may end before this run's.
+                sealed_until: None,
+            });
+        }
     }
 }
 

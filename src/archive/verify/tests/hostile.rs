@@ -4,8 +4,12 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+
 use super::*;
-use crate::archive::store::Fetch as _;
+use crate::archive::store::{Fetch, Listed, StoreError};
 
 /// The last run with another manifest, which its entry vouches for.
 async fn with_manifest(sample: &Sample, manifest: Vec<u8>) -> Objects {
@@ -157,4 +161,65 @@ async fn names_that_are_no_text_and_linked_folders_are_named_and_not_followed() 
     assert_eq!(found, ["unexpected_object"; 2], "{:?}", report.failures);
     let read = disk.store.read("evidence/linked/secret", 9).await;
     assert!(read.is_err(), "{read:?}");
+}
+
+/// A store that notes the largest object which anybody would take into memory.
+struct Noting {
+    inner: MemoryStore,
+    most: AtomicU64,
+}
+
+#[async_trait]
+impl Fetch for Noting {
+    async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+        self.most.fetch_max(limit, Ordering::Relaxed);
+        self.inner.read(name, limit).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list(prefix).await
+    }
+    async fn copy_to(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut std::fs::File,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        self.inner.copy_to(name, limit, to).await
+    }
+    async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
+        self.inner.digest(name).await
+    }
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+}
+
+#[tokio::test]
+async fn a_size_that_a_manifest_makes_up_is_named_and_not_believed() {
+    const MOST: u64 = 256 * 1024 * 1024;
+    for kind in ["evidence/coverage/", "evidence/run/", "starts/"] {
+        for bytes in [0, 1, 1 << 40, u64::MAX] {
+            let (mut archive, memory) = SampleArchive::in_memory();
+            let mut chain = archive.chain().await.expect("chain");
+            let begun = archive.begin(&mut chain, None).await.expect("begin");
+            let (mut manifest, seal) = archive.collect(&chain, &begun).await.expect("data");
+            let file = manifest.files.iter_mut().find(|f| f.name.starts_with(kind));
+            file.expect("a file").bytes = bytes;
+            let sealed = archive.seal(&mut chain, &manifest, Content::Run(seal));
+            sealed.await.expect("sealed");
+            let noting = Noting {
+                inner: memory.copy(),
+                most: AtomicU64::new(0),
+            };
+            let options = VerifyOptions {
+                level: 5,
+                ..VerifyOptions::default()
+            };
+            let report = verify(&noting, &options).await.expect("listed");
+            let found: Vec<&str> = report.failures.iter().map(Failure::class).collect();
+            assert_eq!(found, ["rows_unreadable"], "{kind} {bytes}");
+            let most = noting.most.load(Ordering::Relaxed);
+            assert!(most <= MOST, "{kind} {bytes}: {most}");
+        }
+    }
 }

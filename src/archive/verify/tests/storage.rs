@@ -126,6 +126,37 @@ async fn an_object_that_is_kept_otherwise_is_named() {
     }
 }
 
+#[tokio::test]
+async fn the_start_of_a_died_run_is_kept_like_any_other() {
+    let (mut archive, memory) = SampleArchive::in_bucket();
+    let mut chain = archive.chain().await.expect("chain");
+    let dead = archive.begin(&mut chain, None).await.expect("begin").start;
+    starts::end(&*archive.store, &archive.clock, &dead, "interrupted")
+        .await
+        .expect("end");
+    archive.clock.advance_ms(DAY_MS);
+    archive.run().await.expect("run");
+    let name = layout::start(dead.n);
+    type Change = fn(&mut Stored);
+    let changes: [(&str, Change); 4] = [
+        ("stored_otherwise", |s| {
+            s.sha256 = Some(Sha256Hex::of(b"other"));
+        }),
+        ("lock_missing", |s| s.lock = None),
+        ("other_storage_key", |s| s.kms_key = None),
+        // It was written a day before whatever its seal vouches for beside it.
+        ("", |_| {}),
+    ];
+    for (class, change) in changes {
+        let memory = memory.copy();
+        memory.keep_otherwise(&name, |stored, _| change(stored));
+        let expected: Vec<&str> = [class].into_iter().filter(|c| !c.is_empty()).collect();
+        assert_eq!(classes(&memory, &up_to(4)).await, expected);
+    }
+    memory.put_again(&name, memory.read_now(&name));
+    assert_eq!(classes(&memory, &up_to(4)).await, ["second_version"]);
+}
+
 /// A run whose manifest says otherwise of how its files were written.
 async fn written(archive: &mut SampleArchive, change: impl Fn(&mut crate::seal::StoredAs)) {
     let mut chain = archive.chain().await.expect("chain");
@@ -220,6 +251,14 @@ impl Fetch for Shy<'_> {
     async fn stored(&self, name: &str) -> Result<Option<Stored>, StoreError> {
         let stored = self.bucket.stored(name).await?;
         (self.tells)(stored.unwrap_or_default())
+    }
+    async fn copy_to(
+        &self,
+        name: &str,
+        limit: u64,
+        to: &mut std::fs::File,
+    ) -> Result<(Sha256Hex, u64), StoreError> {
+        self.bucket.copy_to(name, limit, to).await
     }
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
         self.bucket.digest(name).await
