@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::collect::account_region;
 use crate::collect::api::RegionStatus;
 use crate::collect::attempt::{Budget, CallError, lock};
-use crate::collect::coverage::CellEnd;
+use crate::collect::coverage::{CellEnd, Items};
 use crate::collect::engine::{CollectError, Part, Regions, Run, finish, is_expected};
 use crate::collect::facts::{BucketOwner, Facts};
 use crate::collect::operation::Operation;
@@ -33,23 +33,37 @@ pub(super) async fn unit(run: Arc<Run>, position: u32) -> Result<(), CollectErro
     result
 }
 
+/// What [`is_looked_into`] needs to know of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstPassEnd {
+    pub outcome: CellOutcome,
+    /// Of the list of Regions: how many are enabled.
+    pub items: Option<i64>,
+}
+
 /// Whether every cell is there that [`unit`] writes of an expected account, however each ended.
 ///
 /// `emr`: Regions of the partition where EMR exists; `known`: those in which earlier runs know clusters
-/// of the account; `cells`: ends of the account's cells by source and Region.
+/// of the account; `cells`: ends of the account's cells by source and Region. Which Regions are enabled
+/// beyond `emr` only AWS knew; how many are stands in the cell of the list.
 pub fn is_looked_into(
     account: &Account,
     regions: &Regions,
     emr: &[Region],
     known: &[Region],
-    cells: &BTreeMap<(Source, Region), CellOutcome>,
+    cells: &BTreeMap<(Source, Region), FirstPassEnd>,
 ) -> bool {
+    let list = cells.get(&(Source::Regions, Region::global()));
+    let mut enabled = Some(0);
     let asked = match regions {
         Regions::List(regions) => vec![regions.as_slice()],
-        Regions::Auto => match cells.get(&(Source::Regions, Region::global())) {
+        Regions::Auto => match list.map(|list| list.outcome) {
             None => return false,
             // What is not enabled has a cell too: region_off.
-            Some(CellOutcome::Collected | CellOutcome::Empty) => vec![emr, known],
+            Some(CellOutcome::Collected | CellOutcome::Empty) => {
+                enabled = list.and_then(|list| list.items);
+                vec![emr, known]
+            }
             Some(_) => vec![known],
         },
     };
@@ -57,7 +71,11 @@ pub fn is_looked_into(
     let excluded =
         !account.in_scope && account.left_out_because.as_deref() != Some(left_out::STATE);
     let has = |region: &Region| cells.contains_key(&(Source::Clusters, region.clone()));
-    excluded || asked.into_iter().flatten().all(has)
+    let tried = cells.iter().filter(|((source, _), end)| {
+        *source == Source::Clusters && end.outcome != CellOutcome::RegionOff
+    });
+    let all_tried = enabled.is_some_and(|enabled| enabled <= tried.count() as i64);
+    excluded || (all_tried && asked.into_iter().flatten().all(has))
 }
 
 async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(), CollectError> {
@@ -203,7 +221,15 @@ async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) 
             Ok(scan) => {
                 let off = emr.map(|r| r.region.clone()).chain(known);
                 let off = off.filter(|r| !scan.contains(r)).collect();
-                let end = CellEnd::read(scan.len());
+                let items = Items {
+                    expected: scan.len() as i64,
+                    collected: scan.len() as i64,
+                    ..Items::default()
+                };
+                let end = CellEnd {
+                    items: Some(items),
+                    ..CellEnd::read(scan.len())
+                };
                 (Plan { scan, off }, end)
             }
             Err(error) => {

@@ -53,5 +53,5 @@ mod tests;
 
 pub use object_samples::SSE_C_SUSPECTED;
 
-pub use account::is_looked_into;
+pub use account::{FirstPassEnd, is_looked_into};
 pub use engine::{CollectError, Collected, Context, Options, Part, Regions, collect, collect_part};

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive::shards::{self, Receipt, ShardError, StoredReceipt};
 use crate::collect::facts::Known;
-use crate::collect::is_looked_into;
+use crate::collect::{FirstPassEnd, is_looked_into};
 use crate::discover::emr_regions;
 use crate::model::datasets::{
     Account, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LogGroup,
 };
 use crate::model::ids::{AccountId, Region};
-use crate::model::words::{CellOutcome, Source};
+use crate::model::words::Source;
 use crate::record::Journal;
 
 use super::RunError;
@@ -38,12 +38,16 @@ pub async fn receipt_of(
 }
 
 /// Ends of the first pass by account.
-pub type FirstPass = BTreeMap<AccountId, BTreeMap<(Source, Region), CellOutcome>>;
+pub type FirstPass = BTreeMap<AccountId, BTreeMap<(Source, Region), FirstPassEnd>>;
 
 pub fn note_first_pass(cells: &mut FirstPass, cell: Coverage) {
     if matches!(cell.source, Source::Regions | Source::Clusters) {
         let of_account = cells.entry(cell.account_id).or_default();
-        of_account.insert((cell.source, cell.region), cell.outcome);
+        let end = FirstPassEnd {
+            outcome: cell.outcome,
+            items: cell.items_collected,
+        };
+        of_account.insert((cell.source, cell.region), end);
     }
 }
 

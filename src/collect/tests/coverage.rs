@@ -1,5 +1,6 @@
 //! Every account and every cell has exactly one end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -8,6 +9,7 @@ use crate::collect::engine::Regions;
 use crate::collect::exceptions::tests::rule;
 use crate::collect::fake::{What, cluster_row, described, listed};
 use crate::collect::operation::Operation;
+use crate::collect::{FirstPassEnd, is_looked_into};
 use crate::model::words::{ExceptionKind, Seen as How};
 
 const NO_ROLE: What = What::Error(ErrorClass::DeniedTrust, "AccessDenied", "not authorized");
@@ -194,6 +196,44 @@ async fn an_enabled_region_that_is_not_in_the_list_is_tried() {
         cell.ended_at.0 - cell.started_at.0 <= 60_000,
         "and not for long"
     );
+}
+
+/// Whoever takes up the cells of an account demands one of every Region that AWS told of, in the list of
+/// Regions with EMR or not.
+#[tokio::test]
+async fn cells_of_every_enabled_region_are_demanded() {
+    let world = World::new();
+    let enabled = |name: &str| (name.to_owned(), "ENABLED".to_owned());
+    world.edit(A, |a| a.regions.push(enabled("xx-new-1")));
+    let accounts = world.accounts.clone();
+    let emr: Vec<Region> = [IRELAND, OHIO].map(region).into();
+    let seen = world.run().await;
+    let list = seen.cell(A, "global", Source::Regions);
+    assert_eq!(
+        (list.items_expected, list.items_collected),
+        (Some(2), Some(2))
+    );
+    let cells = || {
+        let of_account = seen.coverage.iter().filter(|c| c.account_id.as_str() == A);
+        of_account.map(|c| {
+            let end = FirstPassEnd {
+                outcome: c.outcome,
+                items: c.items_collected,
+            };
+            ((c.source, c.region.clone()), end)
+        })
+    };
+    let whole = |cells: BTreeMap<(Source, Region), FirstPassEnd>| {
+        is_looked_into(&accounts[0], &Regions::Auto, &emr, &[], &cells)
+    };
+    assert!(whole(cells().collect()));
+    for left_out in [IRELAND, OHIO, "xx-new-1", "global"] {
+        let less = cells().filter(|((_, region), _)| region.as_str() != left_out);
+        assert!(!whole(less.collect()), "{left_out}");
+    }
+    // One that does not say how many Regions it lists shows nothing.
+    let silent = cells().map(|(at, end)| (at, FirstPassEnd { items: None, ..end }));
+    assert!(!whole(silent.collect()));
 }
 
 #[tokio::test]

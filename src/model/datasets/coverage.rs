@@ -18,9 +18,9 @@ dataset! {
     outcome: CellOutcome = "word";
     /// Exception that accepts this outcome.
     accepted_by: Option<String> = "exception id";
-    /// Items that were to be looked up; only for sources that look items up.
+    /// Items that were to be looked up, for sources that look items up; enabled Regions, for the list of Regions.
     items_expected: Option<i64> = "items";
-    /// Items that were read.
+    /// Items that were read; enabled Regions, for the list of Regions.
     items_collected: Option<i64> = "items";
     /// Items that could not be read for a reason of their own (their policy, or an owner outside the scope).
     items_locked: Option<i64> = "items";
