@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::layout::{self, Name};
+use super::protection::is_required;
 use super::settle;
 use super::store::{Fetch, Store, StoreError};
 use crate::for_each_dataset;
@@ -76,6 +77,10 @@ pub struct ScopeFile {
     pub run_id: RunId,
     pub shards: u32,
     pub start_sha256: Sha256Hex,
+    /// Checks that an archive cannot do without and that failed when the run began, where it was told to
+    /// begin all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unprotected: Vec<String>,
     /// [`ScopeFile::VERSION`].
     pub version: String,
 }
@@ -108,6 +113,8 @@ impl ScopeFile {
             Err(format!("{} shards", file.shards))
         } else if !file.accounts.iter().all(|a| known(&a.shard)) {
             Err("an account belongs to a shard that is not there".to_owned())
+        } else if !file.unprotected.iter().all(|check| is_required(check)) {
+            Err("it names a check of the archive that no run insists on".to_owned())
         } else {
             Ok(file)
         }
@@ -118,11 +125,18 @@ impl ScopeFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
+    /// Local clock of the process minus AWS's, where it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_offset_ms: Option<i64>,
     /// Data files, sorted by name.
     pub files: Vec<FileEntry>,
     pub run_id: RunId,
     /// 1 to N; 0 for what assessing wrote.
     pub shard: u32,
+    /// Checks that an archive cannot do without and that failed, where the process was told to write all
+    /// the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unprotected: Vec<String>,
     /// Of assessing: the receipts that it used. All others do not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<Used>,
@@ -141,21 +155,22 @@ pub struct Used {
 }
 
 impl Receipt {
-    /// A receipt for files written by `writer`.
+    /// A receipt for files written by `writer`, and nothing else to say.
     pub fn new(
         run_id: RunId,
         shard: u32,
         writer: String,
         mut files: Vec<FileEntry>,
-        used: Vec<Used>,
         now: UtcMillis,
     ) -> Self {
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
+            clock_offset_ms: None,
             files,
             run_id,
             shard,
-            used,
+            unprotected: Vec::new(),
+            used: Vec::new(),
             version: VERSION.to_owned(),
             writer,
             written_at: now.to_string(),
@@ -185,6 +200,9 @@ impl Receipt {
             || receipt.used.iter().any(|u| u.shard == ASSESS)
         {
             return Err("the receipts that it used are not in order".to_owned());
+        }
+        if !receipt.unprotected.iter().all(|check| is_required(check)) {
+            return Err("it names a check of the archive that no run insists on".to_owned());
         }
         let known = every_dataset();
         let mut datasets: Vec<(String, u32)> = Vec::new();
@@ -399,14 +417,11 @@ mod tests {
             stored: None,
         };
         let files = OF_SHARD.map(file).into();
-        Receipt::new(
-            run_id(),
-            shard,
-            writer.to_owned(),
-            files,
-            vec![],
-            UtcMillis(0),
-        )
+        Receipt {
+            clock_offset_ms: Some(-3),
+            unprotected: vec!["tls_only".to_owned()],
+            ..Receipt::new(run_id(), shard, writer.to_owned(), files, UtcMillis(0))
+        }
     }
 
     #[test]
@@ -429,6 +444,8 @@ mod tests {
             &text.replace("evidence/coverage/", "evidence/account/"),
             &text.replace("\"version\":\"1\"", "\"version\":\"2\""),
             &text.replace("\"shard\":2", "\"more\":1,\"shard\":2"),
+            &text.replace("tls_only", "the moon"),
+            &text.replace("tls_only", "bucket_key"),
         ] {
             assert!(parse(bad, 2).is_err(), "{bad}");
         }
@@ -454,7 +471,7 @@ mod tests {
         let parsed = |dataset: &str, version| {
             let files = vec![entry(dataset, version)];
             let writer = "9c1f".to_owned();
-            let made = Receipt::new(run_id(), ASSESS, writer, files, vec![], UtcMillis(0));
+            let made = Receipt::new(run_id(), ASSESS, writer, files, UtcMillis(0));
             Receipt::parse(&made.to_bytes(), &run_id(), date(), ASSESS)
         };
         for (dataset, version) in every_dataset() {

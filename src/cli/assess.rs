@@ -2,6 +2,7 @@
 
 use super::common::{self, Common};
 use super::looking::Looking;
+use super::writing::Writing;
 use crate::archive::starts::StartError;
 use crate::error::{Exit, Failure};
 use crate::model::ids::RunId;
@@ -21,11 +22,15 @@ pub struct Args {
     /// A prepared run, to judge it, or a sealed one, to judge it again
     #[arg(long, value_name = "ID")]
     run_id: RunId,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     args.looking.start_logging();
-    let (config, _) = common::load(&args.common, args.looking.layer())?;
+    let mut flags = args.looking.layer();
+    args.writing.add_to(&mut flags);
+    let (config, _) = common::load(&args.common, flags)?;
     let by = if args.what_if { By::AtHand } else { By::Sealed };
     let done = match run::reassess(&common::shell(), &config, &args.run_id, by).await {
         Err(not_sealed @ RunError::NoSuchRun { .. }) if !args.what_if => {

@@ -1,5 +1,6 @@
 //! Flags of the commands that begin a run: `run` and `prepare`.
 
+use super::writing::Writing;
 use crate::config::Layer;
 use crate::model::ids::RunId;
 use crate::run::RunOptions;
@@ -19,22 +20,18 @@ pub struct Beginning {
     /// Public key (PEM file) or KMS key ARN that may replace a lost signing key, for a new archive
     #[arg(long, value_name = "FILE|ARN")]
     recovery_key: Option<String>,
-    /// Write into a bucket that does not protect the archive; the seal says so
-    #[arg(long)]
-    allow_unprotected: bool,
     /// End a dead process's run, then begin
     #[arg(long, value_name = "RUN_ID")]
     take_over: Option<RunId>,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 impl Beginning {
     /// Those that are settings, too.
     pub fn add_to(&self, flags: &mut Layer) {
         flags.flag("recovery_key", self.recovery_key.clone());
-        flags.flag(
-            "allow_unprotected",
-            self.allow_unprotected.then(|| "true".to_owned()),
-        );
+        self.writing.add_to(flags);
     }
 
     /// The others, into `options`.

@@ -2,6 +2,7 @@
 
 use super::common::{self, Common};
 use super::looking::Looking;
+use super::writing::Writing;
 use crate::error::{Exit, Failure};
 use crate::model::ids::RunId;
 use crate::run;
@@ -18,6 +19,8 @@ pub struct Args {
     /// Which of the shards, e.g. 3/8
     #[arg(long, value_name = "K/N", value_parser = shard)]
     shard: (u32, u32),
+    #[command(flatten)]
+    writing: Writing,
 }
 
 fn shard(text: &str) -> Result<(u32, u32), String> {
@@ -31,7 +34,9 @@ fn shard(text: &str) -> Result<(u32, u32), String> {
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     args.looking.start_logging();
-    let (config, _) = common::load(&args.common, args.looking.layer())?;
+    let mut flags = args.looking.layer();
+    args.writing.add_to(&mut flags);
+    let (config, _) = common::load(&args.common, flags)?;
     let done = run::collect(
         &common::shell(),
         &config,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::common::{self, Common};
+use super::writing::Writing;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
 use crate::run::{self, KeyChanging};
@@ -35,6 +36,8 @@ enum Change {
         /// Why, for the archive
         #[arg(long, value_parser = common::remark)]
         reason: Remark,
+        #[command(flatten)]
+        writing: Writing,
     },
     /// Replace a lost signing key by word of the recovery key
     Recover {
@@ -49,6 +52,8 @@ enum Change {
         /// Why, for the archive
         #[arg(long, value_parser = common::remark)]
         reason: Remark,
+        #[command(flatten)]
+        writing: Writing,
     },
 }
 
@@ -68,8 +73,10 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
                     signing_key,
                     new_key,
                     reason,
+                    writing,
                 } => {
                     flags.flag("signing_key", signing_key);
+                    writing.add_to(&mut flags);
                     let recovery_key = None;
                     let change = KeyChanging {
                         new_key,
@@ -83,7 +90,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
                     recovery_key,
                     new_key,
                     reason,
+                    writing,
                 } => {
+                    writing.add_to(&mut flags);
                     let recovery_key = Some(recovery_key);
                     let change = KeyChanging {
                         new_key,

@@ -18,6 +18,7 @@ mod sandbox;
 mod schema;
 mod seal;
 mod verify;
+mod writing;
 
 use clap::{Parser, Subcommand};
 

@@ -1,6 +1,7 @@
 //! `keyproof note`.
 
 use super::common::{self, Common};
+use super::writing::Writing;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
 use crate::model::ids::RunId;
@@ -23,12 +24,15 @@ pub struct Args {
     /// The remark: one line, kept for as long as the archive
     #[arg(value_name = "TEXT", value_parser = common::remark)]
     text: Remark,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(common::LogFormat::Text, false);
     let mut flags = Layer::default();
     flags.flag("signing_key", args.signing_key);
+    args.writing.add_to(&mut flags);
     let (config, _) = common::load(&args.common, flags)?;
     let about = match (args.run_id, args.entry) {
         (Some(run_id), _) => About::Run(run_id),

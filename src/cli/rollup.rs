@@ -1,6 +1,7 @@
 //! `keyproof rollup`.
 
 use super::common::{self, Common};
+use super::writing::Writing;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
 use crate::run;
@@ -19,12 +20,15 @@ pub struct Args {
     /// Print the figures without sealing them
     #[arg(long)]
     no_seal: bool,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(common::LogFormat::Text, false);
     let mut flags = Layer::default();
     flags.flag("signing_key", args.signing_key);
+    args.writing.add_to(&mut flags);
     let (config, _) = common::load(&args.common, flags)?;
     let done = run::rollup(&common::shell(), &config, args.quarter, !args.no_seal)
         .await

@@ -2,6 +2,7 @@
 
 use super::common::{self, Common};
 use super::run::ended;
+use super::writing::Writing;
 use crate::archive::starts::StartError;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
@@ -28,6 +29,8 @@ pub struct Args {
     /// Exit 3 when an active cluster has a finding of this severity or above
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
@@ -36,6 +39,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     flags.flag("signing_key", args.signing_key);
     flags.flag("archive_kms_key", args.archive_kms_key);
     flags.flag("work_dir", args.work_dir);
+    args.writing.add_to(&mut flags);
     let (config, _) = common::load(&args.common, flags)?;
     let (shell, options) = (common::shell(), RunOptions::default());
     let cancelled = common::cancel_on_signal();

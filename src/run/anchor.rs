@@ -8,7 +8,7 @@ use crate::archive::chain_copy::{CopyError, copy_chain};
 use crate::archive::store::{Fetch, Store};
 use crate::config::{ArchiveUrl, Config};
 
-use super::archive::open_store;
+use super::archive::connect_store;
 use super::{RunError, Shell, memory};
 
 /// Remembers the head and brings the copy up to it.
@@ -56,7 +56,7 @@ pub async fn open_copy(
             .or_else(|| config.profile.clone()),
         ..config.clone()
     };
-    open_store(shell, &config, None).await
+    connect_store(shell, &config, None).await
 }
 
 /// Whether two addresses lead to one place, by whatever links.

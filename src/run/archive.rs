@@ -6,11 +6,15 @@ use crate::archive::chain::Chain;
 use crate::archive::file_store::FileStore;
 use crate::archive::layout;
 use crate::archive::local_signer::{KeyFileError, LocalSigner};
+use crate::archive::protection::is_required;
 use crate::archive::signer::Signer;
-use crate::archive::store::{Fetch, Listed, Store, StoreError};
+use crate::archive::store::{Fetch, Listed, Protection, Store, StoreError};
 use crate::aws::{AwsOptions, AwsShell, KmsSigner, S3Options, S3Store, S3Url, SigningMode};
 use crate::config::{ArchiveUrl, Config, SigningKey};
-use crate::seal::PublicKey;
+use crate::model::datasets::ArchiveCheck;
+use crate::model::words::CheckOutcome;
+use crate::seal::{Lacking, PublicKey};
+use crate::time::Date;
 
 use super::{RunError, Shell};
 
@@ -34,8 +38,86 @@ pub async fn connect(
     Ok(AwsShell::connect(options).await?)
 }
 
-/// The store that the configuration names. `aws` is asked for only where the archive is on S3.
+/// The archive that the configuration names, to be read. A store to write to is had by
+/// [`Readable::for_writing`] alone, so that nobody writes without having asked how it is protected.
+pub struct Readable(Box<dyn Store>);
+
+/// The archive, to be written to: it protects what is written, or somebody allowed that it does not.
+pub struct Writable {
+    pub store: Box<dyn Store>,
+    protections: Vec<Protection>,
+}
+
+impl Readable {
+    pub fn as_fetch(&self) -> &dyn Fetch {
+        self.0.as_fetch()
+    }
+
+    pub fn url(&self) -> String {
+        self.0.url()
+    }
+
+    /// Asks storage how it protects the archive, by the rights of the caller. Refuses one that fails
+    /// what an archive cannot do without, unless the configuration allows it. What could not be asked
+    /// refuses nothing: it is sealed as unknown.
+    pub async fn for_writing(self, config: &Config) -> Result<Writable, RunError> {
+        let writable = Writable {
+            protections: self.0.protections().await,
+            store: self.0,
+        };
+        let failed: Vec<String> = writable
+            .required(CheckOutcome::Fail)
+            .map(|p| format!("{} ({})", p.check, p.detail))
+            .collect();
+        if config.allow_unprotected || failed.is_empty() {
+            return Ok(writable);
+        }
+        Err(RunError::Unprotected {
+            url: writable.store.url(),
+            failed: failed.join("; "),
+        })
+    }
+}
+
+impl Writable {
+    /// What was not found of the protection that an archive cannot do without.
+    pub fn lacking(&self) -> Lacking {
+        let named = |outcome| self.required(outcome).map(|p| p.check.to_owned()).collect();
+        Lacking {
+            failed: named(CheckOutcome::Fail),
+            unknown: named(CheckOutcome::Unknown),
+        }
+    }
+
+    /// Every check as a row of dataset `archive`.
+    pub fn checks(&self, date: Date) -> Vec<ArchiveCheck> {
+        let row = |p: &Protection| ArchiveCheck {
+            scheduled_for: date,
+            check_name: p.check.to_owned(),
+            outcome: p.outcome,
+            required: is_required(p.check),
+            detail: p.detail.clone(),
+        };
+        self.protections.iter().map(row).collect()
+    }
+
+    fn required(&self, outcome: CheckOutcome) -> impl Iterator<Item = &Protection> {
+        let checks = self.protections.iter();
+        checks.filter(move |p| p.outcome == outcome && is_required(p.check))
+    }
+}
+
+/// Opens the archive that the configuration names. `aws` is asked for only where it is on S3.
 pub async fn open_store(
+    shell: &Shell,
+    config: &Config,
+    aws: Option<&AwsShell>,
+) -> Result<Readable, RunError> {
+    connect_store(shell, config, aws).await.map(Readable)
+}
+
+/// The store at the configured address; but for a copy of the chain it is had by [`open_store`].
+pub async fn connect_store(
     shell: &Shell,
     config: &Config,
     aws: Option<&AwsShell>,
@@ -213,8 +295,7 @@ pub enum Standing {
 }
 
 /// Looks at what is there before anything is written.
-pub async fn look(store: &dyn Store, signer: &dyn Signer) -> Result<Standing, RunError> {
-    let fetch = store.as_fetch();
+pub async fn look(fetch: &dyn Fetch, signer: &dyn Signer) -> Result<Standing, RunError> {
     match Chain::read(fetch).await? {
         Some(chain) => {
             chain.check_signer(signer.public_key())?;

@@ -27,10 +27,7 @@ use crate::seal::Producer;
 
 use super::anchor::anchor;
 use super::archive::{KeyFile, Standing, look, open_signer, open_store};
-use super::beginning::{
-    Opened, Purpose, check_clock, check_date, find_caller, open, producer, protections,
-    refuse_unprotected,
-};
+use super::beginning::{Opened, Purpose, check_clock, check_date, find_caller, open, producer};
 use super::evidence::Evidence;
 use super::facts::{JournalCollected, Journals, copy_ended};
 use super::frozen::Frozen;
@@ -72,6 +69,7 @@ async fn begin(
         mut chain,
         begun_now,
         checks,
+        lacking,
         scope,
         work,
         ..
@@ -81,8 +79,9 @@ async fn begin(
             "a run has a signer and a folder".to_owned(),
         ));
     };
-    let producer = producer(config, Some(scope.caller.arn.clone()));
-    let frozen = Frozen::new(config, scope, &chain, begun.start.scheduled_for, 1);
+    let failed = lacking.failed.clone();
+    let producer = producer(config, Some(scope.caller.arn.clone()), lacking);
+    let frozen = Frozen::new(config, scope, failed, &chain, begun.start.scheduled_for, 1);
     let running = Running {
         shell,
         config,
@@ -116,16 +115,18 @@ async fn resume(
     asking: Asking,
     run_id: &RunId,
 ) -> Result<Audited, RunError> {
-    let store = open_store(shell, config, Some(&asking.aws)).await?;
-    memory::look(config, &store.url())?;
+    let archive = open_store(shell, config, Some(&asking.aws)).await?;
+    let url = archive.url();
+    memory::look(config, &url)?;
     let signer = open_signer(shell, config, Some(&asking.aws), KeyFile::Load).await?;
-    let Standing::Chain(chain) = look(store.as_ref(), signer.as_ref()).await? else {
-        return Err(RunError::NoChain { url: store.url() });
+    let fetch = archive.as_fetch();
+    let Standing::Chain(chain) = look(fetch, signer.as_ref()).await? else {
+        return Err(RunError::NoChain { url });
     };
     let mut chain = *chain;
-    memory::check(config, &store.url(), &chain)?;
+    memory::check(config, &url, &chain)?;
     let clock = &*shell.clock;
-    let begun = starts::go_on(store.as_fetch(), clock, &chain, run_id, Still::ToCollect).await?;
+    let begun = starts::go_on(fetch, clock, &chain, run_id, Still::ToCollect).await?;
 
     let work = Work::resume(config, run_id)?;
     let file = work.read("scope.json", run_id)?;
@@ -144,12 +145,13 @@ async fn resume(
     frozen.check_config(config, run_id, begun.start.scheduled_for)?;
     let caller = find_caller(&asking).await?;
     check_clock(&asking.aws)?;
-    let checks = protections(store.as_ref(), begun.start.scheduled_for).await;
-    refuse_unprotected(config, &checks, store.url())?;
+    let archive = archive.for_writing(config).await?;
+    let checks = archive.checks(begun.start.scheduled_for);
+    let lacking = archive.lacking().with_failed(frozen.unprotected.clone());
     let running = Running {
         shell,
         config,
-        store: store.as_ref(),
+        store: archive.store.as_ref(),
         begun,
         frozen,
     };
@@ -158,7 +160,7 @@ async fn resume(
         running: &running,
         asking: &asking,
         signer: signer.as_ref(),
-        producer: producer(config, Some(caller.arn)),
+        producer: producer(config, Some(caller.arn), lacking),
         checks,
         begun_now: false,
     };
@@ -286,6 +288,8 @@ impl Whole<'_> {
             orphans: Vec::new(),
             previous,
             begun_now: self.begun_now,
+            checks: self.checks,
+            other_clocks: Vec::new(),
         };
         running.seal(chain, concluded, sealing).await
     }
@@ -297,13 +301,11 @@ fn concluded(running: &Running<'_>, journal: &Journal) -> Result<Concluded, RunE
     let counts = running.counts(journal, &tally)?;
     let run_row = journal.rows::<Run>().next().transpose()?;
     let exceptions: Result<Vec<Exception>, _> = journal.rows::<Exception>().collect();
-    let checks: Result<Vec<ArchiveCheck>, _> = journal.rows::<ArchiveCheck>().collect();
     Ok(Concluded {
         counts,
         tally,
         run_row: run_row.ok_or_else(|| RunError::Internal("no row of the run".to_owned()))?,
         exceptions: exceptions?,
-        checks: checks?,
     })
 }
 

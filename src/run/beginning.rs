@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
 use crate::archive::genesis::{self, GenesisRequest};
-use crate::archive::protection::is_required;
 use crate::archive::signer::Signer;
 use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
@@ -23,7 +22,7 @@ use crate::discover::{self, DiscoverError, ScopeRequest};
 use crate::model::datasets::ArchiveCheck;
 use crate::model::ids::{AccountId, RunId, Sha256Hex};
 use crate::model::words::CheckOutcome;
-use crate::seal::{ArchiveId, Producer, PublicKey};
+use crate::seal::{ArchiveId, Lacking, Producer, PublicKey};
 use crate::time::Date;
 
 use super::archive::{
@@ -39,7 +38,7 @@ const FIRST_CALL_MS: i64 = 30_000;
 /// Between the two halves of an archive's scope in entry 1.
 const REGIONS: &str = ", regions ";
 /// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
-const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
+pub const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
 
 /// The accounts that the run is expected to see.
 pub async fn find_scope(
@@ -111,7 +110,7 @@ pub fn refuse_other_scope(
     config: &Config,
     chain: &Chain,
     scope: &Scope,
-    store: &dyn Store,
+    url: String,
 ) -> Result<(), RunError> {
     let ours = config.scope_words(&scope.caller.account_id);
     let begun_for = chain
@@ -121,7 +120,7 @@ pub fn refuse_other_scope(
     let (mode, _) = begun_for.split_once(REGIONS).unwrap_or((begun_for, ""));
     if mode != ours {
         return Err(RunError::OtherScope {
-            url: store.url(),
+            url,
             archive: mode.to_owned(),
             ours,
         });
@@ -129,57 +128,20 @@ pub fn refuse_other_scope(
     let begun_for = chain.genesis().and_then(|g| g.organization_id.clone());
     match (begun_for, &scope.organization_id) {
         (Some(archive), Some(found)) if archive != *found => Err(RunError::OtherOrganization {
-            url: store.url(),
+            url,
             archive,
             found: found.clone(),
         }),
         // The organization is never unknown to whoever lists its accounts.
         (Some(archive), None) if config.scope == ScopeMode::Organization => {
             Err(RunError::OtherOrganization {
-                url: store.url(),
+                url,
                 archive,
                 found: "none".to_owned(),
             })
         }
         _ => Ok(()),
     }
-}
-
-pub async fn protections(store: &dyn Store, date: Date) -> Vec<ArchiveCheck> {
-    let checks = store.protections().await;
-    let row = |p: crate::archive::store::Protection| ArchiveCheck {
-        scheduled_for: date,
-        check_name: p.check.to_owned(),
-        outcome: p.outcome,
-        required: is_required(p.check),
-        detail: p.detail,
-    };
-    checks.into_iter().map(row).collect()
-}
-
-/// Refuses a bucket that fails what an archive cannot do without, unless the configuration allows it.
-/// What could not be asked refuses nothing: it stands in the evidence as unknown.
-pub fn refuse_unprotected(
-    config: &Config,
-    checks: &[ArchiveCheck],
-    url: String,
-) -> Result<(), RunError> {
-    let failed: Vec<String> = unprotected(checks)
-        .map(|c| format!("{} ({})", c.check_name, c.detail))
-        .collect();
-    if config.allow_unprotected || failed.is_empty() {
-        Ok(())
-    } else {
-        let failed = failed.join("; ");
-        Err(RunError::Unprotected { url, failed })
-    }
-}
-
-/// The failed checks of what an archive cannot do without.
-pub fn unprotected(checks: &[ArchiveCheck]) -> impl Iterator<Item = &ArchiveCheck> {
-    checks
-        .iter()
-        .filter(|c| c.outcome == CheckOutcome::Fail && c.required)
 }
 
 /// Whether the run looks at the whole configured scope, so that it may become a run of record.
@@ -252,14 +214,18 @@ pub fn check_date(shell: &Shell, options: &RunOptions) -> Result<Date, RunError>
 }
 
 /// Who signs; the configuration is what the rules read.
-pub fn producer(config: &Config, caller_arn: Option<String>) -> Producer {
-    producer_of(&rule_inputs(config), caller_arn)
+pub fn producer(config: &Config, caller_arn: Option<String>, lacking: Lacking) -> Producer {
+    producer_of(&rule_inputs(config), caller_arn, lacking)
 }
 
 /// The same for the configuration in a start.
-pub fn producer_of(rule_inputs: &serde_json::Value, caller_arn: Option<String>) -> Producer {
+pub fn producer_of(
+    rule_inputs: &serde_json::Value,
+    caller_arn: Option<String>,
+    lacking: Lacking,
+) -> Producer {
     let inputs = crate::model::canonical::to_string(rule_inputs);
-    super::producer(Sha256Hex::of(inputs.as_bytes()), caller_arn)
+    super::producer(Sha256Hex::of(inputs.as_bytes()), caller_arn, lacking)
 }
 
 /// Who AWS says that the caller is; its answer also tells the time.
@@ -322,6 +288,8 @@ pub struct Opened {
     /// Entry 1 was written just now.
     pub begun_now: bool,
     pub checks: Vec<ArchiveCheck>,
+    /// What failed or had no answer of those that an archive cannot do without.
+    pub lacking: Lacking,
     pub scope: Scope,
     pub work: Option<Work>,
     run_id: RunId,
@@ -350,14 +318,14 @@ pub async fn open(
         attempts,
         cancelled,
     } = asking;
-    let store = open_store(shell, config, Some(aws)).await?;
-    let found = archive::find(store.as_fetch()).await?;
+    let archive = open_store(shell, config, Some(aws)).await?;
+    let found = archive::find(archive.as_fetch()).await?;
     if found == AtUrl::Foreign {
-        return Err(RunError::NotOurs { url: store.url() });
+        return Err(RunError::NotOurs { url: archive.url() });
     }
     let new = found == AtUrl::Nothing;
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
-        return Err(RunError::NoArchive { url: store.url() });
+        return Err(RunError::NoArchive { url: archive.url() });
     }
     let scope = match find_scope(config, aws, attempts, date).await {
         // Whatever was being asked, the signal is why there is no answer.
@@ -368,8 +336,9 @@ pub async fn open(
     check_clock(aws)?;
     let scope = scope?;
 
-    let checks = protections(store.as_ref(), date).await;
-    refuse_unprotected(config, &checks, store.url())?;
+    let archive = archive.for_writing(config).await?;
+    let (checks, lacking) = (archive.checks(date), archive.lacking());
+    let store = archive.store;
     if new {
         let able = store.try_out().await;
         able.map_err(|e| archive::store_error(store.url(), e))?;
@@ -392,10 +361,10 @@ pub async fn open(
         (None, read_chain(store.as_fetch()).await?, false)
     } else {
         let signer = open_signer(shell, config, Some(aws), missing).await?;
-        match look(store.as_ref(), signer.as_ref()).await? {
+        match look(store.as_fetch(), signer.as_ref()).await? {
             Standing::Chain(chain) => (Some(signer), *chain, false),
             Standing::Empty => {
-                let producer = producer(config, Some(scope.caller.arn.clone()));
+                let producer = producer(config, Some(scope.caller.arn.clone()), lacking.clone());
                 let recovery = open_recovery(shell, config, Some(aws)).await?;
                 let request = genesis_request(config, &checks, &scope, recovery, producer)?;
                 let clock = &*shell.clock;
@@ -405,7 +374,7 @@ pub async fn open(
             }
         }
     };
-    refuse_other_scope(config, &chain, &scope, store.as_ref())?;
+    refuse_other_scope(config, &chain, &scope, store.url())?;
     memory::check(config, &store.url(), &chain)?;
     Ok(Opened {
         store,
@@ -413,6 +382,7 @@ pub async fn open(
         chain,
         begun_now,
         checks,
+        lacking,
         scope,
         work,
         run_id,

@@ -29,6 +29,8 @@ pub struct Frozen {
     pub regions: Regions,
     pub full_scope: bool,
     pub shards: u32,
+    /// Checks that an archive cannot do without and that failed when the run began.
+    pub unprotected: Vec<String>,
     /// The last signed entry when the run began: no later run is known to it.
     pub head_seq: u64,
     config_sha256: Sha256Hex,
@@ -37,9 +39,17 @@ pub struct Frozen {
 
 impl Frozen {
     /// Freezes what was found. `chain` is as the run's start saw it.
-    pub fn new(config: &Config, scope: Scope, chain: &Chain, date: Date, shards: u32) -> Self {
+    pub fn new(
+        config: &Config,
+        scope: Scope,
+        unprotected: Vec<String>,
+        chain: &Chain,
+        date: Date,
+        shards: u32,
+    ) -> Self {
         Self {
             scope,
+            unprotected,
             regions: config.regions.clone(),
             full_scope: is_full_scope(config, chain),
             shards,
@@ -99,6 +109,7 @@ impl Frozen {
             run_id: begun.start.run_id.clone(),
             shards: self.shards,
             start_sha256: begun.file.sha256.clone(),
+            unprotected: self.unprotected.clone(),
             version: ScopeFile::VERSION.to_owned(),
         })
     }
@@ -134,6 +145,7 @@ impl Frozen {
                 .ok_or_else(|| unreadable("its Regions cannot be read".to_owned()))?,
             full_scope: file.full_scope,
             shards: file.shards,
+            unprotected: file.unprotected,
             head_seq: file.head_seq,
             config_sha256: file.config_sha256,
             rules_sha256: file.rules_sha256,

@@ -124,9 +124,9 @@ pub async fn change_signing_key(
     change: &KeyChanging,
 ) -> Result<String, RunError> {
     let named = |name: &str| SigningKey::named(name, config.signing_raw);
-    let store = open_store(shell, config, None).await?;
-    let mut chain = read_chain(store.as_fetch()).await?;
-    memory::check(config, &store.url(), &chain)?;
+    let archive = open_store(shell, config, None).await?;
+    let mut chain = read_chain(archive.as_fetch()).await?;
+    memory::check(config, &archive.url(), &chain)?;
     let new = open_key(shell, config, None, &named(&change.new_key)).await?;
     let (by, signer) = match &change.recovery_key {
         Some(key) => (
@@ -138,12 +138,14 @@ pub async fn change_signing_key(
             open_signer(shell, config, None, KeyFile::Load).await?,
         ),
     };
+    let archive = archive.for_writing(config).await?;
     let request = KeyChangeRequest {
         by,
         reason: change.reason.clone(),
         // No configuration decides here.
-        producer: producer(Sha256Hex::of(b"{}"), None),
+        producer: producer(Sha256Hex::of(b"{}"), None, archive.lacking()),
     };
+    let store = archive.store;
     let done = change_key(
         store.as_ref(),
         signer.as_ref(),

@@ -1,10 +1,11 @@
 //! The story of a run, and of everything else that crosses stages.
 //!
 //! - [`audit`]: discover, begin, collect, assess, record, seal, commit in one process; [`shards`]: the
-//!   same in several; [`running`]: the steps that both are made of. [`of_shards`]: what shards hand
-//!   over; [`recompute`]: what is made again before it is signed.
+//!   same in several; [`running`]: the steps that both are made of. [`prepared`], [`of_shards`]: what
+//!   shards find and hand over; [`recompute`]: what is made again before it is signed.
 //! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
-//! - [`archive`]: opening what the configuration names: store, signer, chain.
+//! - [`archive`]: opening what the configuration names: store, signer, chain. Whoever writes to the
+//!   archive asks first, there, how it is protected.
 //! - [`evidence`]: rows of sealed runs, read back only after their digests were checked.
 //! - [`facts`]: the journal as a sink for collecting and as look-ups for assessing; [`judge`]:
 //!   assessing it.
@@ -35,6 +36,7 @@ mod memory;
 mod note;
 mod of_shards;
 mod past;
+mod prepared;
 mod progress;
 mod reassess;
 mod recompute;
@@ -56,7 +58,7 @@ use sha2::Digest as _;
 use crate::assess;
 use crate::collect::random::{Random, seeded};
 use crate::model::ids::{RunId, Sha256Hex};
-use crate::seal::Producer;
+use crate::seal::{Lacking, Producer};
 use crate::time::{Clock, Date};
 
 pub use audit::audit;
@@ -121,8 +123,8 @@ fn small_text(path: &Path) -> std::io::Result<String> {
 }
 
 /// What makes an entry. `config_sha256`: what decided beside the facts; `caller_arn`: who asked AWS,
-/// where anybody did.
-fn producer(config_sha256: Sha256Hex, caller_arn: Option<String>) -> Producer {
+/// where anybody did; `lacking`: what was not found of the archive's protection.
+fn producer(config_sha256: Sha256Hex, caller_arn: Option<String>, lacking: Lacking) -> Producer {
     Producer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         binary_sha256: binary_sha256(),
@@ -130,6 +132,7 @@ fn producer(config_sha256: Sha256Hex, caller_arn: Option<String>) -> Producer {
         rules_version: assess::RULES_VERSION.to_owned(),
         rules_sha256: assess::rules_digest(),
         caller_arn,
+        lacking,
     }
 }
 

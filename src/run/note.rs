@@ -25,9 +25,9 @@ pub async fn note(
     about: &About,
     text: &Remark,
 ) -> Result<String, RunError> {
-    let store = open_store(shell, config, None).await?;
-    let mut chain = read_chain(store.as_fetch()).await?;
-    memory::check(config, &store.url(), &chain)?;
+    let archive = open_store(shell, config, None).await?;
+    let mut chain = read_chain(archive.as_fetch()).await?;
+    memory::check(config, &archive.url(), &chain)?;
     let found = match about {
         About::Run(run_id) => chain.sealed(run_id).or_else(|| chain.named_dead(run_id)),
         About::Entry(seq) => chain.entries().iter().find(|entry| entry.seq == *seq),
@@ -35,15 +35,19 @@ pub async fn note(
     let entry = found.cloned().ok_or_else(|| match about {
         About::Run(run_id) => RunError::NoSuchRun {
             run_id: run_id.clone(),
-            url: store.url(),
+            url: archive.url(),
         },
         About::Entry(seq) => RunError::NoEntry {
-            url: store.url(),
+            url: archive.url(),
             seq: *seq,
             head: chain.head().seq,
         },
     })?;
     let signer = open_signer(shell, config, None, KeyFile::Load).await?;
+    let archive = archive.for_writing(config).await?;
+    // No configuration decides here.
+    let producer = producer(Sha256Hex::of(b"{}"), None, archive.lacking());
+    let store = archive.store;
     let done = note::note(
         store.as_ref(),
         signer.as_ref(),
@@ -51,8 +55,7 @@ pub async fn note(
         &mut chain,
         &entry,
         text,
-        // No configuration decides here.
-        &producer(Sha256Hex::of(b"{}"), None),
+        &producer,
     )
     .await?;
     anchor(shell, config, store.as_ref(), &chain).await;

@@ -10,7 +10,7 @@ use crate::collect::facts::Known;
 use crate::collect::scope::left_out;
 use crate::for_each_dataset;
 use crate::model::datasets::{
-    Account, ArchiveCheck, Channel, Coverage, Exception, Finding, KeyAccess, Run, Verdict,
+    Account, Channel, Coverage, Exception, Finding, KeyAccess, Run, Verdict,
 };
 use crate::model::table::Dataset;
 use crate::model::words::Source;
@@ -74,6 +74,16 @@ impl Receipts {
         let mut files = self.evidence();
         files.extend(self.all().map(|r| r.file.clone()));
         files
+    }
+
+    /// Checks of the archive that failed for those who wrote.
+    pub fn unprotected(&self) -> impl Iterator<Item = &String> {
+        self.all().flat_map(|r| &r.receipt.unprotected)
+    }
+
+    /// What each process says of its clock.
+    pub fn clocks(&self) -> Vec<Option<i64>> {
+        self.all().map(|r| r.receipt.clock_offset_ms).collect()
     }
 
     /// Compares what is stored with what the writers say they stored.
@@ -224,13 +234,11 @@ impl Recomputing<'_> {
         if exceptions != declared {
             return Err(self.refused("dataset exception"));
         }
-        let checks = self.evidence.rows_in::<ArchiveCheck>(&self.files).await?;
         Ok(Concluded {
             counts,
             tally,
             run_row: run_row.clone(),
             exceptions,
-            checks: checks.collect::<Result<_, _>>()?,
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::model::ids::{RunId, Sha256Hex};
 use crate::model::table::Dataset;
 use crate::record;
 use crate::rollup::{self as measures, CompliantShare, RollupInputs};
-use crate::seal::{Content, Manifest, Period, RollupSeal};
+use crate::seal::{Content, Lacking, Manifest, Period, RollupSeal};
 use crate::time::Quarter;
 
 use super::anchor::anchor;
@@ -40,27 +40,34 @@ pub async fn rollup(
     quarter: Quarter,
     seal: bool,
 ) -> Result<RolledUp, RunError> {
-    let store = open_store(shell, config, None).await?;
-    if find(store.as_fetch()).await? != AtUrl::Archive {
-        return Err(RunError::NoChain { url: store.url() });
+    let archive = open_store(shell, config, None).await?;
+    if find(archive.as_fetch()).await? != AtUrl::Archive {
+        return Err(RunError::NoChain { url: archive.url() });
     }
     let run_id = RunId::new(shell.clock.now(), random()?);
     let work = Work::create(config, &format!("rollup-{run_id}"))?;
-    let evidence = Evidence {
-        fetch: store.as_fetch(),
-        work: &work.path,
-    };
     if !seal {
-        let chain = read_chain(store.as_fetch()).await?;
-        memory::check(config, &store.url(), &chain)?;
+        let evidence = Evidence {
+            fetch: archive.as_fetch(),
+            work: &work.path,
+        };
+        let chain = read_chain(archive.as_fetch()).await?;
+        memory::check(config, &archive.url(), &chain)?;
         let rows = compute(&evidence, &chain, quarter).await?;
         let text = format!("{}\nNot sealed.\n", measures::table(&rows));
         return Ok(RolledUp { rows, text });
     }
     let signer = open_signer(shell, config, None, KeyFile::Load).await?;
-    let mut chain = read_chain(store.as_fetch()).await?;
+    let mut chain = read_chain(archive.as_fetch()).await?;
     chain.check_signer(signer.public_key())?;
-    memory::check(config, &store.url(), &chain)?;
+    memory::check(config, &archive.url(), &chain)?;
+    let archive = archive.for_writing(config).await?;
+    let lacking = archive.lacking();
+    let store = archive.store;
+    let evidence = Evidence {
+        fetch: store.as_fetch(),
+        work: &work.path,
+    };
     let rows = compute(&evidence, &chain, quarter).await?;
     let file = work.path.join("compliant_share.parquet");
     let encoded = record::write_rows(&file, rows.iter().cloned().map(Ok))?;
@@ -70,6 +77,7 @@ pub async fn rollup(
         signer: signer.as_ref(),
         run_id,
         quarter,
+        lacking,
     };
     let done = sealing.seal(&mut chain, &file, encoded, &rows).await?;
     anchor(shell, config, store.as_ref(), &chain).await;
@@ -109,6 +117,8 @@ struct Sealing<'a> {
     signer: &'a dyn crate::archive::signer::Signer,
     run_id: RunId,
     quarter: Quarter,
+    /// What was not found of the archive's protection.
+    lacking: Lacking,
 }
 
 impl Sealing<'_> {
@@ -158,7 +168,7 @@ impl Sealing<'_> {
         let request = CommitRequest {
             content: Content::Rollup(content),
             manifest: &manifest,
-            producer: producer(sql, None),
+            producer: producer(sql, None, self.lacking.clone()),
         };
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
         let text = format!(

@@ -31,7 +31,7 @@ use crate::report::tally::{self, Changes, Tally};
 use crate::seal::{Content, FileEntry, Manifest, Period, Producer, RunSeal};
 use crate::time::{Date, UtcMillis};
 
-use super::beginning::unprotected;
+use super::beginning::MOST_CLOCK_OFFSET_MS;
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::{JournalSink, Journals};
@@ -99,8 +99,6 @@ pub struct Concluded {
     pub tally: Tally,
     pub run_row: Run,
     pub exceptions: Vec<Exception>,
-    /// How storage protects the archive.
-    pub checks: Vec<ArchiveCheck>,
 }
 
 /// What is to be sealed, beside what the run amounts to.
@@ -114,6 +112,10 @@ pub struct Sealing<'a> {
     pub previous: Option<(Date, Changes)>,
     /// Entry 1 was written by this process.
     pub begun_now: bool,
+    /// How storage protects the archive, as the sealer saw it.
+    pub checks: Vec<ArchiveCheck>,
+    /// What other processes of the run say of their clocks: local time minus AWS's.
+    pub other_clocks: Vec<Option<i64>>,
 }
 
 impl Told {
@@ -292,7 +294,6 @@ impl Running<'_> {
             tally,
             run_row,
             exceptions,
-            checks: checks.to_vec(),
         })
     }
 
@@ -387,8 +388,9 @@ impl Running<'_> {
             tally,
             run_row,
             exceptions,
-            checks,
         } = concluded;
+        let clocks = sealing.other_clocks.into_iter();
+        let clock = worst_clock(clocks.chain([run_row.clock_offset_ms]));
         let rows = rows_by_dataset(&sealing.files);
         let mut files = sealing.files;
         files.push(self.begun.file.clone());
@@ -401,7 +403,7 @@ impl Running<'_> {
         )
         .map_err(|e| RunError::Internal(e.to_string()))?;
         let request = CommitRequest {
-            content: Content::Run(self.content(&run_row, &counts, &checks, rows)),
+            content: Content::Run(self.content(&run_row, &counts, clock, rows)),
             manifest: &manifest,
             producer: sealing.producer,
         };
@@ -419,7 +421,7 @@ impl Running<'_> {
             expired: exceptions.iter().filter(|e| e.expired).cloned().collect(),
             account_names: names.collect(),
             accounts: counts.accounts.clone(),
-            checks,
+            checks: sealing.checks,
             url: self.store.url(),
             seq: committed.seq,
             head: committed.sha256,
@@ -444,7 +446,7 @@ impl Running<'_> {
         &self,
         run: &Run,
         counts: &Counts,
-        checks: &[ArchiveCheck],
+        clock_offset_ms: Option<i64>,
         rows: BTreeMap<String, u64>,
     ) -> RunSeal {
         let count = |n: i64| u64::try_from(n).unwrap_or_default();
@@ -467,10 +469,19 @@ impl Running<'_> {
             exceptions_used: counts.used.keys().cloned().collect(),
             rows,
             died_runs: self.begun.died.clone(),
-            clock_offset_ms: run.clock_offset_ms,
-            unprotected: unprotected(checks).map(|c| c.check_name.clone()).collect(),
+            clock_offset_ms,
         }
     }
+}
+
+/// What is sealed of the clocks of several processes: the one furthest off. Where one is not known, all
+/// that can be said is that another was too far off.
+fn worst_clock(offsets_ms: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
+    let offsets_ms: Vec<Option<i64>> = offsets_ms.into_iter().collect();
+    let known = offsets_ms.iter().flatten().copied();
+    let worst = known.max_by_key(|ms| ms.unsigned_abs());
+    let too_far = |ms: &i64| ms.unsigned_abs() > MOST_CLOCK_OFFSET_MS.unsigned_abs();
+    worst.filter(|worst| too_far(worst) || !offsets_ms.contains(&None))
 }
 
 /// Rows of all files of each dataset.
@@ -484,4 +495,25 @@ fn rows_by_dataset(files: &[FileEntry]) -> BTreeMap<String, u64> {
     }
     crate::for_each_dataset!(every);
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_furthest_off_is_sealed() {
+        for (offsets, expected) in [
+            (vec![Some(-3)], Some(-3)),
+            (vec![None], None),
+            (vec![Some(5), Some(-70), Some(60)], Some(-70)),
+            (vec![Some(5), None], None),
+            (vec![None, Some(60_001), Some(5)], Some(60_001)),
+            (vec![Some(60_000), None], None),
+            (vec![Some(i64::MIN), Some(i64::MAX)], Some(i64::MIN)),
+            (vec![], None),
+        ] {
+            assert_eq!(worst_clock(offsets.clone()), expected, "{offsets:?}");
+        }
+    }
 }

@@ -23,10 +23,10 @@ use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
 use crate::archive::shards::{self, ASSESS, MOST_SHARDS, Receipt, Received, Used};
-use crate::archive::starts::{self, Begun, Still};
-use crate::archive::store::Store;
+use crate::archive::starts::{self, Still};
 use crate::archive::{layout, records};
 use crate::collect::Part;
+use crate::collect::api::Cloud;
 use crate::collect::engine::is_expected;
 use crate::collect::facts::NothingCollected;
 use crate::config::{ArchiveUrl, Config, SigningKey};
@@ -37,15 +37,16 @@ use crate::report::text::counted;
 use crate::seal::FileEntry;
 
 use super::anchor::anchor;
-use super::archive::{KeyFile, Standing, look, open_signer, open_store, read_chain, store_error};
+use super::archive::{KeyFile, Standing, look, open_signer, open_store, store_error};
 use super::beginning::{
-    Purpose, check_clock, check_date, find_caller, is_full_scope, open, producer_of, protections,
+    Purpose, check_clock, check_date, find_caller, is_full_scope, open, producer_of,
     refuse_other_scope,
 };
 use super::evidence::{Evidence, copy_facts};
 use super::facts::{JournalCollected, Journals};
 use super::frozen::Frozen;
 use super::of_shards::{OfShard, receipt_of};
+use super::prepared::{OpenStep, Prepared, Step};
 use super::recompute::{Receipts, Recomputing, orphans};
 use super::record::{Place, record};
 use super::running::{Asking, Audited, Running, Sealing, Told};
@@ -78,7 +79,8 @@ pub async fn prepare(
     let begun = opened.begin(shell, config, options).await?;
     let (store, chain) = (opened.store.as_ref(), &opened.chain);
     let date = begun.start.scheduled_for;
-    let frozen = Frozen::new(config, opened.scope, chain, date, shards);
+    let failed = opened.lacking.failed;
+    let frozen = Frozen::new(config, opened.scope, failed, chain, date, shards);
     let running = Running {
         shell,
         config,
@@ -116,38 +118,18 @@ async fn freeze(running: &Running<'_>, chain: &Chain) -> Result<(), RunError> {
     written.map_err(|e| store_error(running.store.url(), e))
 }
 
-/// A prepared run, as a later step finds it.
-struct Prepared {
-    begun: Begun,
-    frozen: Frozen,
-    /// `scope.json`, for the manifest.
-    file: FileEntry,
-}
-
-impl Prepared {
-    async fn find(
-        shell: &Shell,
-        store: &dyn Store,
-        chain: &Chain,
-        run_id: &RunId,
-        still: Still,
-    ) -> Result<Self, RunError> {
-        let fetch = store.as_fetch();
-        let begun = starts::go_on(fetch, &*shell.clock, chain, run_id, still).await?;
-        let (scope, file) = shards::read_scope(fetch, run_id, begun.start.scheduled_for).await?;
-        let is_of_this_start = scope.start_sha256 == begun.file.sha256
-            && scope.head_seq == begun.start.head_seq
-            && chain.holds(scope.head_seq, &scope.head_sha256);
-        if !is_of_this_start {
-            return Err(RunError::Changed { name: file.name });
-        }
-        let frozen = Frozen::of_file(scope, &file.name)?;
-        Ok(Self {
-            begun,
-            frozen,
-            file,
-        })
-    }
+/// The receipt for `files`, with what the process says of itself.
+fn receipt(
+    place: &Place<'_>,
+    files: Vec<FileEntry>,
+    asking: &Asking,
+    unprotected: Vec<String>,
+) -> Receipt {
+    let (run_id, writer) = (place.run_id.clone(), place.writer.to_owned());
+    let mut receipt = Receipt::new(run_id, place.shard, writer, files, place.clock.now());
+    receipt.clock_offset_ms = asking.aws.clock_offset_ms();
+    receipt.unprotected = unprotected;
+    receipt
 }
 
 /// Collects the accounts of one shard.
@@ -160,29 +142,21 @@ pub async fn collect(
     cancelled: watch::Receiver<bool>,
 ) -> Result<ShardDone, RunError> {
     let asking = Asking::new(shell, config, options, cancelled).await?;
-    let store = open_store(shell, config, Some(&asking.aws)).await?;
-    let store = store.as_ref();
-    let mut chain = read_chain(store.as_fetch()).await?;
-    memory::check(config, &store.url(), &chain)?;
-    let Prepared { begun, frozen, .. } =
-        Prepared::find(shell, store, &chain, run_id, Still::ToCollect).await?;
-    let date = begun.start.scheduled_for;
-    frozen.check_config(config, run_id, date)?;
-    if frozen.shards != of || !(1..=of).contains(&shard) {
-        return Err(RunError::OtherShards {
-            run_id: run_id.clone(),
-            prepared: frozen.shards,
-            asked: of,
-        });
-    }
-    if shards::read_receipt(store.as_fetch(), run_id, date, shard)
-        .await?
-        .is_some()
-    {
+    let step = Step::Collect { shard, of };
+    let opened = OpenStep::open(shell, config, asking, run_id, step).await?;
+    let Some(opened) = opened else {
         return Ok(already(run_id, &format!("Shard {shard}/{of}"), "collected"));
-    }
-    find_caller(&asking).await?;
-    check_clock(&asking.aws)?;
+    };
+    let OpenStep {
+        asking,
+        archive,
+        mut chain,
+        begun,
+        frozen,
+        ..
+    } = opened;
+    let store = archive.store.as_ref();
+    let date = begun.start.scheduled_for;
     let mine = frozen.positions(shard);
     let accounts = mine.len() as i64;
     let running = Running {
@@ -218,8 +192,7 @@ pub async fn collect(
     })
     .await?;
     let rows: u64 = files.iter().filter_map(|f| f.rows).sum();
-    let now = shell.clock.now();
-    let receipt = Receipt::new(run_id.clone(), shard, writer, files, Vec::new(), now);
+    let receipt = receipt(&place, files, &asking, archive.lacking().failed);
     let received = shards::write_receipt(store, &*shell.clock, date, &receipt).await;
     let text = match received.map_err(|e| store_error(store.url(), e))? {
         Received::Ours => format!(
@@ -244,24 +217,22 @@ pub async fn assess(
     cancelled: watch::Receiver<bool>,
 ) -> Result<ShardDone, RunError> {
     let asking = Asking::new(shell, config, options, cancelled).await?;
-    let store = open_store(shell, config, Some(&asking.aws)).await?;
-    let store = store.as_ref();
-    let fetch = store.as_fetch();
-    let mut chain = read_chain(fetch).await?;
-    memory::check(config, &store.url(), &chain)?;
-    let Prepared { begun, frozen, .. } =
-        Prepared::find(shell, store, &chain, run_id, Still::ToCollect).await?;
-    let date = begun.start.scheduled_for;
-    frozen.check_config(config, run_id, date)?;
-    if shards::read_receipt(fetch, run_id, date, ASSESS)
-        .await?
-        .is_some()
-    {
+    let opened = OpenStep::open(shell, config, asking, run_id, Step::Assess).await?;
+    let Some(opened) = opened else {
         return Ok(already(run_id, "The run", "judged"));
-    }
-    let caller = find_caller(&asking).await?;
-    check_clock(&asking.aws)?;
-    let checks = protections(store, date).await;
+    };
+    let OpenStep {
+        asking,
+        caller,
+        archive,
+        mut chain,
+        begun,
+        frozen,
+    } = opened;
+    let store = archive.store.as_ref();
+    let fetch = store.as_fetch();
+    let date = begun.start.scheduled_for;
+    let checks = archive.checks(date);
     let running = Running {
         shell,
         config,
@@ -344,8 +315,8 @@ pub async fn assess(
         sha256: stored.file.sha256.clone(),
         shard: stored.receipt.shard,
     });
-    let now = shell.clock.now();
-    let receipt = Receipt::new(run_id.clone(), ASSESS, writer, files, used.collect(), now);
+    let mut receipt = receipt(&place, files, &asking, archive.lacking().failed);
+    receipt.used = used.collect();
     let received = shards::write_receipt(store, &*shell.clock, date, &receipt).await;
     let row = &concluded.run_row;
     let text = match received.map_err(|e| store_error(store.url(), e))? {
@@ -379,21 +350,21 @@ pub async fn seal(
     cancelled: watch::Receiver<bool>,
 ) -> Result<Audited, RunError> {
     let asking = Asking::new(shell, config, options, cancelled).await?;
-    let store = open_store(shell, config, Some(&asking.aws)).await?;
-    let store = store.as_ref();
+    let archive = open_store(shell, config, Some(&asking.aws)).await?;
+    let (fetch, url) = (archive.as_fetch(), archive.url());
     let signer = open_signer(shell, config, Some(&asking.aws), KeyFile::Load).await?;
-    let Standing::Chain(chain) = look(store, signer.as_ref()).await? else {
-        return Err(RunError::NoChain { url: store.url() });
+    let Standing::Chain(chain) = look(fetch, signer.as_ref()).await? else {
+        return Err(RunError::NoChain { url });
     };
     let mut chain = *chain;
-    memory::check(config, &store.url(), &chain)?;
+    memory::check(config, &url, &chain)?;
     let Prepared {
         begun,
         frozen,
         file: scope_file,
-    } = Prepared::find(shell, store, &chain, run_id, Still::ToSeal).await?;
+    } = Prepared::find(shell, fetch, &chain, run_id, Still::ToSeal).await?;
     frozen.check_config(config, run_id, begun.start.scheduled_for)?;
-    refuse_other_scope(config, &chain, &frozen.scope, store)?;
+    refuse_other_scope(config, &chain, &frozen.scope, url)?;
     if frozen.regions != config.regions || (frozen.full_scope && !is_full_scope(config, &chain)) {
         return Err(RunError::DoesNotFollow {
             run_id: run_id.clone(),
@@ -404,11 +375,15 @@ pub async fn seal(
     let needs_aws = matches!(config.archive, ArchiveUrl::S3 { .. })
         || matches!(config.signing_key, Some(SigningKey::Kms { .. }));
     let caller_arn = if needs_aws {
-        Some(find_caller(&asking).await?.arn)
+        let caller = find_caller(&asking).await?;
+        check_clock(&asking.aws)?;
+        Some(caller.arn)
     } else {
         None
     };
-    let producer = producer_of(&begun.start.config, caller_arn);
+    let archive = archive.for_writing(config).await?;
+    let store = archive.store.as_ref();
+    let checks = archive.checks(begun.start.scheduled_for);
     let running = Running {
         shell,
         config,
@@ -443,13 +418,26 @@ pub async fn seal(
     let mut files = receipts.files();
     files.push(scope_file);
     let orphans = orphans(&running, &files).await?;
+    // Evidence lies where its writers put it, however the bucket is by now.
+    let failed = running
+        .frozen
+        .unprotected
+        .iter()
+        .chain(receipts.unprotected());
+    let lacking = archive.lacking().with_failed(failed.cloned());
+    let mut other_clocks = receipts.clocks();
+    if caller_arn.is_some() {
+        other_clocks.push(asking.aws.clock_offset_ms());
+    }
     let sealing = Sealing {
         signer: signer.as_ref(),
-        producer,
+        producer: producer_of(&running.begun.start.config, caller_arn, lacking),
         files,
         orphans,
         previous: running.previous(&evidence, &before, &conclusions).await?,
         begun_now: false,
+        checks,
+        other_clocks,
     };
     if *asking.cancelled.borrow() {
         return Err(step_cancelled(RunError::Cancelled));

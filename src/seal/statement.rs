@@ -85,6 +85,35 @@ pub struct Subject {
     pub sha256: Sha256Hex,
 }
 
+/// Protection that an archive cannot do without and that whoever wrote an entry did not find: names of
+/// checks, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lacking {
+    /// The check failed, and the writer was told to write all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
+    /// Storage did not answer: neither passed nor failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+}
+
+impl Lacking {
+    /// Whether every check passed, or storage has none.
+    pub fn is_nothing(&self) -> bool {
+        self.failed.is_empty() && self.unknown.is_empty()
+    }
+
+    /// The same with checks that failed for others who wrote what the entry seals.
+    pub fn with_failed(mut self, others: impl IntoIterator<Item = String>) -> Self {
+        self.failed.extend(others);
+        self.failed.sort();
+        self.failed.dedup();
+        self.unknown.retain(|check| !self.failed.contains(check));
+        self
+    }
+}
+
 /// What made the statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +130,8 @@ pub struct Producer {
     /// ARN of the caller, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_arn: Option<String>,
+    #[serde(default, skip_serializing_if = "Lacking::is_nothing")]
+    pub lacking: Lacking,
 }
 
 /// What entry 1 fixes for good.
@@ -187,17 +218,13 @@ pub struct RunSeal {
     pub rows: BTreeMap<String, u64>,
     /// Starts before this one that nobody sealed or named yet.
     pub died_runs: Vec<DiedRun>,
-    /// Local clock minus AWS's, where it was seen.
+    /// Local clock minus AWS's, where it was seen; of several processes the one furthest off.
     #[serde(
         default,
         with = "text::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub clock_offset_ms: Option<i64>,
-    /// Checks of the archive's own protection that failed, where the run was told to write all the
-    /// same.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unprotected: Vec<String>,
 }
 
 /// What is sealed about a rollup.
@@ -512,6 +539,10 @@ mod tests {
                 rules_version: "1".to_owned(),
                 rules_sha256: Sha256Hex::of(b"rules"),
                 caller_arn: Some("arn:aws:sts::111122223333:assumed-role/a/\"b\"".to_owned()),
+                lacking: Lacking {
+                    failed: vec!["tls_only".to_owned()],
+                    unknown: vec!["versioning".to_owned()],
+                },
             },
             content: Content::Run(RunSeal {
                 run_id: "20261124T020003Z-7f3a".parse().expect("id"),
@@ -538,7 +569,6 @@ mod tests {
                     reason: "the start cannot be read".to_owned(),
                 }],
                 clock_offset_ms: Some(-12),
-                unprotected: vec!["tls_only".to_owned()],
             }),
             subjects: vec![Subject {
                 name: "manifest/v1/x.json".to_owned(),
@@ -556,6 +586,22 @@ mod tests {
         assert_eq!(Statement::parse(text().as_bytes()), Ok(sample()));
         assert!(!text().contains('\n'));
         assert!(text().contains("\"cells\":\"9007199254740993\""));
+    }
+
+    #[test]
+    fn what_failed_for_anybody_is_not_unknown() {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let seen = Lacking {
+            failed: names(&["tls_only"]),
+            unknown: names(&["object_lock", "versioning"]),
+        };
+        let all = seen.with_failed(names(&["versioning", "create_only", "tls_only"]));
+        assert_eq!(
+            all.failed,
+            names(&["create_only", "tls_only", "versioning"])
+        );
+        assert_eq!(all.unknown, names(&["object_lock"]));
+        assert!(!all.is_nothing() && Lacking::default().is_nothing());
     }
 
     #[test]

@@ -18,8 +18,8 @@ use crate::model::table::Dataset;
 use crate::model::words::{CellOutcome, RunOutcome, Source};
 use crate::record;
 use crate::seal::{
-    ArchiveId, ChangedBy, Content, FileEntry, Manifest, Period, Producer, Remark, RollupSeal,
-    RunSeal,
+    ArchiveId, ChangedBy, Content, FileEntry, Lacking, Manifest, Period, Producer, Remark,
+    RollupSeal, RunSeal,
 };
 use crate::testkit::{self, FixedClock, MemoryStore, TempDir, TestSigner};
 use crate::time::{Clock as _, DAY_MS, Date, UtcMillis};
@@ -265,7 +265,6 @@ impl SampleArchive {
             rows: rows.map(|(name, n)| (name.to_owned(), n as u64)).into(),
             died_runs: begun.died.clone(),
             clock_offset_ms: Some(-3),
-            unprotected: vec![],
         }
     }
 
@@ -396,6 +395,7 @@ fn producer() -> Producer {
         rules_version: "1".to_owned(),
         rules_sha256: Sha256Hex::of(b"rules"),
         caller_arn: Some("arn:aws:iam::111122223333:role/keyproof".to_owned()),
+        lacking: Lacking::default(),
     }
 }
 

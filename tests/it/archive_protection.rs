@@ -1,6 +1,7 @@
 //! An archive's bucket that does not protect what is written to it: refused, or sealed as such.
 
 use keyproof::archive::chain::Chain;
+use keyproof::archive::verify::{Notice, Report};
 use keyproof::aws::{AwsOptions, AwsShell, S3Options, S3Store};
 use keyproof::model::datasets::ArchiveCheck;
 use keyproof::model::words::CheckOutcome::{self, Fail, NotApplicable, Pass, Unknown};
@@ -8,6 +9,7 @@ use keyproof::run::RunError;
 use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults, ServeOptions};
 use keyproof::sandbox::world::{Bucket, BucketEncryption};
 use keyproof::sandbox::{self, Options, World};
+use keyproof::seal::Lacking;
 
 use crate::support::{Place, Sealed, never, report, told};
 
@@ -60,6 +62,14 @@ async fn rows(place: &Place, run_id: &str) -> Vec<(String, CheckOutcome, bool)> 
     let rows: Vec<ArchiveCheck> = sealed.rows().await;
     rows.into_iter()
         .map(|row| (row.check_name, row.outcome, row.required))
+        .collect()
+}
+
+/// What each entry says that it did not find of the bucket's protection.
+fn lacking(report: &Report) -> Vec<Lacking> {
+    let entries = report.entries.iter();
+    entries
+        .map(|entry| entry.statement.producer.lacking.clone())
         .collect()
 }
 
@@ -169,7 +179,7 @@ async fn what_a_run_does_not_insist_on_is_recorded() {
     );
     assert_eq!(genesis_protection(&place).await, "full");
     let report = report(&store(&place).await).await;
-    assert!(report.runs[0].seal.unprotected.is_empty());
+    assert!(lacking(&report).iter().all(Lacking::is_nothing));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,8 +210,18 @@ async fn what_may_not_be_asked_refuses_nothing_and_stays_unknown() {
         genesis_protection(&place).await,
         format!("without {}", expected.join(", "))
     );
+    // Entry 1 and the run's own say the same.
     let report = report(&store(&place).await).await;
-    assert!(report.runs[0].seal.unprotected.is_empty());
+    let unknown = Lacking {
+        failed: Vec::new(),
+        unknown,
+    };
+    assert_eq!(lacking(&report), [unknown.clone(), unknown]);
+    let told = Notice::ProtectionUnknown {
+        entries: 2,
+        checks: expected.map(str::to_owned).to_vec(),
+    };
+    assert!(report.notices.contains(&told), "{:?}", report.notices);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -247,7 +267,8 @@ async fn the_flag_writes_all_the_same_and_the_seal_tells() {
         panic!("{} runs", sealed.runs.len());
     };
     let failed = ["public_access_block", "tls_only"];
-    assert_eq!(only.seal.unprotected, failed);
+    let entry = &sealed.entries[only.seq as usize - 1];
+    assert_eq!(entry.statement.producer.lacking.failed, failed);
     assert_eq!(
         genesis_protection(&place).await,
         format!("without {}", failed.join(", "))
@@ -257,6 +278,225 @@ async fn the_flag_writes_all_the_same_and_the_seal_tells() {
     assert_eq!(verified.status.code(), Some(0), "{}", told(&verified));
     let shown = String::from_utf8_lossy(&verified.stdout).into_owned();
     let words: Vec<&str> = shown.split_whitespace().collect();
-    let told = "although the bucket failed checks: 1; the checks: public_access_block, tls_only";
+    let told = "although the bucket failed checks: 2; the checks: public_access_block, tls_only";
     assert!(words.join(" ").contains(told), "{shown}");
+}
+
+/// The real program in a present whose bucket has no TLS-only statement.
+struct Unprotected {
+    place: Place,
+    url: String,
+    signing: String,
+}
+
+impl Unprotected {
+    async fn new() -> Self {
+        let now = keyproof::time::Clock::now(&keyproof::time::SystemClock);
+        let options = Options {
+            start_ms: now.date().plus_days(-1).start().0,
+            ..small()
+        };
+        let place = place(&options, |bucket| without(bucket, "TlsOnly")).await;
+        place.clock.set(now);
+        Self {
+            url: archive(&place),
+            signing: place.world.signing_key_arn(),
+            place,
+        }
+    }
+
+    fn program(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut program = self.place.program(arguments);
+        program
+            .args(["--archive", &self.url])
+            .env("KEYPROOF_SIGNING_KEY", &self.signing)
+            .env("KEYPROOF_QUOTA_SHARE", "1");
+        program
+    }
+
+    fn objects(&self) -> Vec<String> {
+        let bucket = &self.place.world.archive_bucket().name;
+        self.place.sandbox.object_keys(bucket)
+    }
+
+    /// The command writes nothing, whatever it would write, until it is told to write all the same.
+    async fn allowed_alone(&self, arguments: &[&str]) -> String {
+        let before = self.objects();
+        let refused = self.program(arguments).output().await.expect("it runs");
+        let said = told(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("tls_only"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("--allow-unprotected"),
+            "{arguments:?}: {said}"
+        );
+        assert_eq!(self.objects(), before, "{arguments:?}");
+        self.allowed(arguments).await
+    }
+
+    async fn allowed(&self, arguments: &[&str]) -> String {
+        let all = [arguments, &["--allow-unprotected"]].concat();
+        let done = self.program(&all).output().await.expect("it runs");
+        let code = done.status.code();
+        assert!(matches!(code, Some(0 | 4)), "{all:?}: {}", told(&done));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_that_writes_refuses_a_bucket_that_does_not_protect_it() {
+    let there = Unprotected::new().await;
+    for name in ["recovery", "second", "third"] {
+        let path = there.place.path(&format!("{name}.pem"));
+        keyproof::run::create_key(&path).expect("a key");
+    }
+    let pem = std::fs::read_to_string(there.place.path("recovery.pem")).expect("a key");
+    let public =
+        keyproof::archive::local_signer::LocalSigner::load(&there.place.path("recovery.pem"));
+    let public = keyproof::archive::signer::Signer::public_key(&public.expect("a key")).to_pem();
+    assert_ne!(pem, public);
+    std::fs::write(there.place.path("recovery.pub"), public).expect("write");
+    let id = "20261124T020000Z-c0de";
+    let quarter = keyproof::time::Clock::now(&keyproof::time::SystemClock)
+        .date()
+        .quarter()
+        .to_string();
+    let prepare = [
+        "prepare",
+        "--shards",
+        "1",
+        "--run-id",
+        id,
+        "--create-archive",
+        "--recovery-key",
+        "recovery.pub",
+    ];
+    there.allowed_alone(&prepare).await;
+    there
+        .allowed_alone(&["collect", "--run-id", id, "--shard", "1/1"])
+        .await;
+    there.allowed_alone(&["assess", "--run-id", id]).await;
+    there.allowed_alone(&["seal", "--run-id", id]).await;
+    there
+        .allowed_alone(&["rollup", "--quarter", &quarter])
+        .await;
+    let note = there
+        .allowed_alone(&["note", "--entry", "1", "noted"])
+        .await;
+    assert!(note.contains("entry 4"), "{note}");
+    let rotate = ["keys", "rotate", "--new-key", "second.pem", "--reason", "a"];
+    there.allowed_alone(&rotate).await;
+    let recover = [
+        "keys",
+        "recover",
+        "--recovery-key",
+        "recovery.pem",
+        "--new-key",
+        "third.pem",
+        "--reason",
+        "b",
+    ];
+    there.allowed_alone(&recover).await;
+    // What only reads asks nothing of the bucket.
+    let rollup = ["rollup", "--quarter", &quarter, "--no-seal"];
+    for reading in [&["keys"][..], &rollup, &["assess", "--run-id", id]] {
+        let done = there.program(reading).output().await.expect("it runs");
+        assert_eq!(done.status.code(), Some(0), "{reading:?}: {}", told(&done));
+    }
+
+    let report = report(&store(&there.place).await).await;
+    assert!(report.passed(), "{:?}", report.failures);
+    let kinds: Vec<&str> = report
+        .entries
+        .iter()
+        .map(|entry| entry.statement.content.kind())
+        .collect();
+    assert_eq!(kinds, ["genesis", "run", "rollup", "note", "key", "key"]);
+    for said in lacking(&report) {
+        assert_eq!(said.failed, ["tls_only"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resumed_run_is_asked_again() {
+    let there = Unprotected::new().await;
+    there.place.sandbox.set_faults(Faults {
+        rules: vec![FaultRule {
+            operation: Some("ListClusters".to_owned()),
+            ..FaultRule::every(FaultKind::Hang)
+        }],
+        seed: 1,
+    });
+    let id = "20261124T020000Z-dead";
+    let begin = [
+        "run",
+        "--run-id",
+        id,
+        "--create-archive",
+        "--work-dir",
+        "work",
+        "--allow-unprotected",
+    ];
+    let mut dying = there.program(&begin).spawn().expect("it runs");
+    let begun = || {
+        let files = crate::support::files_below(&there.place.path("work"));
+        files.iter().any(|file| file.ends_with("scope.json"))
+    };
+    while !begun() {
+        assert_eq!(dying.try_wait().expect("a child"), None, "it collects");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    dying.kill().await.expect("killed");
+    there.place.sandbox.set_faults(Faults::default());
+    there
+        .allowed_alone(&["run", "--resume", id, "--work-dir", "work"])
+        .await;
+    let report = report(&store(&there.place).await).await;
+    assert!(report.passed(), "{:?}", report.failures);
+    assert_eq!(report.runs[0].seal.run_id.as_str(), id);
+    assert!(
+        lacking(&report)
+            .iter()
+            .all(|said| said.failed == ["tls_only"])
+    );
+}
+
+/// The sealer asks for itself: what the others were told is not what it sees.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sealer_seals_what_it_saw_itself() {
+    let place = place(&small(), |_| {}).await;
+    let url = archive(&place);
+    let config = place.config_with(&[("archive", url.as_str())], "");
+    let run_id: keyproof::model::ids::RunId = "20261124T020000Z-c0de".parse().expect("an id");
+    let (shell, mut options) = (place.shell(), place.options());
+    options.create_archive = true;
+    options.run_id = Some(run_id.clone());
+    keyproof::run::prepare(&shell, &config, &options, 1, never())
+        .await
+        .expect("prepared");
+    let options = place.options();
+    keyproof::run::collect(&shell, &config, &options, &run_id, (1, 1), never())
+        .await
+        .expect("collected");
+    keyproof::run::assess(&shell, &config, &options, &run_id, never())
+        .await
+        .expect("judged");
+    // The sealer's role may not ask for one thing.
+    place.sandbox.set_faults(Faults {
+        rules: vec![FaultRule {
+            operation: Some("GetBucketVersioning".to_owned()),
+            ..FaultRule::every(FaultKind::Deny)
+        }],
+        seed: 1,
+    });
+    let sealed = keyproof::run::seal(&shell, &config, &options, &run_id, never()).await;
+    let summary = sealed.expect("sealed").summary;
+    assert!(summary.contains("versioning"), "{summary}");
+    let versioning = rows(&place, run_id.as_str()).await;
+    let versioning = versioning.iter().find(|(check, ..)| check == "versioning");
+    assert_eq!(versioning.map(|(_, outcome, _)| *outcome), Some(Pass));
+    let report = report(&store(&place).await).await;
+    let [first, run] = lacking(&report).try_into().expect("two entries");
+    assert!(first.is_nothing());
+    assert_eq!(run.unknown, ["versioning"]);
 }

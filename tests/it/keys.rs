@@ -422,6 +422,7 @@ async fn begun(dir: &TempDir) -> String {
             rules_version: "0".to_owned(),
             rules_sha256: digest,
             caller_arn: None,
+            lacking: Default::default(),
         },
     };
     let chain = genesis::create(&store, &signer, &SystemClock, &request).await;

@@ -7,6 +7,7 @@ use keyproof::archive::layout;
 use keyproof::archive::records;
 use keyproof::archive::shards::{self, Receipt};
 use keyproof::archive::starts::StartError;
+use keyproof::archive::verify::{Failure, VerifyOptions, verify};
 use keyproof::config::Config;
 use keyproof::error::Exit;
 use keyproof::model::datasets::{Account, Coverage, EmrCluster, Exception, Run, Verdict};
@@ -293,6 +294,15 @@ async fn forge<D: Dataset>(steps: &Steps<'_>, shard: u32, change: impl Fn(&mut V
     std::fs::write(steps.receipt_path(shard), receipt.to_bytes()).expect("write");
 }
 
+/// Lets the judgement name the receipt of shard 1 as it is by now.
+fn rejudge(steps: &Steps<'_>) {
+    let bytes = std::fs::read(steps.receipt_path(1)).expect("a receipt");
+    let mut judged = steps.receipt(0);
+    judged.used[0].bytes = bytes.len() as u64;
+    judged.used[0].sha256 = Sha256Hex::of(&bytes);
+    std::fs::write(steps.receipt_path(0), judged.to_bytes()).expect("write");
+}
+
 /// A cell of an account that told its Regions.
 fn seen_cell(rows: &[Coverage], source: Source) -> usize {
     let read = |c: &Coverage, source| c.source == source && c.outcome == CellOutcome::Collected;
@@ -380,13 +390,17 @@ async fn the_sealer_signs_nothing_that_does_not_follow() {
             rows.remove(seen_cell(rows, source));
         })
         .await;
-        let bytes = std::fs::read(steps.receipt_path(1)).expect("a receipt");
-        let mut judged = steps.receipt(0);
-        judged.used[0].bytes = bytes.len() as u64;
-        judged.used[0].sha256 = Sha256Hex::of(&bytes);
-        std::fs::write(steps.receipt_path(0), judged.to_bytes()).expect("write");
+        rejudge(&steps);
         refused("no coverage").await;
     }
+    // A Region that AWS told of, and nobody tried.
+    forge::<Coverage>(&steps, 1, |rows| {
+        let at = seen_cell(rows, Source::Regions);
+        rows[at].items_collected = rows[at].items_collected.map(|n| n + 1);
+    })
+    .await;
+    rejudge(&steps);
+    refused("no coverage").await;
     let mut less = steps.receipt(0);
     less.files.retain(|f| !f.name.contains("/archive/"));
     std::fs::write(steps.receipt_path(0), less.to_bytes()).expect("write");
@@ -449,6 +463,53 @@ async fn the_sealer_signs_nothing_that_does_not_follow() {
     // Untouched, it is sealed.
     steps.seal().await.expect("sealed");
     place.report().await;
+}
+
+/// What `verify` says of clocks when shard 1 and the judgement say `offsets` of theirs.
+async fn clocks(offsets: [Option<i64>; 2]) -> (Option<i64>, Vec<&'static str>) {
+    let place = Place::new(&Options {
+        accounts: 2,
+        regions: 1,
+        clusters: 1,
+        ..options()
+    })
+    .await;
+    let steps = Steps::prepared(&place, 0, 1).await;
+    let say = |shard: u32, offset| {
+        let mut receipt = steps.receipt(shard);
+        assert!(
+            receipt.clock_offset_ms.is_some(),
+            "AWS's answers have a date"
+        );
+        receipt.clock_offset_ms = offset;
+        std::fs::write(steps.receipt_path(shard), receipt.to_bytes()).expect("write");
+    };
+    steps.collect(1).await.expect("collected");
+    steps.assess().await.expect("judged");
+    say(1, offsets[0]);
+    rejudge(&steps);
+    say(0, offsets[1]);
+    steps.seal().await.expect("sealed");
+    let options = VerifyOptions {
+        level: 6,
+        ..VerifyOptions::default()
+    };
+    let report = verify(&place.store(), &options).await.expect("listed");
+    let classes = report.failures.iter().map(Failure::class).collect();
+    (report.runs[0].seal.clock_offset_ms, classes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clock_furthest_off_is_sealed_whichever_process_had_it() {
+    let far = Some(-61_000);
+    assert_eq!(clocks([far, Some(2)]).await, (far, vec!["clock_off"]));
+    assert_eq!(clocks([Some(1), far]).await, (far, vec!["clock_off"]));
+    assert_eq!(clocks([far, None]).await, (far, vec!["clock_off"]));
+    assert_eq!(clocks([None, Some(2)]).await, (None, vec![]));
+    assert_eq!(
+        clocks([Some(-59_000), Some(2)]).await,
+        (Some(-59_000), vec![])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@ use crate::archive::layout;
 use crate::archive::slot::Unjudged;
 use crate::archive::store::{Fetch, Listed, StoreError};
 use crate::model::ids::Sha256Hex;
-use crate::seal::{Content, PublicKey, Subject};
+use crate::seal::{Content, Lacking, PublicKey, Subject};
 
 /// Verifies an archive. Whatever is wrong with it is in the report; an error means that it could not
 /// even be listed.
@@ -159,7 +159,7 @@ async fn check(
     for checked in checked {
         take(checked, &retention, report);
     }
-    report.notices.extend(unprotected(&report.runs));
+    report.notices.extend(lacking(&entries));
     report.entries = entries;
     Some(followed.slots)
 }
@@ -197,14 +197,22 @@ fn take(checked: files::Checked<'_>, retention: &files::Retention, report: &mut 
     }
 }
 
-/// What seals say of a bucket that did not protect what was written to it.
-fn unprotected(runs: &[VerifiedRun]) -> Option<Notice> {
-    let those = runs.iter().filter(|run| !run.seal.unprotected.is_empty());
-    let checks: BTreeSet<&String> = those.clone().flat_map(|r| &r.seal.unprotected).collect();
-    (!checks.is_empty()).then(|| Notice::Unprotected {
-        runs: those.count() as u64,
-        checks: checks.into_iter().cloned().collect(),
-    })
+/// What entries say of storage that did not, or did not surely, protect what was written to it.
+fn lacking(entries: &[Entry]) -> Vec<Notice> {
+    let named = |of: fn(&Lacking) -> &Vec<String>| {
+        let all = entries
+            .iter()
+            .map(|entry| of(&entry.statement.producer.lacking));
+        let those: Vec<&Vec<String>> = all.filter(|checks| !checks.is_empty()).collect();
+        let checks: BTreeSet<&String> = those.iter().copied().flatten().collect();
+        let checks: Vec<String> = checks.into_iter().cloned().collect();
+        (!checks.is_empty()).then_some((those.len() as u64, checks))
+    };
+    let failed = named(|lacking| &lacking.failed);
+    let unknown = named(|lacking| &lacking.unknown);
+    let failed = failed.map(|(entries, checks)| Notice::Unprotected { entries, checks });
+    let unknown = unknown.map(|(entries, checks)| Notice::ProtectionUnknown { entries, checks });
+    failed.into_iter().chain(unknown).collect()
 }
 
 /// How long data files are kept, as entry 1 says.

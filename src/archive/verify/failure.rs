@@ -432,9 +432,12 @@ pub enum Notice {
     },
     #[error("{objects} objects are under no lock: storage lets whoever may delete them do so")]
     NotLocked { objects: u64 },
-    /// Runs that were told to write into a bucket that fails checks, by what their seals say.
-    #[error("runs that were let write although the bucket failed checks: {runs}; the checks: {}", .checks.join(", "))]
-    Unprotected { runs: u64, checks: Vec<String> },
+    /// Entries that were told to be written to a bucket that fails checks, by what they say themselves.
+    #[error("entries that were let be written although the bucket failed checks: {entries}; the checks: {}", .checks.join(", "))]
+    Unprotected { entries: u64, checks: Vec<String> },
+    /// Entries whose writers were not told of the bucket what an archive cannot do without.
+    #[error("entries whose writers did not learn how the bucket protects them: {entries}; unknown: {}", .checks.join(", "))]
+    ProtectionUnknown { entries: u64, checks: Vec<String> },
     /// Level 6 cannot say anything about such clocks.
     #[error("run {run_id} does not say how far its clock was from AWS's")]
     ClockUnknown { run_id: RunId },

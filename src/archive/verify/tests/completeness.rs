@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::datasets::Account;
 use crate::model::words::{CellOutcome, RunOutcome};
-use crate::seal::RunSeal;
+use crate::seal::{Lacking, RunSeal};
 use crate::testkit::parquet;
 use crate::time::{Clock as _, Date, UtcMillis};
 
@@ -150,21 +150,33 @@ async fn a_partial_date_is_listed_and_fails_where_complete_ones_are_required() {
 }
 
 #[tokio::test]
-async fn seals_that_name_failed_checks_of_the_bucket_are_told() {
+async fn what_entries_lacked_of_the_buckets_protection_is_told() {
     let (mut archive, memory) = begun().await;
-    for checks in [vec!["tls_only"], vec!["create_only", "tls_only"]] {
-        let today = archive.clock.now().date();
-        let said =
-            |seal: &mut RunSeal| seal.unprotected = checks.iter().map(|c| (*c).into()).collect();
-        archive.run_for(today, said).await.expect("sealed");
-        archive.clock.advance_ms(DAY_MS);
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    for (failed, unknown) in [
+        (&["tls_only"][..], &["versioning"][..]),
+        (&["create_only", "tls_only"], &[]),
+        (&[], &[]),
+    ] {
+        archive.producer.lacking = Lacking {
+            failed: names(failed),
+            unknown: names(unknown),
+        };
+        archive.run().await.expect("sealed");
     }
     let report = verify(memory.as_ref(), &five()).await.expect("listed");
-    let told = Notice::Unprotected {
-        runs: 2,
-        checks: vec!["create_only".to_owned(), "tls_only".to_owned()],
-    };
-    assert!(report.notices.contains(&told), "{:?}", report.notices);
+    assert!(report.passed(), "{:?}", report.failures);
+    let told = [
+        Notice::Unprotected {
+            entries: 2,
+            checks: names(&["create_only", "tls_only"]),
+        },
+        Notice::ProtectionUnknown {
+            entries: 1,
+            checks: names(&["versioning"]),
+        },
+    ];
+    assert_eq!(report.notices, told);
 }
 
 #[tokio::test]
