@@ -94,8 +94,15 @@ struct Linker<'a> {
 impl Linker<'_> {
     async fn place(&mut self, seq: u64, slot: Unjudged) {
         let judged = slot.judge(seq, &self.keys, Some(&self.archive_id));
-        let signed = matches!(judged, Ok(_) | Err(SlotFault::NewerVersion(_)));
         if seq != self.expected {
+            let signed = match &judged {
+                // A trusted key may not say that, as far as the entries that are here tell.
+                Ok(_) | Err(SlotFault::NewerVersion(_) | SlotFault::KeyMisused(_)) => true,
+                Err(SlotFault::UnknownSigner { keyid }) => {
+                    self.is_by_next_key(seq, &slot, keyid).await
+                }
+                Err(_) => false,
+            };
             if !signed {
                 self.failures.push(Failure::UnexpectedObject {
                     name: layout::entry(seq),
@@ -127,6 +134,22 @@ impl Linker<'_> {
                 self.last_sha256 = Some(slot.sha256);
             }
             Err(fault) => self.bad.push((seq, fault)),
+        }
+    }
+
+    /// Whether the slot holds an entry of this archive by a key that lies in it, and that one of the missing
+    /// entries may have named. It is not trusted for that: it shows that entries are missing.
+    async fn is_by_next_key(&self, seq: u64, slot: &Unjudged, keyid: &Sha256Hex) -> bool {
+        if self.keys.replaced_by(keyid).is_some() {
+            return false;
+        }
+        match keyring::read_key(self.fetch, keyid).await {
+            Ok(key) => {
+                let keys = Keyring::new(key, None);
+                let judged = slot.judge(seq, &keys, Some(&self.archive_id));
+                matches!(judged, Ok(_) | Err(SlotFault::NewerVersion(_)))
+            }
+            Err(_) => false,
         }
     }
 
