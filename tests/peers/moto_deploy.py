@@ -25,36 +25,22 @@ import json
 import logging
 import os
 import pathlib
-import subprocess
 import tempfile
 import warnings
 
-# Before boto3 and moto look: no real AWS account must ever be reached.
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_SESSION_TOKEN": "testing",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-os.environ.update(CREDENTIALS)
+import duckdb
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.parsing import clean_json
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-import boto3  # noqa: E402
-import duckdb  # noqa: E402
-from botocore.config import Config  # noqa: E402
-from moto.cloudformation.models import cloudformation_backends  # noqa: E402
-from moto.cloudformation.parsing import clean_json  # noqa: E402
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer  # noqa: E402
-
-from support import loopback  # noqa: E402
+from support import loopback, moto
+from support.moto import ACCOUNT, REGION, check
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 CORPUS = REPO / "tests" / "corpus" / "deploy"
-ACCOUNT = "123456789012"  # moto's own default account, here the log archive's
+# The log archive is in moto's own default account.
 SIGNING_ACCOUNT = "210987654321"
 OTHER_ACCOUNT = "345678901234"  # of an archive with separate duties
-REGION = "us-east-1"
 BUCKET, PREFIX = "org-evidence", "keyproof"
 ORGANIZATION = "o-exampleorg1"
 EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL = 1, 2, 4
@@ -82,11 +68,6 @@ ARCHIVE_CHECKS = {
 }
 
 
-def check(holds, claim):
-    if not holds:
-        raise SystemExit(f"FAILED: {claim}")
-
-
 def role(account, name):
     return f"arn:aws:iam::{account}:role/{name}"
 
@@ -95,20 +76,12 @@ class Clients:
     """boto3 clients of one account on the loopback endpoint."""
 
     def __init__(self, endpoint, account):
-        self.endpoint, self.keys = endpoint, {}
-        if account != ACCOUNT:
-            answer = Clients(endpoint, ACCOUNT).of("sts").assume_role(
-                RoleArn=role(account, "deployer"), RoleSessionName="deploy")["Credentials"]
-            self.keys = {
-                "aws_access_key_id": answer["AccessKeyId"],
-                "aws_secret_access_key": answer["SecretAccessKey"],
-                "aws_session_token": answer["SessionToken"],
-            }
+        self.endpoint = endpoint
+        own = account == ACCOUNT
+        self.credentials = None if own else moto.assume(endpoint, role(account, "deployer"))
 
     def of(self, service):
-        return boto3.client(
-            service, endpoint_url=self.endpoint, region_name=REGION, **self.keys,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}))
+        return moto.client(self.endpoint, service, self.credentials)
 
 
 class Stack:
@@ -277,48 +250,27 @@ def corpus(stack, signing_policy):
     }
 
 
-def keyproof(binary, work, *arguments):
-    environment = {
-        name: value for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "KEYPROOF_"))
-    }
-    environment.update(
-        CREDENTIALS, HOME=work, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        KEYPROOF_CELL_DEADLINE="5s",  # moto answers 500 to ListSecurityConfigurations, always
-    )
-    done = subprocess.run(
-        [binary, *arguments], env=environment, cwd=work, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
-    print(f"$ keyproof {' '.join(arguments)}\n{done.stdout.rstrip()}\n(exit {done.returncode})")
-    return done
-
-
 def run(binary, endpoint, stack, work):
     """The checks read the deployed bucket; without its policy the run is refused, or allowed and so
     sealed."""
     s3 = Clients(endpoint, ACCOUNT).of("s3")
-    pem = os.path.join(work, "signing-key.pem")
-    subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-out", pem], check=True, stderr=subprocess.DEVNULL)
-    os.chmod(pem, 0o600)
     archive = stack.outputs["Archive"]
     check(archive == f"s3://{BUCKET}/{PREFIX}", f"the archive's address is {archive}")
     arguments = [
         "run", "--archive", archive, "--endpoint-url", endpoint, "--regions", REGION,
-        "--single-account", "--signing-key", pem, "--create-archive",
+        "--single-account", "--signing-key", moto.signing_key(work), "--create-archive",
         "--archive-kms-key", stack.outputs["ArchiveKeyArn"],
         "--state-dir", os.path.join(work, "state"),
     ]
-    denied = keyproof(binary, work, *arguments)
+    denied = moto.keyproof(binary, work, *arguments)
     check(denied.returncode == EXIT_FAILED and "does not protect" not in denied.stdout,
           "the deployed bucket passes every check that a run insists on; moto then denies the write")
     s3.delete_bucket_policy(Bucket=BUCKET)
-    refused = keyproof(binary, work, *arguments)
+    refused = moto.keyproof(binary, work, *arguments)
     check(refused.returncode == EXIT_USAGE, "without its policy the bucket is refused")
     for name in ("create_only", "delete_denied", "tls_only"):
         check(name in refused.stdout, f"{name} is named")
-    sealed = keyproof(binary, work, *arguments, "--allow-unprotected")
+    sealed = moto.keyproof(binary, work, *arguments, "--allow-unprotected")
     check(sealed.returncode == EXIT_PARTIAL, f"sealed all the same, exit {sealed.returncode}")
 
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
@@ -345,6 +297,8 @@ def main():
     if not options.write and not options.binary:
         parser.error("--binary PATH or --write is needed")
     # Its requests, what it lacks (said above), and the listing that it answers with 500.
+    # In this process, so that stacks can be looked into.
+    os.environ.update(moto.CREDENTIALS)
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     logging.getLogger("moto").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="Tried to parse AWS::S3::BucketPolicy")

@@ -26,21 +26,17 @@ import hashlib
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 
-import boto3
 import duckdb
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from support import loopback
+from support import moto
+from support.moto import check, client
 
-MANAGEMENT = "123456789012"  # moto's own default account: what unknown credentials belong to
-REGION = "us-east-1"
+MANAGEMENT = moto.ACCOUNT
+REGION = moto.REGION
 ROLE = "keyproof-reader"
 BUCKET = "keyproof-evidence"
 PREFIX = "keyproof"
@@ -68,69 +64,6 @@ ARCHIVE_CHECKS = {
     "versioning": "unknown",  # moto answers with an XML root that S3 does not have
 }
 
-# The credentials name nobody: moto takes any, and no real AWS account must ever be reached.
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_SESSION_TOKEN": "testing",
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-
-
-class Moto:
-    """A moto_server of our own on a free loopback port."""
-
-    def __init__(self, work):
-        self.log = open(os.path.join(work, "moto.log"), "wb")
-        self.port = loopback.free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        server = os.path.join(os.path.dirname(sys.executable), "moto_server")
-        self.process = subprocess.Popen(
-            [server, "-H", "127.0.0.1", "-p", str(self.port)],
-            stdout=self.log, stderr=subprocess.STDOUT, env={**os.environ, **CREDENTIALS},
-        )
-        loopback.wait_until_listening(self.process, self.port, seconds=60)
-
-    def requests(self):
-        """Its log so far: requests with their status, stack traces of what it cannot do."""
-        with open(self.log.name, encoding="utf-8", errors="replace") as file:
-            return file.read()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-
-def client(endpoint, service, credentials=None):
-    """A boto3 client for the loopback endpoint, as the management account unless told otherwise."""
-    credentials = credentials or {
-        "AccessKeyId": "testing", "SecretAccessKey": "testing", "SessionToken": "testing",
-    }
-    return boto3.client(
-        service,
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
-    )
-
-
-def assume(endpoint, account):
-    answer = client(endpoint, "sts").assume_role(
-        RoleArn=f"arn:aws:iam::{account}:role/{ROLE}", RoleSessionName="setup"
-    )
-    return answer["Credentials"]
-
-
 def build_organization(endpoint):
     """Management account and three members, each with the role and one or two clusters; the
     evidence bucket and its key in the management account, where the job runs."""
@@ -151,7 +84,7 @@ def build_organization(endpoint):
     }
     clusters = {}
     for number, account in enumerate([MANAGEMENT, *members]):
-        credentials = assume(endpoint, account)
+        credentials = moto.assume(endpoint, f"arn:aws:iam::{account}:role/{ROLE}")
         client(endpoint, "iam", credentials).create_role(
             RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust)
         )
@@ -222,7 +155,7 @@ def check_setup(endpoint, organization):
     described = client(endpoint, "organizations").describe_organization()["Organization"]
     check(described["MasterAccountId"] == MANAGEMENT, "the management account is moto's default")
     for account in organization["accounts"]:
-        credentials = assume(endpoint, account)
+        credentials = moto.assume(endpoint, f"arn:aws:iam::{account}:role/{ROLE}")
         caller = client(endpoint, "sts", credentials).get_caller_identity()
         check(caller["Account"] == account, f"the role of {account} belongs to {caller['Account']}")
         emr = client(endpoint, "emr", credentials)
@@ -232,72 +165,51 @@ def check_setup(endpoint, organization):
     print(f"organization of {len(listed)} accounts, fields {', '.join(fields)}")
 
 
-def keyproof(binary, work, *arguments, **settings):
-    """Runs the binary with nothing of the caller's AWS configuration; gives exit code and output."""
-    environment = {
-        name: value for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "KEYPROOF_"))
-    }
-    environment.update(
-        CREDENTIALS, HOME=work, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        KEYPROOF_ARCHIVE_LOCK_DAYS=str(LOCK_DAYS),
-        KEYPROOF_CELL_DEADLINE="10s",  # moto answers 500 to ListSecurityConfigurations, always
-        **settings,
-    )
-    done = subprocess.run(
-        [binary, *arguments], env=environment, cwd=work, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
-    )
-    print(f"$ keyproof {' '.join(arguments)}\n{done.stdout.rstrip()}\n(exit {done.returncode})")
-    return done
-
-
 def run_and_verify(binary, endpoint, organization, work):
     """One sealed run, its verification, and the refusals that guard them."""
     archive = f"s3://{BUCKET}/{PREFIX}"
-    signing_key = os.path.join(work, "signing-key.pem")
-    subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-out", signing_key], check=True, stderr=subprocess.DEVNULL,
-    )
-    os.chmod(signing_key, 0o600)
+    def keyproof(*arguments, **settings):
+        return moto.keyproof(
+            binary, work, *arguments, KEYPROOF_ARCHIVE_LOCK_DAYS=str(LOCK_DAYS), **settings)
+
+    signing_key = moto.signing_key(work)
     run = [
         "run", "--archive", archive, "--endpoint-url", endpoint, "--regions", REGION,
         "--role-name", ROLE, "--signing-key", signing_key,
         "--archive-kms-key", organization["key"],
         "--work-dir", os.path.join(work, "journal"), "--state-dir", os.path.join(work, "state"),
     ]
-    refused = keyproof(binary, work, *run)
+    refused = keyproof(*run)
     check(refused.returncode not in (EXIT_SUCCESS, EXIT_PARTIAL),
           "an empty s3 prefix without --create-archive starts nothing")
     check(not stored(endpoint), "a refused run leaves no object behind")
 
-    refused = keyproof(binary, work, *run, "--create-archive")
+    refused = keyproof(*run, "--create-archive")
     check(refused.returncode == EXIT_USAGE and "tls_only" in refused.stdout,
           "a bucket without a policy is refused")
     check(not stored(endpoint), "a refused run leaves no object behind")
     run.append("--allow-unprotected")
-    sealed = keyproof(binary, work, *run, "--create-archive")
+    sealed = keyproof(*run, "--create-archive")
     check(sealed.returncode == EXIT_PARTIAL, f"the run seals as PARTIAL, exit {sealed.returncode}")
 
-    remembered = keyproof(binary, work, "verify", archive, "--endpoint-url", endpoint,
+    remembered = keyproof("verify", archive, "--endpoint-url", endpoint,
                           "--state-dir", os.path.join(work, "state"))
     check(remembered.returncode == EXIT_SUCCESS, "this machine remembers the archive it created")
     genesis = body(endpoint, f"{PREFIX}/chain/0000000001.dsse.json")
     stranger = ["verify", archive, "--endpoint-url", endpoint,
                 "--state-dir", os.path.join(work, "another-machine")]
-    pinned = keyproof(binary, work, *stranger, "--pin", hashlib.sha256(genesis).hexdigest())
+    pinned = keyproof(*stranger, "--pin", hashlib.sha256(genesis).hexdigest())
     check(pinned.returncode == EXIT_SUCCESS, "another machine verifies with the pin of entry 1")
-    wrong = keyproof(binary, work, *stranger[:-1], os.path.join(work, "third-machine"),
+    wrong = keyproof(*stranger[:-1], os.path.join(work, "third-machine"),
                      "--pin", "0" * 64)
     check(wrong.returncode == EXIT_UNVERIFIED, "a wrong pin fails")
 
     archive = f"s3://{BUCKET}/{PREFIX_SIGNED_BY_KMS}"
     run[run.index("--archive") + 1] = archive
     run[run.index("--signing-key") + 1] = organization["signer"]
-    sealed = keyproof(binary, work, *run, "--create-archive", KEYPROOF_SIGNING_MODE="raw")
+    sealed = keyproof(*run, "--create-archive", KEYPROOF_SIGNING_MODE="raw")
     check(sealed.returncode == EXIT_PARTIAL, f"KMS signs the seal, exit {sealed.returncode}")
-    verified = keyproof(binary, work, "verify", archive, "--endpoint-url", endpoint,
+    verified = keyproof("verify", archive, "--endpoint-url", endpoint,
                         "--state-dir", os.path.join(work, "state"))
     check(verified.returncode == EXIT_SUCCESS, "what KMS signed verifies")
     kms = client(endpoint, "kms").get_public_key(KeyId=organization["signer"])["PublicKey"]
@@ -391,11 +303,6 @@ def check_evidence(endpoint, organization, names, work):
     print(f"evidence: {len(accounts)} accounts, {len(found)} clusters, gaps named")
 
 
-def check(holds, claim):
-    if not holds:
-        raise SystemExit(f"FAILED: {claim}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", help="path of the keyproof binary")
@@ -405,20 +312,20 @@ def main():
         parser.error("--binary PATH or --setup-only is needed")
 
     with tempfile.TemporaryDirectory(prefix="keyproof-moto-") as work:
-        moto = Moto(work)
+        server = moto.Moto(work)
         started = time.monotonic()
         try:
-            organization = build_organization(moto.endpoint)
-            check_setup(moto.endpoint, organization)
+            organization = build_organization(server.endpoint)
+            check_setup(server.endpoint, organization)
             if options.setup_only:
                 return
-            run_and_verify(os.path.abspath(options.binary), moto.endpoint, organization, work)
-            names = check_bucket(moto.endpoint, organization)
-            check_evidence(moto.endpoint, organization, names, work)
-            check_requests(moto.requests())
+            run_and_verify(os.path.abspath(options.binary), server.endpoint, organization, work)
+            names = check_bucket(server.endpoint, organization)
+            check_evidence(server.endpoint, organization, names, work)
+            check_requests(server.requests())
             print(f"moto: all held, {time.monotonic() - started:.1f} s")
         finally:
-            moto.stop()
+            server.stop()
 
 
 if __name__ == "__main__":
