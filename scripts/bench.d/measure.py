@@ -9,16 +9,21 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import struct
 import subprocess
 import sys
 import time
 
-SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "verify"]
+SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "encode", "verify"]
 JUDGED = re.compile(r"judged (\d+) clusters in ([\d.]+) s, \d+/s, with (\d+) findings; working out keys ([\d.]+) s, the rest \d+/s; with reading and writing ([\d.]+) s")
 RUN = re.compile(r"run-(\d+)x(\d+)(-second)?")
 CLUSTERS = 3  # alive on an average day, per account and Region
+SAMPLE = (6, 3, 59)  # accounts, Regions and clusters alive, as dense as 1,000 x 17 of a million clusters
+ENCODED = 1_000_000  # clusters
+ENCODED_TARGET = 1_000_000  # rows a second
+BYTES_TARGETS = {"emr_cluster": 40, "finding": 8}  # of a row
 CONCURRENCY = 64
 SHARE = 1.0  # of AWS's rates
 MEMORY_TARGET = 256 << 20
@@ -36,7 +41,7 @@ def options():
         prog="scripts/bench",
         description="Measures keyproof on a simulated organization; docs/benchmarks.md explains the figures.",
         epilog="run-AxR is a first run over A accounts and R Regions with clusters; run-AxR-second is the "
-        "next day's run on the same archive; assess judges the first run again; verify checks the archive that the runs before it left, or one of two runs of its own.",
+        "next day's run on the same archive; assess judges the first run again; encode writes and seals the rows of a million clusters; verify checks the archive that the runs before it left, or one of two runs of its own, and that of encode where it was made.",
     )
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(SCENARIOS)}")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
@@ -46,14 +51,14 @@ def options():
                         help="milliseconds that every answer is late (default: %(default)s)")
     # The rest is for scripts/bench itself.
     parser.add_argument("--print-profile", action="store_true", help=argparse.SUPPRESS)
-    for name in ["--binary", "--clock", "--work", "--repo"]:
+    for name in ["--binary", "--tests", "--clock", "--work", "--repo"]:
         parser.add_argument(name, type=pathlib.Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.scenario = given.scenario or SCENARIOS
     if given.latency < 1:
         parser.error("--latency takes whole milliseconds, at least 1")
     for name in given.scenario:
-        if name not in ("assess", "verify") and not RUN.fullmatch(name):
+        if name not in ("assess", "encode", "verify") and not RUN.fullmatch(name):
             parser.error(f"no scenario {name}: there are {', '.join(SCENARIOS)}, and run-AxR of other sizes")
     return given
 
@@ -98,9 +103,9 @@ class Process:
 class Organization:
     """A generated organization of one size, its archive, and a clock that can be moved."""
 
-    def __init__(self, given, accounts, regions):
-        self.given, self.accounts, self.regions = given, accounts, regions
-        self.folder = given.work / f"{accounts}x{regions}"
+    def __init__(self, given, accounts, regions, clusters=CLUSTERS):
+        self.given, self.accounts, self.regions, self.clusters = given, accounts, regions, clusters
+        self.folder = given.work / f"{accounts}x{regions}x{clusters}"
         self.folder.mkdir()
         self.archive = self.folder / "archive"
         self.offset = self.folder / "clock"
@@ -119,7 +124,10 @@ class Organization:
 
     def start(self, name, *command, env=()):
         env = dict(env) | {"LD_PRELOAD": str(self.given.clock), "BENCH_CLOCK_FILE": str(self.offset)}
-        return Process([self.given.binary, *command], self.folder / f"{name}.log", env)
+        return Process(command, self.folder / f"{name}.log", env)
+
+    def keyproof(self, name, *command, env=()):
+        return self.start(name, self.given.binary, *command, env=env)
 
     def run(self, number):
         """Gives the measurements of a run, making the ones before it first."""
@@ -131,14 +139,14 @@ class Organization:
         # A sandbox of its own for each run, begun at the same time of day: the same organization.
         self.shift(None)
         counts = self.folder / f"calls-{number}.json"
-        sandbox = self.start(f"sandbox-{number}", "sandbox", "--accounts", self.accounts, "--regions",
-                             self.regions, "--clusters", CLUSTERS, "--buckets", "off", "--latency",
+        sandbox = self.keyproof(f"sandbox-{number}", "sandbox", "--accounts", self.accounts, "--regions",
+                             self.regions, "--clusters", self.clusters, "--buckets", "off", "--latency",
                              self.given.latency, "--calls", counts)
         try:
             env = served(sandbox)
             generated = time.monotonic() - sandbox.begun
             self.shift(2 - number)
-            measured = self.start(
+            measured = self.keyproof(
                 f"run-{number}", "run", "--quiet", "--endpoint-url", env.pop("url"), "--archive", self.archive,
                 "--signing-key", self.folder / "signing-key.pem", "--state-dir", self.folder / "state",
                 "--work-dir", self.folder / "work", "--external-id", EXTERNAL_ID,
@@ -172,7 +180,7 @@ class Organization:
         run_id = min((self.archive / "manifest").rglob("*.json")).stem
         rates = []
         for repeat in range(REPEATS):
-            process = self.start(f"assess-{repeat}", "assess", "--archive", self.archive, "--run-id", run_id,
+            process = self.keyproof(f"assess-{repeat}", "assess", "--archive", self.archive, "--run-id", run_id,
                                  env={"KEYPROOF_STATE_DIR": str(self.folder / "assess-state")})
             process.finish(0)
             found = JUDGED.search(process.text())
@@ -186,23 +194,52 @@ class Organization:
                 "findings_per_s": findings / assess_s if assess_s else None,
                 "share_of_run": whole_s / run["wall_s"]}
 
+    def encode(self):
+        """Encoding and sealing rows like those of the second run, for very many clusters."""
+        self.run(2)
+        self.shift(None)
+        self.encoded = self.folder / "encoded"
+        env = {"KEYPROOF_BENCH_SAMPLE": str(self.archive), "KEYPROOF_BENCH_ARCHIVE": str(self.encoded),
+               "KEYPROOF_BENCH_CLUSTERS": str(ENCODED)}
+
+        def measured(test):
+            process = Process([self.given.tests, f"at_scale::{test}", "--exact", "--ignored", "--nocapture"],
+                              self.folder / f"{test}.log", env)
+            used = process.finish(0)
+            found = re.search(r"^measured (.*)$", process.text(), re.M)
+            if not found:
+                raise BenchError(f"{test} says nothing:\n{process.text()}")
+            return json.loads(found[1]), used
+
+        sealed, used = measured("very_many_clusters_are_encoded_and_sealed")
+        return {"alone": measured("encoding_alone")[0], "sealed": sealed | {"peak_bytes": used["peak_bytes"]}}
+
     def verify(self):
-        """Verification up to level 3 and to the default level, and sha256sum over the same bytes."""
+        """Verification of what the runs left, and of what was encoded."""
         if not self.results:
             self.run(2)
-        files = [p for p in self.archive.rglob("*") if p.is_file()]
-        theirs = [Process(["sha256sum", *files], self.folder / "sha256sum.log", {}).finish(0)
-                  for _ in range(REPEATS)]
-        hashing = min(m["wall_s"] for m in theirs)
+        return {"runs": self.verified(self.archive)}
+
+    def verified(self, archive):
+        """Verification up to level 3 and to the default level, and sha256sum over the same bytes."""
+        files = [p for p in archive.rglob("*") if p.is_file()]
+
+        def best(name, *command):
+            repeats = [self.start(name, *command).finish(0) for _ in range(REPEATS)]
+            return {"wall_s": min(m["wall_s"] for m in repeats), "cpu_s": min(m["cpu_s"] for m in repeats),
+                    "peak_bytes": max(m["peak_bytes"] for m in repeats)}
+
+        theirs = best("sha256sum", "sha256sum", *files)
 
         def ours(name, *level):
-            repeats = [self.start(name, "verify", self.archive, "--self-consistent-only", *level).finish(0)
-                       for _ in range(REPEATS)]
-            best = min(repeats, key=lambda m: m["wall_s"])
-            return best | {"wall_to_sha256sum": best["wall_s"] / hashing}
+            used = best(name, self.given.binary, "verify", archive, "--self-consistent-only", *level)
+            return used | {"wall_to_sha256sum": used["wall_s"] / theirs["wall_s"],
+                           "cpu_to_sha256sum": used["cpu_s"] / theirs["cpu_s"] if theirs["cpu_s"] else None}
 
+        openssl = shutil.which("openssl")
         return {"levels_1_to_3": ours("verify-3", "--level", 3), "default_levels": ours("verify"),
-                "files": len(files), "bytes": sum(p.stat().st_size for p in files), "sha256sum_wall_s": hashing}
+                "files": len(files), "bytes": sum(p.stat().st_size for p in files), "sha256sum": theirs,
+                "openssl": best("openssl", openssl, "dgst", "-sha256", *files) if openssl else None}
 
 
 def served(sandbox):
@@ -250,8 +287,12 @@ def figures(called, latency_s):
 
 
 def measure(given):
-    organizations, results, last = {}, {}, None
+    organizations, results, last, encoded = {}, {}, None, None
     for name in given.scenario:
+        if name == "encode":
+            encoded = Organization(given, *SAMPLE)
+            results[name] = encoded.encode()
+            continue
         run = RUN.fullmatch(name)
         size = (int(run[1]), int(run[2])) if run else last or (200, 4)
         if size not in organizations:
@@ -260,6 +301,8 @@ def measure(given):
         organization = organizations[size]
         if run is None:
             results[name] = organization.assess() if name == "assess" else organization.verify()
+            if name == "verify" and encoded:
+                results[name]["encoded"] = encoded.verified(encoded.encoded)
             continue
         result = dict(organization.run(2 if run[3] else 1))
         result["wall_to_ideal"] = result["wall_s"] / result["ideal_s"]
@@ -304,11 +347,11 @@ def text(about, results):
         yield ""
         yield name
         if name == "verify":
-            for title, levels in (("levels 1 to 3", r["levels_1_to_3"]), ("default levels", r["default_levels"])):
-                yield row(f"{title}, best of {REPEATS}", f"{levels['wall_s']:.3f} s",
-                          f"{levels['wall_to_sha256sum']:.2f} x sha256sum's {r['sha256sum_wall_s']:.3f} s; target 1.2")
-                yield row(f"{title}, peak memory", f"{levels['peak_bytes'] / MIB:.0f} MiB")
-            yield row("over", f"{r['files']} files", f"{r['bytes'] / MIB:.2f} MiB")
+            for of, verified in r.items():
+                yield from verified_text(of, verified)
+            continue
+        if name == "encode":
+            yield from encoded_text(r)
             continue
         if name == "assess":
             yield row("clusters a second, one core", f"{r['clusters_per_s'] or 0:,.0f}",
@@ -343,6 +386,35 @@ def text(about, results):
             yield row(f"  {dataset}", f"{e['bytes']:,}", f"{e['rows']:,} rows" + (f", {each}" if each else ""))
 
 
+def verified_text(of, r):
+    yield row(f"archive of {of}", f"{r['files']} files", f"{r['bytes'] / MIB:.2f} MiB")
+    for title, levels in (("levels 1 to 3", r["levels_1_to_3"]), ("default levels", r["default_levels"])):
+        yield row(f"  {title}", f"{levels['wall_s']:.3f} s",
+                  f"{levels['wall_to_sha256sum']:.2f} x sha256sum; target 1.2; best of {REPEATS}")
+        yield row("  its CPU, peak memory", f"{levels['cpu_s']:.3f} s",
+                  f"{levels['cpu_to_sha256sum'] or 0:.2f} x sha256sum's; {levels['peak_bytes'] / MIB:.0f} MiB")
+    for tool in ("sha256sum", "openssl"):
+        if r[tool]:
+            yield row(f"  {tool}", f"{r[tool]['wall_s']:.3f} s", f"CPU {r[tool]['cpu_s']:.3f} s, one core")
+
+
+def encoded_text(r):
+    for dataset, each in r["alone"].items():
+        yield row(f"{dataset}, rows a second", f"{each['rows'] / each['wall_s']:,.0f}",
+                  f"{each['cpu_s'] / each['rows'] * 1e6:.2f} us of CPU a row; {each['rows']:,} rows from memory, best "
+                  f"of {REPEATS}; target {ENCODED_TARGET:,}")
+    sealed = r["sealed"]
+    for dataset, each in sealed["datasets"].items():
+        target = BYTES_TARGETS.get(dataset)
+        yield row(f"{dataset}, bytes a row", f"{each['bytes'] / each['rows']:.1f}",
+                  f"{each['rows']:,} rows, {each['bytes'] / MIB:.1f} MiB" + (f"; target {target}" if target else ""))
+        yield row("  encoded in", f"{each['wall_s']:.1f} s",
+                  f"{each['rows'] / each['wall_s']:,.0f} rows a second; CPU {each['cpu_s']:.1f} s; making the rows is "
+                  f"{each['making_wall_s']:.1f} s of either")
+    yield row("all, sealed", f"{sealed['wall_s']:.1f} s", f"{sealed['accounts']:,} accounts; seal {sealed['seal_s']:.2f} s")
+    yield row("peak memory", f"{sealed['peak_bytes'] / MIB:.0f} MiB", f"{sealed['peak_bytes'] / MEMORY_TARGET:.2f} x 256 MiB")
+
+
 def row(label, value, note=""):
     return f"  {label:<28}{value:>12}   {note}".rstrip()
 
@@ -350,7 +422,7 @@ def row(label, value, note=""):
 def main():
     given = options()
     if given.print_profile:
-        print(given.profile)
+        print(given.profile, "tests" if "encode" in given.scenario else "")
         return
     about = circumstances(given)
     try:

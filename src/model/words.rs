@@ -44,6 +44,14 @@ impl CellOutcome {
             Self::Collected | Self::Empty | Self::RegionOff | Self::AccountState | Self::Excluded
         )
     }
+
+    /// Whether a cell that ended like this needs no further look: an answer, a gap that the
+    /// organization accepts, or a look-up whose missing items are locked by themselves.
+    pub fn is_settled(self, source: Source, accepted: bool, items_failed: Option<i64>) -> bool {
+        self.is_answer()
+            || accepted
+            || (self == Self::Partial && source.is_lookup() && items_failed == Some(0))
+    }
 }
 
 text_enum! {

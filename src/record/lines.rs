@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
@@ -128,7 +127,7 @@ fn sorted_positions<D: Dataset>() -> Vec<usize> {
 }
 
 fn write_int(value: i64, out: &mut Vec<u8>) {
-    write!(out, "{value}").expect("writing to memory does not fail");
+    serde_json::to_writer(out, &value).expect("writing to memory does not fail");
 }
 
 /// A JSON string with the escapes that serde_json writes (RFC 8259 section 7): short ones where they
@@ -137,6 +136,13 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let bytes = text.as_bytes();
+    // Nearly all texts, and looked at as a whole several bytes go at once.
+    let odd = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if !bytes.iter().fold(false, |any, &byte| any | odd(byte)) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut plain_from = 0;
     for (i, &byte) in bytes.iter().enumerate() {
         let short = match byte {

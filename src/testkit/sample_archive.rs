@@ -5,7 +5,7 @@ use crate::archive::chain::Chain;
 use crate::archive::commit::{self, CommitError, CommitRequest, Committed};
 use crate::archive::genesis::{self, GenesisError, GenesisRequest};
 use crate::archive::key_change::{self, KeyChangeError, KeyChangeRequest};
-use crate::archive::layout;
+use crate::archive::layout::{self, Name};
 use crate::archive::note;
 use crate::archive::records::LATEST_START_MS;
 use crate::archive::settle;
@@ -165,6 +165,25 @@ impl SampleArchive {
         begun: &Begun,
     ) -> Result<(Manifest, RunSeal), SampleError> {
         let seal = self.sealed(begun);
+        let clusters = format!("PAR1 emr_cluster 3 {} PAR1", seal.run_id).into_bytes();
+        let clusters = self.put(&seal, CLUSTERS, 3, &clusters).await?;
+        self.collect_beside(chain, begun, vec![clusters]).await
+    }
+
+    /// The same where the files of clusters and whatever comes of them are written already.
+    pub async fn collect_beside(
+        &self,
+        chain: &Chain,
+        begun: &Begun,
+        written: Vec<FileEntry>,
+    ) -> Result<(Manifest, RunSeal), SampleError> {
+        let mut seal = self.sealed(begun);
+        for file in &written {
+            if let Some(Name::Evidence { dataset, .. }) = Name::parse(&file.name) {
+                *seal.rows.entry(dataset).or_default() += file.rows.unwrap_or_default();
+            }
+        }
+        seal.clusters = seal.rows.get(CLUSTERS).copied().unwrap_or_default();
         let date = seal.scheduled_for;
         let dated = |mut row: Account| {
             row.scheduled_for = date;
@@ -176,23 +195,15 @@ impl SampleArchive {
             row
         };
         let coverage = self.coverage.iter().cloned().map(dated).collect();
-        let clusters = format!("PAR1 emr_cluster 3 {} PAR1", seal.run_id).into_bytes();
         let mut files = vec![begun.file.clone()];
-        for (dataset, rows, bytes) in [
-            (
-                Account::NAME,
-                self.accounts.len(),
-                parquet::<Account>(accounts),
-            ),
-            (
-                Coverage::NAME,
-                self.coverage.len(),
-                parquet::<Coverage>(coverage),
-            ),
-            ("emr_cluster", 3, clusters),
-            (Run::NAME, 1, parquet(vec![run_row(&seal)])),
+        files.extend(written);
+        for (dataset, bytes) in [
+            (Account::NAME, parquet::<Account>(accounts)),
+            (Coverage::NAME, parquet::<Coverage>(coverage)),
+            (Run::NAME, parquet(vec![run_row(&seal)])),
         ] {
-            files.push(self.put(&seal, dataset, rows as u64, &bytes).await?);
+            let rows = seal.rows.get(dataset).copied().unwrap_or_default();
+            files.push(self.put(&seal, dataset, rows, &bytes).await?);
         }
         let manifest = Manifest::new(
             chain.archive_id().clone(),
@@ -226,7 +237,7 @@ impl SampleArchive {
         })
     }
 
-    /// What the seal says of the run.
+    /// What the seal says of the run, clusters and what comes of them left out.
     fn sealed(&self, begun: &Begun) -> RunSeal {
         let start = &begun.start;
         let open = self.coverage.iter().filter(|cell| !cell.is_answered());
@@ -238,7 +249,6 @@ impl SampleArchive {
         let rows = [
             (Account::NAME, self.accounts.len()),
             (Coverage::NAME, self.coverage.len()),
-            ("emr_cluster", 3),
             (Run::NAME, 1),
         ];
         RunSeal {
@@ -260,7 +270,7 @@ impl SampleArchive {
             accounts_answered: self.accounts.iter().filter(answered).count() as u64,
             cells: self.coverage.len() as u64,
             cells_open: open.len() as u64,
-            clusters: 3,
+            clusters: 0,
             exceptions_used: vec![],
             rows: rows.map(|(name, n)| (name.to_owned(), n as u64)).into(),
             died_runs: begun.died.clone(),
@@ -398,6 +408,8 @@ fn producer() -> Producer {
         lacking: Lacking::default(),
     }
 }
+
+const CLUSTERS: &str = "emr_cluster";
 
 /// The accounts of the organization.
 const ACCOUNTS: [&str; 2] = ["111122223333", "222233334444"];

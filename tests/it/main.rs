@@ -1,6 +1,7 @@
 //! One target for all integration tests: each linked binary carries the SQL engine.
 
 mod archive_protection;
+mod at_scale;
 mod cli;
 mod cli_support;
 mod deaths;

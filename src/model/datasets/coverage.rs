@@ -53,13 +53,10 @@ dataset! {
 }
 
 impl Coverage {
-    /// Whether the cell needs no further look: an answer, a look-up whose missing items are locked by
-    /// themselves, or a gap that the organization accepts.
+    /// Whether the cell needs no further look.
     pub fn is_answered(&self) -> bool {
-        self.outcome.is_answer()
-            || self.accepted_by.is_some()
-            || (self.outcome == CellOutcome::Partial
-                && self.source.is_lookup()
-                && self.items_failed == Some(0))
+        let accepted = self.accepted_by.is_some();
+        self.outcome
+            .is_settled(self.source, accepted, self.items_failed)
     }
 }
