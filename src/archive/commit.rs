@@ -23,7 +23,7 @@ use super::signer::{SignError, Signer};
 use super::slot;
 use super::store::{Body, Store, StoreError};
 use crate::model::ids::{RunId, Sha256Hex};
-use crate::seal::{Content, Envelope, Manifest, Period, Producer, Statement, Subject};
+use crate::seal::{Content, Envelope, Manifest, Period, Producer, PublicKey, Statement, Subject};
 use crate::time::Clock;
 
 /// Slots that one commit tries before it gives up; each lost one means that somebody else sealed.
@@ -142,6 +142,7 @@ pub async fn commit(
             content,
             producer: &request.producer,
             subjects: &subjects,
+            key: None,
         };
         if let Some(committed) = try_slot(store, signer, clock, chain, entry).await? {
             return Ok(committed);
@@ -155,6 +156,8 @@ pub(super) struct Unsigned<'a> {
     pub content: Content,
     pub producer: &'a Producer,
     pub subjects: &'a [Subject],
+    /// The signing key that the content names, if any.
+    pub key: Option<&'a PublicKey>,
 }
 
 /// Signs an entry for the next slot and writes it there: the commit point. None when somebody else
@@ -166,6 +169,7 @@ pub(super) async fn try_slot(
     chain: &mut Chain,
     entry: Unsigned<'_>,
 ) -> Result<Option<Committed>, CommitError> {
+    let key = entry.key;
     let statement = Statement {
         archive_id: chain.archive_id().clone(),
         seq: chain.next_seq(),
@@ -199,7 +203,7 @@ pub(super) async fn try_slot(
                 sha256: sha256.clone(),
                 statement,
             };
-            chain.committed(store.as_fetch(), entry).await?;
+            chain.committed(entry, key);
             Ok(Some(Committed {
                 seq,
                 sha256,

@@ -3,13 +3,15 @@
 //! A write is one PUT with `If-None-Match: *`, the SHA-256 of the whole object, the configured key
 //! and lock. No multipart: its checksum is one of checksums, and each part would need its own
 //! answer. Writes are not retried here, as only the commit protocol knows what a repetition means;
-//! reads are, up to four attempts.
+//! reads are, up to four attempts, also when a body breaks off or does not have the checksum that S3
+//! keeps of it: a chain entry that arrived with one wrong bit would pass for an unsigned one.
 //!
 //! What can befall a PUT, and what the caller learns:
 //!
 //! | it | caller learns | stored? |
 //! |---|---|---|
-//! | 200 | `Ok`, or `Checksum` when S3 names another digest | yes |
+//! | 200 | `Ok` | yes |
+//! | 200 with another digest | `OutcomeUnknown` | something is; a second PUT and a look at it tell what |
 //! | 412 | `Exists` | something is |
 //! | 409 | `Conflict` | not by us |
 //! | 403 | `Denied` | no |
@@ -21,8 +23,10 @@ mod create;
 mod protections;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -45,6 +49,8 @@ use crate::time::{Clock, UtcMillis};
 
 /// Most attempts of one read.
 const READ_ATTEMPTS: u32 = 4;
+/// Before a body that broke off is asked for again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Object Lock's two modes; nobody can undo COMPLIANCE before its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +88,8 @@ pub struct S3Store {
     options: S3Options,
     region: Region,
     reads: aws_sdk_s3::Client,
+    /// The shell's settings with retries, for what only reads.
+    reading: SdkConfig,
     shell: AwsShell,
 }
 
@@ -89,16 +97,17 @@ impl S3Store {
     /// Finds the bucket's Region by asking for the bucket once; where S3 does not tell (no bucket,
     /// no permission), the shell's Region is used and the first real request says what is wrong.
     pub async fn connect(shell: &AwsShell, url: S3Url, options: S3Options) -> Self {
-        let region = bucket_region(shell, &url, &options)
-            .await
-            .unwrap_or_else(|| shell.region.clone());
         let reading = shell
             .base
             .to_builder()
             .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS))
             .build();
+        let region = bucket_region(&s3_client(&reading, &shell.region), &url, &options)
+            .await
+            .unwrap_or_else(|| shell.region.clone());
         Self {
             reads: s3_client(&reading, &region),
+            reading,
             shell: shell.clone(),
             url,
             options,
@@ -132,19 +141,68 @@ impl S3Store {
         }
     }
 
-    async fn get(
+    /// Reads an object of at most `limit` bytes to its end and gives its size. What `take` makes of
+    /// each piece is begun anew with every attempt.
+    async fn get<T: Default>(
         &self,
         name: &str,
-    ) -> Result<aws_sdk_s3::operation::get_object::GetObjectOutput, StoreError> {
+        limit: u64,
+        take: impl Fn(&mut T, &[u8]),
+    ) -> Result<(T, u64), StoreError> {
+        let mut attempt = 1;
+        loop {
+            let mut taken = T::default();
+            match self.get_once(name, limit, |b| take(&mut taken, b)).await? {
+                Ok(bytes) => return Ok((taken, bytes)),
+                Err(broken) if attempt == READ_ATTEMPTS => return Err(broken),
+                Err(_) => self.clock().sleep(PAUSE * attempt).await,
+            }
+            attempt += 1;
+        }
+    }
+
+    /// One attempt. Inside, an answer that began and did not arrive as S3 keeps it: the checksum that
+    /// is asked for is compared by the SDK. Who may read the bytes may be told it: under a KMS key
+    /// both take kms:Decrypt.
+    async fn get_once(
+        &self,
+        name: &str,
+        limit: u64,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<Result<u64, StoreError>, StoreError> {
+        let too_large = || StoreError::Failed {
+            name: name.to_owned(),
+            detail: format!("it is larger than {limit} bytes"),
+        };
         let key = self.key(name)?;
-        self.reads
+        let answer = self
+            .reads
             .get_object()
             .bucket(self.url.bucket())
             .key(key)
+            .checksum_mode(ChecksumMode::Enabled)
             .set_expected_bucket_owner(self.owner())
             .send()
             .await
-            .map_err(|e| self.read_error(name, &e))
+            .map_err(|e| self.read_error(name, &e))?;
+        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
+        if stated.is_some_and(|n| n > limit) {
+            return Err(too_large());
+        }
+        let mut bytes = 0_u64;
+        let mut body = answer.body;
+        while let Some(chunk) = body.next().await {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => return Ok(Err(cut_off(name, &error))),
+            };
+            bytes = bytes.saturating_add(chunk.len() as u64);
+            if bytes > limit {
+                return Err(too_large());
+            }
+            take(&chunk);
+        }
+        Ok(all_of_it(name, stated, bytes).map(|()| bytes))
     }
 
     /// What a HEAD says of an object, or of one version of it. Under a KMS key the checksum is told to
@@ -224,8 +282,12 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|r| r.status().as_u16())
 }
 
-async fn bucket_region(shell: &AwsShell, url: &S3Url, options: &S3Options) -> Option<Region> {
-    let answer = s3_client(&shell.base, &shell.region)
+async fn bucket_region(
+    client: &aws_sdk_s3::Client,
+    url: &S3Url,
+    options: &S3Options,
+) -> Option<Region> {
+    let answer = client
         .head_bucket()
         .bucket(url.bucket())
         .set_expected_bucket_owner(options.expected_owner.clone().map(String::from))
@@ -244,26 +306,8 @@ async fn bucket_region(shell: &AwsShell, url: &S3Url, options: &S3Options) -> Op
 #[async_trait]
 impl Fetch for S3Store {
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let too_large = || StoreError::Failed {
-            name: name.to_owned(),
-            detail: format!("it is larger than {limit} bytes"),
-        };
-        let answer = self.get(name).await?;
-        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
-        if stated.is_some_and(|n| n > limit) {
-            return Err(too_large());
-        }
-        let mut bytes = Vec::new();
-        let mut body = answer.body;
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
-            if (bytes.len() as u64).saturating_add(chunk.len() as u64) > limit {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        all_of_it(name, stated, bytes.len() as u64)?;
-        Ok(bytes)
+        let take = |bytes: &mut Vec<u8>, chunk: &[u8]| bytes.extend_from_slice(chunk);
+        Ok(self.get(name, limit, take).await?.0)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
@@ -390,17 +434,8 @@ impl Fetch for S3Store {
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
-        let answer = self.get(name).await?;
-        let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
-        let mut hasher = sha2::Sha256::new();
-        let mut bytes = 0_u64;
-        let mut body = answer.body;
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
-            hasher.update(&chunk);
-            bytes = bytes.saturating_add(chunk.len() as u64);
-        }
-        all_of_it(name, stated, bytes)?;
+        let take = |hasher: &mut sha2::Sha256, chunk: &[u8]| hasher.update(chunk);
+        let (hasher, bytes) = self.get(name, u64::MAX, take).await?;
         Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
     }
 

@@ -85,7 +85,7 @@ pub async fn prepare(
         return Err(RunError::Usage(detail));
     }
     check_date(shell, options)?;
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let mut opened = open(shell, config, options, &asking, Purpose::Prepare).await?;
     let begun = opened.begin(shell, config, options).await?;
     let (store, chain) = (opened.store.as_ref(), &opened.chain);
@@ -171,7 +171,7 @@ pub async fn collect(
     (shard, of): (u32, u32),
     cancelled: watch::Receiver<bool>,
 ) -> Result<ShardDone, RunError> {
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let store = open_store(shell, config, Some(&asking.aws)).await?;
     let store = store.as_ref();
     let mut chain = read_chain(store.as_fetch()).await?;
@@ -255,7 +255,7 @@ pub async fn assess(
     run_id: &RunId,
     cancelled: watch::Receiver<bool>,
 ) -> Result<ShardDone, RunError> {
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let store = open_store(shell, config, Some(&asking.aws)).await?;
     let store = store.as_ref();
     let fetch = store.as_fetch();
@@ -386,11 +386,10 @@ pub async fn assess(
 pub async fn seal(
     shell: &Shell,
     config: &Config,
-    options: &RunOptions,
     run_id: &RunId,
     cancelled: watch::Receiver<bool>,
 ) -> Result<Audited, RunError> {
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let store = open_store(shell, config, Some(&asking.aws)).await?;
     let store = store.as_ref();
     let signer = open_signer(shell, config, Some(&asking.aws), KeyFile::Load).await?;

@@ -1,13 +1,12 @@
 //! An archive's bucket that does not protect what is written to it: refused, or sealed as such.
 
 use keyproof::archive::chain::Chain;
-use keyproof::aws::{AwsOptions, AwsShell, S3Options, S3Store};
 use keyproof::model::datasets::ArchiveCheck;
 use keyproof::model::words::CheckOutcome::{self, Fail, NotApplicable, Pass, Unknown};
 use keyproof::run::RunError;
 use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults, ServeOptions};
 use keyproof::sandbox::world::{Bucket, BucketEncryption};
-use keyproof::sandbox::{self, Options, World};
+use keyproof::sandbox::{Options, World};
 
 use crate::support::{Place, Sealed, never, report, told};
 
@@ -33,15 +32,6 @@ fn archive(place: &Place) -> String {
     format!("s3://{}/keyproof", place.world.archive_bucket().name)
 }
 
-async fn store(place: &Place) -> S3Store {
-    let mut options = AwsOptions::new(place.clock.clone());
-    options.endpoint_url = Some(place.sandbox.url());
-    options.static_credentials = Some(sandbox::credentials(place.world.management_account()));
-    let shell = AwsShell::connect(options).await.expect("a shell");
-    let url = archive(place).parse().expect("a URL");
-    S3Store::connect(&shell, url, S3Options::default()).await
-}
-
 async fn audit(place: &Place, more: &[(&'static str, &str)]) -> Result<String, RunError> {
     let url = archive(place);
     let mut settings = vec![("archive", url.as_str())];
@@ -56,7 +46,7 @@ async fn audit(place: &Place, more: &[(&'static str, &str)]) -> Result<String, R
 /// The rows of a sealed run's dataset `archive`.
 async fn rows(place: &Place, run_id: &str) -> Vec<(String, CheckOutcome, bool)> {
     let run_id = run_id.parse().expect("a run id");
-    let sealed = Sealed::of(Box::new(store(place).await), &run_id).await;
+    let sealed = Sealed::of(Box::new(place.s3_store("keyproof").await), &run_id).await;
     let rows: Vec<ArchiveCheck> = sealed.rows().await;
     rows.into_iter()
         .map(|row| (row.check_name, row.outcome, row.required))
@@ -64,7 +54,9 @@ async fn rows(place: &Place, run_id: &str) -> Vec<(String, CheckOutcome, bool)> 
 }
 
 async fn genesis_protection(place: &Place) -> String {
-    let chain = Chain::read(&store(place).await).await.expect("read");
+    let chain = Chain::read(&place.s3_store("keyproof").await)
+        .await
+        .expect("read");
     let chain = chain.expect("a chain");
     chain.genesis().expect("entry 1").protection.clone()
 }
@@ -168,7 +160,7 @@ async fn what_a_run_does_not_insist_on_is_recorded() {
         ]
     );
     assert_eq!(genesis_protection(&place).await, "full");
-    let report = report(&store(&place).await).await;
+    let report = report(&place.s3_store("keyproof").await).await;
     assert!(report.runs[0].seal.unprotected.is_empty());
 }
 
@@ -200,7 +192,7 @@ async fn what_may_not_be_asked_refuses_nothing_and_stays_unknown() {
         genesis_protection(&place).await,
         format!("without {}", expected.join(", "))
     );
-    let report = report(&store(&place).await).await;
+    let report = report(&place.s3_store("keyproof").await).await;
     assert!(report.runs[0].seal.unprotected.is_empty());
 }
 
@@ -241,7 +233,7 @@ async fn the_flag_writes_all_the_same_and_the_seal_tells() {
     let (exit, said, _) = run(&[]).await;
     assert_eq!(exit, Some(2), "{said}");
 
-    let sealed = report(&store(&place).await).await;
+    let sealed = report(&place.s3_store("keyproof").await).await;
     assert!(sealed.passed(), "{:?}", sealed.failures);
     let [only] = sealed.runs.as_slice() else {
         panic!("{} runs", sealed.runs.len());
