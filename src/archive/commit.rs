@@ -14,6 +14,7 @@
 //! | somebody else took the slot with a signed entry | their entry | (this commit) links to it and takes the next slot |
 //! | something unsigned took the slot | a burnt slot: an intruder until named | (this commit) names it, links over it to the last signed entry |
 //! | after the entry | a sealed run | nothing: a run's local files are all that is left |
+//! | storage answers that it keeps other bytes than were sent | one of the two rows of an unknown outcome | (this commit) sends the same bytes again and reads what is there |
 //! | while another process took the run over | `end.json` | (this commit) refuses; the check comes before each signature, so `end.json` written in the instant between it and the slot leaves a sealed run with a notice |
 
 use super::chain::{Chain, ChainError, Entry};
