@@ -14,6 +14,7 @@
 //! | somebody else took the slot with a signed entry | their entry | (this commit) links to it and takes the next slot |
 //! | something unsigned took the slot | a burnt slot: an intruder until named | (this commit) names it, links over it to the last signed entry |
 //! | after the entry | a sealed run | nothing: a run's local files are all that is left |
+//! | storage answers that it keeps other bytes than were sent | one of the two rows of an unknown outcome | (this commit) sends the same bytes again and reads what is there |
 //! | while another process took the run over | `end.json` | (this commit) refuses; the check comes before each signature, so `end.json` written in the instant between it and the slot leaves a sealed run with a notice |
 
 use super::chain::{Chain, ChainError, Entry};
@@ -23,7 +24,7 @@ use super::signer::{SignError, Signer};
 use super::slot;
 use super::store::{Body, Store, StoreError};
 use crate::model::ids::{RunId, Sha256Hex};
-use crate::seal::{Content, Envelope, Manifest, Period, Producer, Statement, Subject};
+use crate::seal::{Content, Envelope, Manifest, Period, Producer, PublicKey, Statement, Subject};
 use crate::time::Clock;
 
 /// Slots that one commit tries before it gives up; each lost one means that somebody else sealed.
@@ -142,6 +143,7 @@ pub async fn commit(
             content,
             producer: &request.producer,
             subjects: &subjects,
+            key: None,
         };
         if let Some(committed) = try_slot(store, signer, clock, chain, entry).await? {
             return Ok(committed);
@@ -155,6 +157,8 @@ pub(super) struct Unsigned<'a> {
     pub content: Content,
     pub producer: &'a Producer,
     pub subjects: &'a [Subject],
+    /// The signing key that the content names, if any.
+    pub key: Option<&'a PublicKey>,
 }
 
 /// Signs an entry for the next slot and writes it there: the commit point. None when somebody else
@@ -166,6 +170,7 @@ pub(super) async fn try_slot(
     chain: &mut Chain,
     entry: Unsigned<'_>,
 ) -> Result<Option<Committed>, CommitError> {
+    let key = entry.key;
     let statement = Statement {
         archive_id: chain.archive_id().clone(),
         seq: chain.next_seq(),
@@ -199,7 +204,7 @@ pub(super) async fn try_slot(
                 sha256: sha256.clone(),
                 statement,
             };
-            chain.committed(store.as_fetch(), entry).await?;
+            chain.committed(entry, key);
             Ok(Some(Committed {
                 seq,
                 sha256,

@@ -90,6 +90,7 @@ pub async fn change_key(
             content,
             producer: &request.producer,
             subjects: &subjects,
+            key: Some(key),
         };
         if let Some(done) = commit::try_slot(store, signer, clock, chain, entry).await? {
             return Ok(done);

@@ -33,6 +33,7 @@ pub async fn note(
             content,
             producer,
             subjects: &subjects,
+            key: None,
         };
         if let Some(done) = commit::try_slot(store, signer, clock, chain, entry).await? {
             return Ok(done);

@@ -23,8 +23,8 @@ pub enum Settled {
 
 /// Creates `name` with `bytes`, or finds out that it is taken.
 ///
-/// `Conflict` and `OutcomeUnknown` are tried again, a bounded number of times; another error is the
-/// store's last word and comes back as it is. Once an outcome was unknown, though, no later error
+/// `Conflict`, `Checksum` and `OutcomeUnknown` are tried again, a bounded number of times; another
+/// error is the store's last word and comes back as it is. Once an outcome was unknown, though, no later error
 /// makes it known: then the error is `OutcomeUnknown`, and the caller must not act as if nothing had
 /// been written.
 pub async fn create(
@@ -54,7 +54,11 @@ pub async fn create(
             Err(error) => error,
         };
         unknown |= matches!(error, StoreError::OutcomeUnknown { .. });
-        let again = unknown || matches!(error, StoreError::Conflict { .. });
+        let again = unknown
+            || matches!(
+                error,
+                StoreError::Conflict { .. } | StoreError::Checksum { .. }
+            );
         if !again || attempt == ATTEMPTS {
             return Err(if unknown {
                 StoreError::OutcomeUnknown {

@@ -27,8 +27,9 @@ pub enum StoreError {
     /// `Exists` settles it.
     #[error("it is not known whether '{name}' was written: {detail}")]
     OutcomeUnknown { name: String, detail: String },
-    /// Bytes arrived changed, or were stored under another checksum.
-    #[error("'{name}' was stored with another checksum: {detail}")]
+    /// The bytes are not those of the digest, and were not stored: they changed on the way, or were
+    /// others from the start. Send them again.
+    #[error("'{name}' was not stored, for its bytes have another checksum: {detail}")]
     Checksum { name: String, detail: String },
     /// Storage cannot give the guarantee that is needed, e.g. a file system without hard links.
     #[error("'{name}' cannot be written safely: {detail}")]

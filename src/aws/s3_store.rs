@@ -3,13 +3,15 @@
 //! A write is one PUT with `If-None-Match: *`, the SHA-256 of the whole object, the configured key
 //! and lock. No multipart: its checksum is one of checksums, and each part would need its own
 //! answer. Writes are not retried here, as only the commit protocol knows what a repetition means;
-//! reads are, up to four attempts.
+//! reads are, up to four attempts, also when a body breaks off or does not have the checksum that S3
+//! keeps of it: a chain entry that arrived with one wrong bit would pass for an unsigned one.
 //!
 //! What can befall a PUT, and what the caller learns:
 //!
 //! | it | caller learns | stored? |
 //! |---|---|---|
-//! | 200 | `Ok`, or `Checksum` when S3 names another digest | yes |
+//! | 200 | `Ok` | yes |
+//! | 200 with another digest | `OutcomeUnknown` | something is; a second PUT and a look at it tell what |
 //! | 412 | `Exists` | something is |
 //! | 409 | `Conflict` | not by us |
 //! | 403 | `Denied` | no |
@@ -21,10 +23,12 @@ mod create;
 mod protections;
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -47,6 +51,8 @@ use crate::time::{Clock, UtcMillis};
 
 /// Most attempts of one read.
 const READ_ATTEMPTS: u32 = 4;
+/// Before a body that broke off is asked for again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Object Lock's two modes; nobody can undo COMPLIANCE before its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +90,8 @@ pub struct S3Store {
     options: S3Options,
     region: Region,
     reads: aws_sdk_s3::Client,
+    /// The shell's settings with retries, for what only reads.
+    reading: SdkConfig,
     shell: AwsShell,
 }
 
@@ -91,16 +99,17 @@ impl S3Store {
     /// Finds the bucket's Region by asking for the bucket once; where S3 does not tell (no bucket,
     /// no permission), the shell's Region is used and the first real request says what is wrong.
     pub async fn connect(shell: &AwsShell, url: S3Url, options: S3Options) -> Self {
-        let region = bucket_region(shell, &url, &options)
-            .await
-            .unwrap_or_else(|| shell.region.clone());
         let reading = shell
             .base
             .to_builder()
             .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS))
             .build();
+        let region = bucket_region(&s3_client(&reading, &shell.region), &url, &options)
+            .await
+            .unwrap_or_else(|| shell.region.clone());
         Self {
             reads: s3_client(&reading, &region),
+            reading,
             shell: shell.clone(),
             url,
             options,
@@ -134,52 +143,69 @@ impl S3Store {
         }
     }
 
-    async fn get(
-        &self,
-        name: &str,
-    ) -> Result<aws_sdk_s3::operation::get_object::GetObjectOutput, StoreError> {
-        let key = self.key(name)?;
-        self.reads
-            .get_object()
-            .bucket(self.url.bucket())
-            .key(key)
-            .set_expected_bucket_owner(self.owner())
-            .send()
-            .await
-            .map_err(|e| self.read_error(name, &e))
-    }
-
-    /// Hands an object over chunk by chunk; gives its SHA-256 and size.
-    async fn stream(
+    /// Reads an object of at most `limit` bytes to its end and gives its size. What `take` makes of
+    /// each piece is begun anew with every attempt.
+    async fn get<T>(
         &self,
         name: &str,
         limit: u64,
-        mut take: impl FnMut(&[u8]) -> std::io::Result<()> + Send,
-    ) -> Result<(Sha256Hex, u64), StoreError> {
-        let failed = |detail: String| StoreError::Failed {
+        begin: impl Fn() -> std::io::Result<T>,
+        take: impl Fn(&mut T, &[u8]) -> std::io::Result<()>,
+    ) -> Result<(T, u64), StoreError> {
+        let mut attempt = 1;
+        loop {
+            let mut taken = begin().map_err(|e| not_copied(name, &e))?;
+            match self.get_once(name, limit, |b| take(&mut taken, b)).await? {
+                Ok(bytes) => return Ok((taken, bytes)),
+                Err(broken) if attempt == READ_ATTEMPTS => return Err(broken),
+                Err(_) => self.clock().sleep(PAUSE * attempt).await,
+            }
+            attempt += 1;
+        }
+    }
+
+    /// One attempt. Inside, an answer that began and did not arrive as S3 keeps it: the checksum that
+    /// is asked for is compared by the SDK. Who may read the bytes may be told it: under a KMS key
+    /// both take kms:Decrypt.
+    async fn get_once(
+        &self,
+        name: &str,
+        limit: u64,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<Result<u64, StoreError>, StoreError> {
+        let too_large = || StoreError::Failed {
             name: name.to_owned(),
-            detail,
+            detail: format!("it is larger than {limit} bytes"),
         };
-        let too_large = || failed(format!("it is larger than {limit} bytes"));
-        let answer = self.get(name).await?;
+        let key = self.key(name)?;
+        let answer = self
+            .reads
+            .get_object()
+            .bucket(self.url.bucket())
+            .key(key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .set_expected_bucket_owner(self.owner())
+            .send()
+            .await
+            .map_err(|e| self.read_error(name, &e))?;
         let stated = answer.content_length.and_then(|n| u64::try_from(n).ok());
         if stated.is_some_and(|n| n > limit) {
             return Err(too_large());
         }
-        let mut hasher = sha2::Sha256::new();
         let mut bytes = 0_u64;
         let mut body = answer.body;
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|e| cut_off(name, &e))?;
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => return Ok(Err(cut_off(name, &error))),
+            };
             bytes = bytes.saturating_add(chunk.len() as u64);
             if bytes > limit {
                 return Err(too_large());
             }
-            hasher.update(&chunk);
-            take(&chunk).map_err(|e| failed(format!("cannot write its copy: {e}")))?;
+            take(&chunk).map_err(|e| not_copied(name, &e))?;
         }
-        all_of_it(name, stated, bytes)?;
-        Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
+        Ok(all_of_it(name, stated, bytes).map(|()| bytes))
     }
 
     /// What a HEAD says of an object, or of one version of it. Under a KMS key the checksum is told to
@@ -259,8 +285,12 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|r| r.status().as_u16())
 }
 
-async fn bucket_region(shell: &AwsShell, url: &S3Url, options: &S3Options) -> Option<Region> {
-    let answer = s3_client(&shell.base, &shell.region)
+async fn bucket_region(
+    client: &aws_sdk_s3::Client,
+    url: &S3Url,
+    options: &S3Options,
+) -> Option<Region> {
+    let answer = client
         .head_bucket()
         .bucket(url.bucket())
         .set_expected_bucket_owner(options.expected_owner.clone().map(String::from))
@@ -279,13 +309,12 @@ async fn bucket_region(shell: &AwsShell, url: &S3Url, options: &S3Options) -> Op
 #[async_trait]
 impl Fetch for S3Store {
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = Vec::new();
-        let keep = |chunk: &[u8]| {
+        let begin = || Ok(Vec::new());
+        let take = |bytes: &mut Vec<u8>, chunk: &[u8]| {
             bytes.extend_from_slice(chunk);
             Ok(())
         };
-        self.stream(name, limit, keep).await?;
-        Ok(bytes)
+        Ok(self.get(name, limit, begin, take).await?.0)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
@@ -417,11 +446,30 @@ impl Fetch for S3Store {
         limit: u64,
         to: &mut File,
     ) -> Result<(Sha256Hex, u64), StoreError> {
-        self.stream(name, limit, |chunk| to.write_all(chunk)).await
+        let end = to.stream_position().map_err(|e| not_copied(name, &e))?;
+        // An attempt that broke off is written over.
+        let begin = || {
+            let mut to = to.try_clone()?;
+            to.set_len(end)?;
+            to.seek(SeekFrom::Start(end))?;
+            Ok((sha2::Sha256::new(), to))
+        };
+        let take = |(hasher, to): &mut (sha2::Sha256, File), chunk: &[u8]| {
+            hasher.update(chunk);
+            to.write_all(chunk)
+        };
+        let ((hasher, _), bytes) = self.get(name, limit, begin, take).await?;
+        Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
     }
 
     async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
-        self.stream(name, u64::MAX, |_| Ok(())).await
+        let begin = || Ok(sha2::Sha256::new());
+        let take = |hasher: &mut sha2::Sha256, chunk: &[u8]| {
+            hasher.update(chunk);
+            Ok(())
+        };
+        let (hasher, bytes) = self.get(name, u64::MAX, begin, take).await?;
+        Ok((Sha256Hex::from_digest(&hasher.finalize().into()), bytes))
     }
 
     fn url(&self) -> String {
@@ -456,6 +504,14 @@ fn millis(time: Option<&DateTime>) -> Option<UtcMillis> {
 
 fn size(bytes: Option<i64>) -> u64 {
     bytes.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+}
+
+/// What was read could not be kept on this machine.
+fn not_copied(name: &str, error: &std::io::Error) -> StoreError {
+    StoreError::Failed {
+        name: name.to_owned(),
+        detail: format!("cannot write its copy: {error}"),
+    }
 }
 
 fn cut_off(name: &str, error: &aws_sdk_s3::primitives::ByteStreamError) -> StoreError {

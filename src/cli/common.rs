@@ -70,10 +70,11 @@ pub fn load(common: &Common, flags: Layer) -> Result<(Config, Settings), Failure
         .map_err(|e| Failure::usage(e.to_string()))
 }
 
-/// The machine's clock and randomness.
+/// The machine's clock, and the default chain's credentials.
 pub fn shell() -> Shell {
     Shell {
         clock: Arc::new(SystemClock),
+        credentials: None,
     }
 }
 

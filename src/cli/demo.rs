@@ -52,18 +52,15 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let config = demo_config(&folder, &running.url())?;
     let shell = Shell {
         clock: clock.clone(),
+        credentials: Some(sandbox::credentials(world.management_account())),
     };
+    let options = RunOptions::default();
     let (_held, never) = tokio::sync::watch::channel(false);
     let mut partial = false;
     for day in 0..size.days {
         let date = args.first_day.plus_days(i64::from(day));
         clock.set(date.start().plus_ms(2 * HOUR_MS));
         common::print(&format!("\n--- {date}, 02:00 UTC: keyproof run\n\n"))?;
-        let credentials = sandbox::credentials(world.management_account());
-        let options = RunOptions {
-            credentials: Some(credentials),
-            ..RunOptions::default()
-        };
         let audited = run::audit(&shell, &config, &options, never.clone())
             .await
             .map_err(failure)?;

@@ -8,7 +8,7 @@ use crate::config::Layer;
 use crate::error::{Exit, Failure};
 use crate::model::ids::RunId;
 use crate::model::words::Severity;
-use crate::run::{self, RunError, RunOptions};
+use crate::run::{self, RunError};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,9 +41,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     flags.flag("work_dir", args.work_dir);
     args.writing.add_to(&mut flags);
     let (config, _) = common::load(&args.common, flags)?;
-    let (shell, options) = (common::shell(), RunOptions::default());
+    let shell = common::shell();
     let cancelled = common::cancel_on_signal();
-    let sealed = run::seal(&shell, &config, &options, &args.run_id, cancelled).await;
+    let sealed = run::seal(&shell, &config, &args.run_id, cancelled).await;
     if let Err(RunError::Start(done @ StartError::Sealed { .. })) = &sealed {
         common::print(&format!("{done}; nothing was done.\n"))?;
         return Ok(Exit::Success);

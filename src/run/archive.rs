@@ -24,17 +24,13 @@ pub fn store_error(url: String, source: StoreError) -> RunError {
 }
 
 /// A connection to AWS as the configuration wants it.
-pub async fn connect(
-    shell: &Shell,
-    config: &Config,
-    credentials: Option<&(String, String)>,
-) -> Result<AwsShell, RunError> {
+pub async fn connect(shell: &Shell, config: &Config) -> Result<AwsShell, RunError> {
     let mut options = AwsOptions::new(shell.clock.clone());
     options.profile = config.profile.clone();
     options.region = config.region.clone();
     options.endpoint_url = config.endpoint_url.clone();
     options.attempt_timeout = config.attempt_timeout;
-    options.static_credentials = credentials.cloned();
+    options.static_credentials = shell.credentials.clone();
     Ok(AwsShell::connect(options).await?)
 }
 
@@ -134,7 +130,7 @@ pub async fn connect_store(
             let aws = match aws {
                 Some(aws) => aws,
                 None => {
-                    connected = connect(shell, config, None).await?;
+                    connected = connect(shell, config).await?;
                     &connected
                 }
             };
@@ -222,7 +218,7 @@ pub async fn open_key(
             let aws = match aws {
                 Some(aws) => aws,
                 None => {
-                    connected = connect(shell, config, None).await?;
+                    connected = connect(shell, config).await?;
                     &connected
                 }
             };
@@ -301,17 +297,12 @@ pub async fn look(fetch: &dyn Fetch, signer: &dyn Signer) -> Result<Standing, Ru
             chain.check_signer(signer.public_key())?;
             Ok(Standing::Chain(Box::new(chain)))
         }
-        None if is_new(fetch, signer.public_key()).await? => Ok(Standing::Empty),
-        None => Err(RunError::NotOurs { url: fetch.url() }),
+        None => match find(fetch).await? {
+            AtUrl::Foreign => Err(RunError::NotOurs { url: fetch.url() }),
+            // Whose keys are there, if any, is for the beginning to judge.
+            AtUrl::Nothing | AtUrl::Archive => Ok(Standing::Empty),
+        },
     }
-}
-
-/// Whether an archive may begin here: nothing is there but, perhaps, the key of a beginning that
-/// was cut off.
-async fn is_new(fetch: &dyn Fetch, key: &PublicKey) -> Result<bool, RunError> {
-    let there = list(fetch, "").await?;
-    let ours = layout::key(&key.keyid());
-    Ok(there.iter().all(|object| object.name == ours))
 }
 
 /// What a look from outside tells, before any key is at hand.

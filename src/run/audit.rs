@@ -48,7 +48,7 @@ pub async fn audit(
     cancelled: watch::Receiver<bool>,
 ) -> Result<Audited, RunError> {
     check_date(shell, options)?;
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     match &options.resume {
         None => begin(shell, config, options, asking).await,
         Some(run_id) => resume(shell, config, options, asking, run_id).await,

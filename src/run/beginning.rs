@@ -27,7 +27,6 @@ use crate::time::Date;
 
 use super::archive::{
     self, AtUrl, KeyFile, Standing, connect, look, open_recovery, open_signer, open_store,
-    read_chain,
 };
 use super::running::Asking;
 use super::work::Work;
@@ -252,10 +251,9 @@ impl Asking {
     pub async fn new(
         shell: &Shell,
         config: &Config,
-        options: &RunOptions,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, RunError> {
-        let aws = Arc::new(connect(shell, config, options.credentials.as_ref()).await?);
+        let aws = Arc::new(connect(shell, config).await?);
         let attempts = Arc::new(Attempts::new(
             shell.clock.clone(),
             super::jitter()?,
@@ -357,8 +355,12 @@ pub async fn open(
     } else {
         KeyFile::Load
     };
-    let (signer, chain, begun_now) = if purpose == Purpose::Prepare && !new {
-        (None, read_chain(store.as_fetch()).await?, false)
+    let begun = match purpose {
+        Purpose::Prepare => Chain::read(store.as_fetch()).await?,
+        Purpose::Run => None,
+    };
+    let (signer, chain, begun_now) = if let Some(chain) = begun {
+        (None, chain, false)
     } else {
         let signer = open_signer(shell, config, Some(aws), missing).await?;
         match look(store.as_fetch(), signer.as_ref()).await? {

@@ -51,7 +51,7 @@ mod work;
 
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::Digest as _;
 
@@ -76,6 +76,8 @@ pub use verify::{Verified, VerifyRequest, verify};
 #[derive(Debug, Clone)]
 pub struct Shell {
     pub clock: Arc<dyn Clock>,
+    /// Fixed credentials (access key id, secret) in place of the default chain: the sandbox's.
+    pub credentials: Option<(String, String)>,
 }
 
 /// What is asked of one run beside the configuration.
@@ -94,8 +96,6 @@ pub struct RunOptions {
     pub progress: bool,
     /// Progress as JSON lines instead of a bar.
     pub json: bool,
-    /// Fixed credentials (access key id, secret) in place of the default chain: the sandbox's.
-    pub credentials: Option<(String, String)>,
 }
 
 /// Fresh randomness for identifiers.
@@ -136,8 +136,14 @@ fn producer(config_sha256: Sha256Hex, caller_arn: Option<String>, lacking: Lacki
     }
 }
 
-/// Digest of the running program file, where it can be read.
+/// Digest of the running program file, where it can be read; taken once, for a process that makes
+/// several entries.
 fn binary_sha256() -> Option<Sha256Hex> {
+    static SHA256: OnceLock<Option<Sha256Hex>> = OnceLock::new();
+    SHA256.get_or_init(own_file_sha256).clone()
+}
+
+fn own_file_sha256() -> Option<Sha256Hex> {
     let mut file = std::fs::File::open(std::env::current_exe().ok()?).ok()?;
     let mut digest = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 16];

@@ -74,7 +74,7 @@ pub async fn prepare(
         return Err(RunError::Usage(detail));
     }
     check_date(shell, options)?;
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let mut opened = open(shell, config, options, &asking, Purpose::Prepare).await?;
     let begun = opened.begin(shell, config, options).await?;
     let (store, chain) = (opened.store.as_ref(), &opened.chain);
@@ -141,7 +141,7 @@ pub async fn collect(
     (shard, of): (u32, u32),
     cancelled: watch::Receiver<bool>,
 ) -> Result<ShardDone, RunError> {
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let step = Step::Collect { shard, of };
     let opened = OpenStep::open(shell, config, asking, run_id, step).await?;
     let Some(opened) = opened else {
@@ -216,7 +216,7 @@ pub async fn assess(
     run_id: &RunId,
     cancelled: watch::Receiver<bool>,
 ) -> Result<ShardDone, RunError> {
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let opened = OpenStep::open(shell, config, asking, run_id, Step::Assess).await?;
     let Some(opened) = opened else {
         return Ok(already(run_id, "The run", "judged"));
@@ -345,11 +345,10 @@ pub async fn assess(
 pub async fn seal(
     shell: &Shell,
     config: &Config,
-    options: &RunOptions,
     run_id: &RunId,
     cancelled: watch::Receiver<bool>,
 ) -> Result<Audited, RunError> {
-    let asking = Asking::new(shell, config, options, cancelled).await?;
+    let asking = Asking::new(shell, config, cancelled).await?;
     let archive = open_store(shell, config, Some(&asking.aws)).await?;
     let (fetch, url) = (archive.as_fetch(), archive.url());
     let signer = open_signer(shell, config, Some(&asking.aws), KeyFile::Load).await?;

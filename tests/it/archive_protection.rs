@@ -2,13 +2,12 @@
 
 use keyproof::archive::chain::Chain;
 use keyproof::archive::verify::{Notice, Report};
-use keyproof::aws::{AwsOptions, AwsShell, S3Options, S3Store};
 use keyproof::model::datasets::ArchiveCheck;
 use keyproof::model::words::CheckOutcome::{self, Fail, NotApplicable, Pass, Unknown};
 use keyproof::run::RunError;
 use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults, ServeOptions};
 use keyproof::sandbox::world::{Bucket, BucketEncryption};
-use keyproof::sandbox::{self, Options, World};
+use keyproof::sandbox::{Options, World};
 use keyproof::seal::Lacking;
 
 use crate::support::{Place, Sealed, never, report, told};
@@ -35,15 +34,6 @@ fn archive(place: &Place) -> String {
     format!("s3://{}/keyproof", place.world.archive_bucket().name)
 }
 
-async fn store(place: &Place) -> S3Store {
-    let mut options = AwsOptions::new(place.clock.clone());
-    options.endpoint_url = Some(place.sandbox.url());
-    options.static_credentials = Some(sandbox::credentials(place.world.management_account()));
-    let shell = AwsShell::connect(options).await.expect("a shell");
-    let url = archive(place).parse().expect("a URL");
-    S3Store::connect(&shell, url, S3Options::default()).await
-}
-
 async fn audit(place: &Place, more: &[(&'static str, &str)]) -> Result<String, RunError> {
     let url = archive(place);
     let mut settings = vec![("archive", url.as_str())];
@@ -58,7 +48,7 @@ async fn audit(place: &Place, more: &[(&'static str, &str)]) -> Result<String, R
 /// The rows of a sealed run's dataset `archive`.
 async fn rows(place: &Place, run_id: &str) -> Vec<(String, CheckOutcome, bool)> {
     let run_id = run_id.parse().expect("a run id");
-    let sealed = Sealed::of(Box::new(store(place).await), &run_id).await;
+    let sealed = Sealed::of(Box::new(place.s3_store("keyproof").await), &run_id).await;
     let rows: Vec<ArchiveCheck> = sealed.rows().await;
     rows.into_iter()
         .map(|row| (row.check_name, row.outcome, row.required))
@@ -74,7 +64,9 @@ fn lacking(report: &Report) -> Vec<Lacking> {
 }
 
 async fn genesis_protection(place: &Place) -> String {
-    let chain = Chain::read(&store(place).await).await.expect("read");
+    let chain = Chain::read(&place.s3_store("keyproof").await)
+        .await
+        .expect("read");
     let chain = chain.expect("a chain");
     chain.genesis().expect("entry 1").protection.clone()
 }
@@ -178,7 +170,7 @@ async fn what_a_run_does_not_insist_on_is_recorded() {
         ]
     );
     assert_eq!(genesis_protection(&place).await, "full");
-    let report = report(&store(&place).await).await;
+    let report = report(&place.s3_store("keyproof").await).await;
     assert!(lacking(&report).iter().all(Lacking::is_nothing));
 }
 
@@ -211,7 +203,7 @@ async fn what_may_not_be_asked_refuses_nothing_and_stays_unknown() {
         format!("without {}", expected.join(", "))
     );
     // Entry 1 and the run's own say the same.
-    let report = report(&store(&place).await).await;
+    let report = report(&place.s3_store("keyproof").await).await;
     let unknown = Lacking {
         failed: Vec::new(),
         unknown,
@@ -261,7 +253,7 @@ async fn the_flag_writes_all_the_same_and_the_seal_tells() {
     let (exit, said, _) = run(&[]).await;
     assert_eq!(exit, Some(2), "{said}");
 
-    let sealed = report(&store(&place).await).await;
+    let sealed = report(&place.s3_store("keyproof").await).await;
     assert!(sealed.passed(), "{:?}", sealed.failures);
     let [only] = sealed.runs.as_slice() else {
         panic!("{} runs", sealed.runs.len());
@@ -404,7 +396,7 @@ async fn every_command_that_writes_refuses_a_bucket_that_does_not_protect_it() {
         assert_eq!(done.status.code(), Some(0), "{reading:?}: {}", told(&done));
     }
 
-    let report = report(&store(&there.place).await).await;
+    let report = report(&there.place.s3_store("keyproof").await).await;
     assert!(report.passed(), "{:?}", report.failures);
     let kinds: Vec<&str> = report
         .entries
@@ -451,7 +443,7 @@ async fn a_resumed_run_is_asked_again() {
     there
         .allowed_alone(&["run", "--resume", id, "--work-dir", "work"])
         .await;
-    let report = report(&store(&there.place).await).await;
+    let report = report(&there.place.s3_store("keyproof").await).await;
     assert!(report.passed(), "{:?}", report.failures);
     assert_eq!(report.runs[0].seal.run_id.as_str(), id);
     assert!(
@@ -489,13 +481,13 @@ async fn the_sealer_seals_what_it_saw_itself() {
         }],
         seed: 1,
     });
-    let sealed = keyproof::run::seal(&shell, &config, &options, &run_id, never()).await;
+    let sealed = keyproof::run::seal(&shell, &config, &run_id, never()).await;
     let summary = sealed.expect("sealed").summary;
     assert!(summary.contains("versioning"), "{summary}");
     let versioning = rows(&place, run_id.as_str()).await;
     let versioning = versioning.iter().find(|(check, ..)| check == "versioning");
     assert_eq!(versioning.map(|(_, outcome, _)| *outcome), Some(Pass));
-    let report = report(&store(&place).await).await;
+    let report = report(&place.s3_store("keyproof").await).await;
     let [first, run] = lacking(&report).try_into().expect("two entries");
     assert!(first.is_nothing());
     assert_eq!(run.unknown, ["versioning"]);

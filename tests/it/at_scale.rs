@@ -221,7 +221,9 @@ impl Sample {
 async fn rows<D: Dataset>(store: &FileStore, run: &VerifiedRun) -> Vec<D> {
     let mut rows = Vec::new();
     for file in records::dataset_files(&run.files, D::NAME) {
-        let bytes = records::read_file(store, file).await.expect("as sealed");
+        let bytes = records::read_file(store, file, u64::MAX)
+            .await
+            .expect("as sealed");
         let read = record::read_bytes::<D>(&file.name, bytes).expect("opens");
         rows.extend(read.map(|row| row.expect("a row")));
     }

@@ -19,6 +19,7 @@ mod policy;
 mod reader_role;
 mod recompute;
 mod s3_archive;
+mod s3_faults;
 mod samples;
 mod secrets;
 mod shards;

@@ -2,27 +2,18 @@
 //! Lock, seals signed by a KMS key of that account, written by the management account.
 
 use keyproof::archive::chain::Entry;
+use keyproof::archive::local_signer::LocalSigner;
+use keyproof::archive::signer::Signer as _;
 use keyproof::archive::store::Fetch as _;
-use keyproof::aws::{AwsOptions, AwsShell, S3Options, S3Store};
 use keyproof::model::datasets::ArchiveCheck;
 use keyproof::model::words::CheckOutcome;
 use keyproof::run::{self, RunError};
+use keyproof::sandbox::Options;
 use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults, ServeOptions};
-use keyproof::sandbox::{self, Options};
 use keyproof::testkit::store_suite;
 use keyproof::time::{Clock, DAY_MS, SystemClock};
 
 use crate::support::{Place, Sealed, never, report, told};
-
-async fn store(place: &Place, prefix: &str) -> S3Store {
-    let mut options = AwsOptions::new(place.clock.clone());
-    options.endpoint_url = Some(place.sandbox.url());
-    options.static_credentials = Some(sandbox::credentials(place.world.management_account()));
-    let shell = AwsShell::connect(options).await.expect("a shell");
-    let bucket = &place.world.archive_bucket().name;
-    let url = format!("s3://{bucket}/{prefix}").parse().expect("a URL");
-    S3Store::connect(&shell, url, S3Options::default()).await
-}
 
 fn small() -> Options {
     Options {
@@ -126,7 +117,7 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
         text(&whole)
     );
 
-    let store = store(&place, "keyproof").await;
+    let store = place.s3_store("keyproof").await;
     let copy = place.path("copy");
     for listed in store.list("chain/").await.expect("listed") {
         let path = copy.join(&listed.name);
@@ -183,7 +174,7 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_s3_store_does_what_every_store_must() {
     let place = Place::new(&small()).await;
-    store_suite(&store(&place, "suite-test").await).await;
+    store_suite(&place.s3_store("suite-test").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,7 +217,7 @@ async fn a_lost_acknowledgement_of_the_commit_commits_once() {
         .filter(|k| k.contains("/chain/"))
         .collect();
     assert_eq!(chain.len(), 3, "{chain:?}");
-    let report = report(&store(&place, "lost").await).await;
+    let report = report(&place.s3_store("lost").await).await;
     assert!(report.passed(), "{:?}", report.failures);
     let sealed: Vec<_> = report.runs.iter().map(|r| &r.seal.run_id).collect();
     assert_eq!(sealed, [&first.run_id, &second.run_id]);
@@ -339,7 +330,50 @@ async fn a_deleted_entry_stops_the_next_run() {
         assert_eq!(place.sandbox.object_keys(&bucket), before);
     }
     audit(3).await.expect("sealed");
-    let report = report(&store(&place, "deleted").await).await;
+    let report = report(&place.s3_store("deleted").await).await;
     assert!(report.passed(), "{:?}", report.failures);
     assert_eq!(report.runs.len(), 2);
+}
+
+/// The keys of a new archive are written before entry 1: what was cut off between the two goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beginning_that_was_cut_off_is_finished() {
+    for prepares in [false, true] {
+        let place = Place::new(&small()).await;
+        let bucket = place.world.archive_bucket().name.clone();
+        let archive = format!("s3://{bucket}/cut");
+        let recovery = LocalSigner::create(&place.path("recovery.pem")).expect("a key");
+        let public = place.path("recovery.pub");
+        std::fs::write(&public, recovery.public_key().to_pem()).expect("written");
+        let public = public.display().to_string();
+        let settings = [("archive", archive.as_str()), ("recovery_key", &public)];
+        let config = place.config_with(&settings, "");
+        let mut options = place.options();
+        options.create_archive = true;
+        let begin = async || {
+            let shell = place.shell();
+            if prepares {
+                let prepared = run::prepare(&shell, &config, &options, 2, never());
+                prepared.await.map(drop)
+            } else {
+                let audited = run::audit(&shell, &config, &options, never());
+                audited.await.map(drop)
+            }
+        };
+        place.sandbox.set_faults(Faults {
+            rules: vec![FaultRule {
+                operation: Some("PutObject".to_owned()),
+                path_contains: Some("/chain/".to_owned()),
+                ..FaultRule::every(FaultKind::Deny)
+            }],
+            seed: 0,
+        });
+        begin().await.expect_err("entry 1 is refused");
+        let keys = place.sandbox.object_keys(&bucket);
+        assert_eq!(keys.len(), 2, "{keys:?}");
+        place.sandbox.set_faults(Faults::default());
+        begin().await.expect("goes on");
+        let report = report(&place.s3_store("cut").await).await;
+        assert!(report.passed(), "{:?}", report.failures);
+    }
 }

@@ -77,8 +77,8 @@ impl<'a> Steps<'a> {
     }
 
     async fn seal(&self) -> Result<Audited, RunError> {
-        let (shell, asked) = (self.place.shell(), self.place.options());
-        run::seal(&shell, &self.config, &asked, &self.run_id, never()).await
+        let shell = self.place.shell();
+        run::seal(&shell, &self.config, &self.run_id, never()).await
     }
 
     /// All steps, with some shards left out.
@@ -455,7 +455,7 @@ async fn the_sealer_signs_nothing_that_does_not_follow() {
         ],
         "",
     );
-    let wrong = run::seal(&place.shell(), &other, &place.options(), &id(0), never()).await;
+    let wrong = run::seal(&place.shell(), &other, &id(0), never()).await;
     let wrong = wrong.expect_err("not the archive's key");
     assert!(wrong.to_string().contains("key"), "{wrong}");
     assert_eq!(steps.entries(), 1);

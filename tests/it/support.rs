@@ -12,6 +12,7 @@ use keyproof::archive::file_store::FileStore;
 use keyproof::archive::store::{Fetch, Store};
 use keyproof::archive::verify::{self, Report, VerifiedRun, VerifyOptions};
 use keyproof::archive::{layout, records};
+use keyproof::aws::{AwsOptions, AwsShell, S3Options, S3Store};
 use keyproof::config::{Config, Layer};
 use keyproof::model::ids::RunId;
 use keyproof::model::table::Dataset;
@@ -103,10 +104,11 @@ impl Place {
         self.path("archive")
     }
 
-    /// A shell with this place's clock.
+    /// A shell with this place's clock and the management account's credentials.
     pub fn shell(&self) -> Shell {
         Shell {
             clock: self.clock.clone(),
+            credentials: Some(sandbox::credentials(self.world.management_account())),
         }
     }
 
@@ -150,12 +152,9 @@ impl Place {
         config
     }
 
-    /// What is asked of a run: the management account's credentials, nothing else.
+    /// What is asked of a run: nothing beside the configuration.
     pub fn options(&self) -> RunOptions {
-        RunOptions {
-            credentials: Some(sandbox::credentials(self.world.management_account())),
-            ..RunOptions::default()
-        }
+        RunOptions::default()
     }
 
     /// Audits with the default configuration.
@@ -190,6 +189,17 @@ impl Place {
     /// The local archive.
     pub fn store(&self) -> FileStore {
         FileStore::at(&self.archive().display().to_string()).expect("a local archive")
+    }
+
+    /// An archive in the organization's bucket, as the management account reaches it.
+    pub async fn s3_store(&self, prefix: &str) -> S3Store {
+        let mut options = AwsOptions::new(self.clock.clone());
+        options.endpoint_url = Some(self.sandbox.url());
+        options.static_credentials = self.shell().credentials;
+        let shell = AwsShell::connect(options).await.expect("a shell");
+        let bucket = &self.world.archive_bucket().name;
+        let url = format!("s3://{bucket}/{prefix}").parse().expect("a URL");
+        S3Store::connect(&shell, url, S3Options::default()).await
     }
 
     /// A sealed run of the local archive, which is verified first.

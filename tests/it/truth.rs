@@ -94,6 +94,7 @@ async fn organization(options: &Options) {
 pub async fn impatient(place: &Place, config: &Config) -> Audited {
     let shell = Shell {
         clock: Arc::new(Impatient(place.clock.clone())),
+        ..place.shell()
     };
     let run = run::audit(&shell, config, &place.options(), never()).await;
     run.expect("the audit ends")

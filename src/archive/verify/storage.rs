@@ -53,8 +53,9 @@ struct Expected<'a> {
     sha256: &'a Sha256Hex,
     /// How it was written, where the manifest says so.
     evidence: Option<&'a StoredAs>,
-    /// When the lock of what it seals ends, for what is sealed without evidence of its own: the chain,
-    /// manifests, sums and keys are written last, so that theirs ends no earlier.
+    /// When its lock ends at the earliest, for what is sealed without evidence of its own. The chain,
+    /// manifests, sums and keys are written last, so that theirs ends no earlier than that of what they
+    /// seal; a file whose writer was not told how it is kept may be older by the length of the run.
     sealed_until: Option<UtcMillis>,
 }
 
@@ -98,12 +99,16 @@ impl<'a> Objects<'a> {
             .filter_map(|stored| stored.kms_key.as_deref());
         self.keys.extend(keys);
         let sealed_until = evidence.filter_map(|stored| stored.locked_until).min();
+        let took_ms = match &entry.statement.content {
+            Content::Run(run) => (entry.statement.at.0 - run.started_at.0).max(0),
+            _ => 0,
+        };
         for file in files {
             self.expected.push(Expected {
                 name: file.name.clone(),
                 sha256: &file.sha256,
                 evidence: file.stored.as_ref(),
-                sealed_until,
+                sealed_until: sealed_until.map(|until| until.plus_ms(-took_ms)),
             });
         }
         let subjects = entry.statement.subjects.iter();
@@ -225,11 +230,11 @@ impl Found {
         let shorter = least.is_some_and(|until| lock.until < until);
         let weaker = written.is_some_and(|(mode, _)| mode == COMPLIANCE && lock.mode != mode);
         if shorter || weaker {
-            let mode = written.map_or("", |(mode, _)| mode);
+            let mode = written.map_or_else(String::new, |(mode, _)| format!("{mode} "));
             let until = least.map_or_else(String::new, |until| until.to_string());
             self.failures.push(Failure::LockShortened {
                 name: object.name.clone(),
-                expected: format!("it was locked {mode} until {until}"),
+                expected: format!("it was locked {mode}until {until}"),
                 found: format!("{} until {}", lock.mode, lock.until),
             });
         }

@@ -137,7 +137,7 @@ fn base64_digest(name: &str, sha256: &Sha256Hex) -> Result<String, StoreError> {
 
 /// After the 200: what was stored, under which key and lock. Checksum, key and version come from the
 /// answer and, where a server leaves one out, from a HEAD, which alone tells the lock; no checksum at
-/// all is no failure, a different one is.
+/// all is no failure. With a different one it is not known what was stored, if anything.
 async fn settle(
     store: &S3Store,
     name: &str,
@@ -176,9 +176,9 @@ fn check_digest(
     if theirs == Some(ours) {
         return Ok(());
     }
-    Err(StoreError::Checksum {
+    Err(StoreError::OutcomeUnknown {
         name: name.to_owned(),
-        detail: format!("sent sha256 {ours}, stored {said}"),
+        detail: format!("sent sha256 {ours}, S3 says {said}"),
     })
 }
 

@@ -132,7 +132,7 @@ async fn encryption(store: &S3Store) -> Answer<DefaultEncryption> {
 /// KMS in the Region of a key.
 fn kms(store: &S3Store, key: &str) -> aws_sdk_kms::Client {
     let region = KeyArn::parse(key).map_or_else(|| store.region.clone(), |arn| arn.region);
-    let config = aws_sdk_kms::config::Builder::from(&store.shell.base).region(sdk_region(&region));
+    let config = aws_sdk_kms::config::Builder::from(&store.reading).region(sdk_region(&region));
     aws_sdk_kms::Client::from_conf(config.build())
 }
 

@@ -114,7 +114,7 @@ async fn what_befalls_a_write_is_told_apart_and_not_retried() {
         (Reply::Cut, "OutcomeUnknown"),
         (
             Reply::new(200, "").with("x-amz-checksum-sha256", "AAAA"),
-            "Checksum",
+            "OutcomeUnknown",
         ),
         (
             Reply::new(200, "").with(
@@ -186,6 +186,59 @@ async fn a_missing_object_is_absent_and_a_missing_bucket_is_not() {
         assert!(matches!(error, StoreError::Failed { .. }), "{error}");
         assert!(error.to_string().contains("create it"), "{error}");
     }
+}
+
+/// A changed entry of the chain would pass for an unsigned one, and the next seal would pass over it.
+#[tokio::test]
+async fn a_body_that_arrives_changed_is_asked_for_again_and_never_believed() {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let server = Canned::start(move |seen| {
+        if seen.method != "GET" {
+            return Reply::new(200, "");
+        }
+        assert_eq!(seen.header("x-amz-checksum-mode"), Some("ENABLED"));
+        let nth = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let good = seen.path.contains("once") && nth % 2 == 1;
+        let body = if good { "bytes" } else { "bytez" };
+        Reply::new(200, body).with("x-amz-checksum-sha256", base64_sha256(b"bytes"))
+    })
+    .await;
+    let store = store(&server, S3Options::default()).await;
+    let gets = || {
+        server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "GET")
+            .count()
+    };
+    assert_eq!(store.read("once", 9).await.as_deref(), Ok(&b"bytes"[..]));
+    let digest = store.digest("once").await;
+    assert_eq!(digest, Ok((Sha256Hex::of(b"bytes"), 5)));
+    assert_eq!(gets(), 4);
+    for error in [
+        store.read("always", 9).await.err(),
+        store.digest("always").await.err(),
+    ] {
+        let error = error.expect("an error");
+        assert!(matches!(error, StoreError::Failed { .. }), "{error}");
+    }
+    assert_eq!(gets(), 12, "four attempts each");
+}
+
+/// Retries of a HEAD for the bucket: without its Region every later request would go astray.
+#[tokio::test]
+async fn the_bucket_is_asked_for_its_region_again() {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let server =
+        Canned::start(
+            move |_| match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => Reply::new(503, ""),
+                _ => Reply::new(200, "").with("x-amz-bucket-region", "eu-central-1"),
+            },
+        )
+        .await;
+    let store = store(&server, S3Options::default()).await;
+    assert_eq!(store.region().as_str(), "eu-central-1");
 }
 
 fn listing(keys: &[&str], next: Option<&str>) -> String {

@@ -51,6 +51,10 @@ pub(super) enum Refusal {
         action: String,
     },
     ServerError,
+    /// An error that a test words itself.
+    Other {
+        status: u16,
+    },
     /// An operation that the service, or the sandbox, does not have.
     UnknownOperation(String),
     /// Bytes that are not a request of the protocol.
@@ -137,6 +141,7 @@ impl Refusal {
                 not_authorized(account, service, action),
             ),
             (Self::ServerError, _) => server_error(service),
+            (Self::Other { status }, _) => AwsError::new(*status, "Refused", "Refused"),
             (Self::UnknownOperation(operation), S3) => AwsError::new(
                 501,
                 "NotImplemented",

@@ -46,7 +46,7 @@ pub struct FaultRule {
     /// Leaves so many matching calls alone first.
     #[serde(default)]
     pub after_n: Option<u64>,
-    /// Error code instead of the service's own, for Throttle, Deny and ServerError.
+    /// Error code instead of the service's own, for Throttle, Deny, ServerError and Refuse.
     #[serde(default)]
     pub code: Option<String>,
     /// Error message instead of the usual one, e.g. one that names a service control policy.
@@ -97,12 +97,22 @@ pub enum FaultKind {
     Deny,
     /// The service's own 5xx.
     ServerError,
+    /// An error of this HTTP status; the rule's code says which.
+    Refuse(u16),
     /// Never answers; the connection stays open.
     Hang,
     /// Carries out the call, sends half of the answer and closes the connection.
     Cut,
     /// Carries out the call and closes the connection without an answer.
     LostAcknowledgement,
+    /// Closes the connection without an answer, and the call is never carried out.
+    LostRequest,
+    /// Flips a bit in the middle of the answer's body; its headers stay as they were.
+    Flip,
+    /// Names another SHA-256 than the object's, in an answer that names one.
+    WrongChecksum,
+    /// Another writer PUTs other bytes under the name in the instant before (S3).
+    Overtake,
     /// Answers so many milliseconds later.
     Slow(u64),
 }
@@ -130,6 +140,12 @@ impl ActiveFaults {
     pub fn new(faults: Faults) -> Self {
         let matched = faults.rules.iter().map(|_| AtomicU64::new(0)).collect();
         Self { faults, matched }
+    }
+
+    /// Calls that each rule matched so far, whether or not it fired.
+    pub fn matched(&self) -> Vec<u64> {
+        let matched = self.matched.iter();
+        matched.map(|n| n.load(Ordering::Relaxed)).collect()
     }
 
     /// Every rule counts every call it matches, whatever other rules decide: adding a rule does not
@@ -199,11 +215,12 @@ mod tests {
 
     #[test]
     fn reads_rules_from_json() {
-        let text = r#"{"seed":7,"rules":[{"service":"kms","kind":"lost_acknowledgement","share":0.5},{"kind":{"slow":200},"first_n":3}]}"#;
+        let text = r#"{"seed":7,"rules":[{"service":"kms","kind":"lost_acknowledgement","share":0.5},{"kind":{"slow":200},"first_n":3},{"kind":{"refuse":409},"code":"ConditionalRequestConflict"}]}"#;
         let faults: Faults = serde_json::from_str(text).unwrap();
         assert_eq!(faults.rules[0].kind, FaultKind::LostAcknowledgement);
         assert_eq!(faults.rules[1].kind, FaultKind::Slow(200));
         assert_eq!(faults.rules[1].share, 1.0);
+        assert_eq!(faults.rules[2].kind, FaultKind::Refuse(409));
         assert!(
             serde_json::from_str::<Faults>(r#"{"rules":[{"kind":"throttle","servce":"kms"}]}"#)
                 .is_err()
@@ -223,6 +240,18 @@ mod tests {
             ..FaultRule::every(FaultKind::Throttle)
         };
         assert!(fired(other, 0, 10).is_empty());
+        let never = FaultRule {
+            share: 0.0,
+            ..FaultRule::every(FaultKind::Throttle)
+        };
+        let active = ActiveFaults::new(Faults {
+            rules: vec![never],
+            seed: 0,
+        });
+        for _ in 0..3 {
+            assert_eq!(active.decide(&request("Sign")).rule, None);
+        }
+        assert_eq!(active.matched(), [3], "counted all the same");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::faults::{ActiveFaults, Faults};
 use super::server::Shared;
 use crate::sandbox::World;
 use crate::sandbox::services::kms::KmsState;
-use crate::sandbox::services::s3::Kept;
+use crate::sandbox::services::s3::{BucketCopy, Kept};
 
 /// A sandbox that is being served. Dropping it stops it, like [`Running::stop`].
 pub struct Running {
@@ -74,6 +74,22 @@ impl Running {
             .faults
             .write()
             .unwrap_or_else(PoisonError::into_inner) = active;
+    }
+
+    /// Calls that each rule of the present faults matched so far, whether or not it fired.
+    pub fn calls_matched(&self) -> Vec<u64> {
+        let faults = self.shared.faults.read();
+        faults.unwrap_or_else(PoisonError::into_inner).matched()
+    }
+
+    /// Everything in a bucket, every version of it, to be put back later.
+    pub fn copy_bucket(&self, bucket: &str) -> BucketCopy {
+        self.shared.s3.copy(bucket)
+    }
+
+    /// Makes a bucket what it was when it was copied.
+    pub fn put_back(&self, bucket: &str, copy: &BucketCopy) {
+        self.shared.s3.put_back(bucket, copy);
     }
 
     /// Current bytes of an object, past all permissions.

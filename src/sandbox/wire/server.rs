@@ -252,6 +252,7 @@ async fn respond(
             action: request.operation.clone(),
         }),
         Some(FaultKind::ServerError) => Some(Refusal::ServerError),
+        Some(FaultKind::Refuse(status)) => Some(Refusal::Other { status }),
         _ if over_rate(shared, request, now_ms) => Some(Refusal::Throttled),
         _ => None,
     };
@@ -272,6 +273,14 @@ async fn respond(
         // Ends when the client closes the connection or the sandbox stops.
         std::future::pending::<Infallible>().await;
     }
+    match kind {
+        Some(FaultKind::LostRequest) => return Err(CutOff),
+        Some(FaultKind::Overtake) => {
+            // Whoever was there before them keeps the name.
+            let _ = dispatch(shared, now_ms, &s3::of_another_writer(request));
+        }
+        _ => {}
+    }
     let result = match refusal {
         Some(refusal) => Err(reworded(refusal.error(&request.service), verdict.rule)),
         None => dispatch(shared, now_ms, request),
@@ -279,9 +288,19 @@ async fn respond(
     if kind == Some(FaultKind::LostAcknowledgement) {
         return Err(CutOff);
     }
-    let response = result.unwrap_or_else(|error| {
+    let mut response = result.unwrap_or_else(|error| {
         framing::error_response(&error, &request.service, &request.path, &request.request_id)
     });
+    match kind {
+        Some(FaultKind::Flip) => {
+            let middle = response.body.len() / 2;
+            if let Some(byte) = response.body.get_mut(middle) {
+                *byte ^= 1;
+            }
+        }
+        Some(FaultKind::WrongChecksum) => response = s3::with_other_checksum(response),
+        _ => {}
+    }
     let cut = kind == Some(FaultKind::Cut);
     if cut && response.body.is_empty() {
         return Err(CutOff);
@@ -483,6 +502,16 @@ mod tests {
             status_under(FaultKind::ServerError).await,
             Some((500, false))
         );
+        let refused = status_under(FaultKind::Refuse(409)).await;
+        assert_eq!(refused, Some((409, false)));
+        assert_eq!(status_under(FaultKind::LostRequest).await, None);
+        for harmless in [
+            FaultKind::Flip,
+            FaultKind::WrongChecksum,
+            FaultKind::Overtake,
+        ] {
+            assert_eq!(status_under(harmless).await, Some((404, false)));
+        }
         assert_eq!(status_under(FaultKind::Slow(1)).await, Some((404, false)));
         assert_eq!(status_under(FaultKind::Cut).await, Some((404, true)));
         assert_eq!(status_under(FaultKind::LostAcknowledgement).await, None);

@@ -180,6 +180,32 @@ async fn a_mode_that_can_be_undone_is_a_shorter_lock() {
     assert_eq!(found, ["lock_shortened"; 5]);
 }
 
+/// A writer that may not look, or could not for once, leaves no evidence of a file; the start is the
+/// oldest of all, and its lock ends first.
+#[tokio::test]
+async fn a_file_without_evidence_may_be_older_by_the_length_of_its_run() {
+    let (mut archive, memory) = SampleArchive::in_bucket();
+    let mut chain = archive.chain().await.expect("chain");
+    let begun = archive.begin(&mut chain, None).await.expect("begin");
+    archive.clock.advance_ms(5_000);
+    let (mut manifest, seal) = archive.collect(&chain, &begun).await.expect("data");
+    let start = &begun.file.name;
+    for file in manifest.files.iter_mut().filter(|f| f.name == *start) {
+        file.stored = None;
+    }
+    let sealed = archive.seal(&mut chain, &manifest, Content::Run(seal));
+    sealed.await.expect("sealed");
+    assert_eq!(classes(&memory, &up_to(4)).await, [""; 0]);
+    let shorten = |ms: i64| {
+        memory.keep_otherwise(start, |stored, _| {
+            let lock = stored.lock.as_mut().expect("a lock");
+            lock.until = lock.until.plus_ms(-ms);
+        });
+    };
+    shorten(60_000);
+    assert_eq!(classes(&memory, &up_to(4)).await, ["lock_shortened"]);
+}
+
 #[tokio::test]
 async fn a_lock_that_has_ended_may_be_gone() {
     let (_, memory, names) = bucket().await;

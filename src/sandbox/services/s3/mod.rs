@@ -21,9 +21,11 @@ mod store;
 mod tests;
 mod xml;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-pub use store::{Kept, S3State};
+pub use store::{BucketCopy, Kept, S3State};
 
 use crate::sandbox::World;
 use crate::sandbox::wire::encoding::{hex, xml_escape};
@@ -33,6 +35,34 @@ use crate::sandbox::world::Bucket;
 
 /// Buckets with such a name may be used by every account of the organization.
 const SHARED_PREFIX: &str = "keyproof-evidence-";
+
+/// The same PUT by a writer who has other bytes.
+pub fn of_another_writer(request: &Request) -> Request {
+    let body = b"written by somebody else\n".to_vec();
+    let sha256 = STANDARD.encode(Sha256::digest(&body));
+    let mut other = Request {
+        body,
+        ..request.clone()
+    };
+    other.headers.retain(|(name, _)| {
+        !name.starts_with("x-amz-checksum-")
+            && name != "x-amz-content-sha256"
+            && name != "content-md5"
+    });
+    let checksum = ("x-amz-checksum-sha256".to_owned(), sha256);
+    other.headers.push(checksum);
+    other
+}
+
+/// The answer with another SHA-256 where it names one.
+pub fn with_other_checksum(mut response: Response) -> Response {
+    for (name, value) in &mut response.headers {
+        if name == "x-amz-checksum-sha256" {
+            *value = STANDARD.encode(Sha256::digest(&*value));
+        }
+    }
+    response
+}
 
 /// Name of the operation, from what S3 tells operations apart by.
 pub fn operation_name(

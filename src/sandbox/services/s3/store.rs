@@ -18,6 +18,10 @@ pub struct S3State {
 /// All versions of each key of a bucket, oldest first; never an empty list.
 pub(super) type Keys = BTreeMap<String, Vec<Version>>;
 
+/// What was in a bucket at one time.
+#[derive(Clone)]
+pub struct BucketCopy(Keys);
+
 #[derive(Default)]
 pub(super) struct Objects {
     buckets: HashMap<String, Keys>,
@@ -118,6 +122,16 @@ impl S3State {
         })
         .map(|(key, _)| key.clone())
         .collect()
+    }
+
+    /// Every version of every key of a bucket.
+    pub fn copy(&self, bucket: &str) -> BucketCopy {
+        BucketCopy(self.lock().keys(bucket).cloned().unwrap_or_default())
+    }
+
+    /// Replaces everything in a bucket.
+    pub fn put_back(&self, bucket: &str, copy: &BucketCopy) {
+        *self.lock().keys_mut(bucket) = copy.0.clone();
     }
 
     /// Replaces the bytes of the current version and nothing else of it, as a fault of the storage
@@ -234,6 +248,11 @@ mod tests {
         );
         drop(objects);
         assert_eq!(state.object("b", "k").unwrap(), b"two");
+        let copy = state.copy("b");
+        state.put_raw("b", "later", b"x".to_vec(), 9_000);
+        state.mark_deleted("b", "k", 9_000);
+        state.put_back("b", &copy);
+        assert_eq!(state.keys("b"), ["k"]);
         assert!(state.remove_raw("b", "k") && !state.remove_raw("b", "k"));
     }
 
