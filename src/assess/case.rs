@@ -187,7 +187,7 @@ impl<'a> Case<'a> {
         }
         let history = match &place {
             LogPlace::S3(location) => {
-                lookups.object_summaries(&location.bucket, &location.prefix)?
+                lookups.object_summaries(&location.bucket, &location.folder())?
             }
             _ => Vec::new(),
         };

@@ -255,7 +255,7 @@ pub(super) fn summary(encryption: &str, key: &str, is_latest: bool) -> LogObject
         key_arn: some(key).filter(|k| !k.is_empty()),
         is_latest,
         versions: 3,
-        bytes: 30,
+        bytes: Some(30),
         source: "inventory".to_owned(),
         as_of_at: Some(AS_OF),
     }

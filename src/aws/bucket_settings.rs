@@ -6,8 +6,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types;
 
 use crate::aws::error::Asked;
-use crate::aws::member::{next, text};
-use crate::collect::api::{ApiError, BucketLifecycle, BucketReplication, Page};
+use crate::aws::member::text;
+use crate::collect::api::{ApiError, BucketLifecycle, BucketReplication};
 
 /// `None` where S3 says that the bucket has no policy
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
@@ -170,43 +170,6 @@ pub(super) async fn replication(
             error,
             &["ReplicationConfigurationNotFoundError"],
             BucketReplication::default(),
-        ),
-    }
-}
-
-/// One page of inventory configurations: whether each is on.
-pub(super) async fn inventories(
-    client: &Client,
-    asked: Asked<'_>,
-    bucket: &str,
-    token: Option<String>,
-) -> Result<Page<bool>, ApiError> {
-    let answer = client
-        .list_bucket_inventory_configurations()
-        .bucket(bucket)
-        .expected_bucket_owner(asked.account)
-        .set_continuation_token(token)
-        .send()
-        .await;
-    match answer.map_err(|e| asked.failed(e)) {
-        Ok(answer) => {
-            let listed = answer.inventory_configuration_list.unwrap_or_default();
-            Ok(Page {
-                items: listed
-                    .iter()
-                    .map(|inventory| inventory.is_enabled)
-                    .collect(),
-                next: next(answer.next_continuation_token)
-                    .filter(|_| answer.is_truncated == Some(true)),
-            })
-        }
-        Err(error) => absent(
-            error,
-            &["NoSuchConfiguration"],
-            Page {
-                items: vec![],
-                next: None,
-            },
         ),
     }
 }

@@ -8,14 +8,16 @@ use aws_sdk_emr::types::ClusterState;
 use crate::aws::error::Asked;
 use crate::aws::session::{global_region, sdk_region};
 use crate::aws::{
-    account, bucket_settings, emr, emr_channels, iam, kms, logs, object_reads, s3_reads,
+    account, bucket_settings, emr, emr_channels, iam, kms, logs, object_reads, reports, s3_control,
+    s3_reads,
 };
 use crate::collect::api::{
     ApiError, BucketEncryption, BucketLifecycle, BucketReplication, ClusterFilter,
-    DescribedCluster, DescribedKey, DescribedLogGroup, DescribedSecurityConfiguration, ErrorClass,
-    Identity, IdentityKinds, KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedObject,
+    DescribedCluster, DescribedJob, DescribedKey, DescribedLogGroup,
+    DescribedSecurityConfiguration, ErrorClass, Identity, IdentityKinds, InventoryConfiguration,
+    KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedJob, ListedObject,
     ListedSecurityConfiguration, ListedSession, ListedStep, Member, ObjectHead, OwnedBucket, Page,
-    RegionStatus, Tag,
+    RegionStatus, SourceEntry, SourcePart, Tag,
 };
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
@@ -413,9 +415,46 @@ impl Member for AwsMember {
         region: &Region,
         bucket: &str,
         next: Option<String>,
-    ) -> Result<Page<bool>, ApiError> {
+    ) -> Result<Page<InventoryConfiguration>, ApiError> {
         let asked = self.asked(Operation::ListBucketInventoryConfigurations, region);
-        bucket_settings::inventories(&self.s3(region), asked, bucket, next).await
+        reports::inventories(&self.s3(region), asked, bucket, next).await
+    }
+
+    async fn source_objects(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<SourceEntry>, ApiError> {
+        let asked = self.asked(Operation::ListSourceObjects, region);
+        reports::entries(&self.s3(region), asked, bucket, prefix, next).await
+    }
+
+    async fn source_object(
+        &self,
+        region: &Region,
+        bucket: &str,
+        name: &str,
+        from: u64,
+        length: u64,
+    ) -> Result<SourcePart, ApiError> {
+        let asked = self.asked(Operation::GetSourceObject, region);
+        reports::part(&self.s3(region), asked, bucket, name, from, length).await
+    }
+
+    async fn jobs(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedJob>, ApiError> {
+        let asked = self.asked(Operation::ListJobs, region);
+        s3_control::jobs(&s3_control::client(&self.config, region), asked, next).await
+    }
+
+    async fn job(&self, region: &Region, id: &str) -> Result<DescribedJob, ApiError> {
+        let asked = self.asked(Operation::DescribeJob, region);
+        s3_control::job(&s3_control::client(&self.config, region), asked, id).await
     }
 
     async fn log_objects(

@@ -33,6 +33,8 @@ mod logs;
 pub mod member;
 mod object_reads;
 mod organizations;
+mod reports;
+mod s3_control;
 mod s3_reads;
 pub mod s3_store;
 pub mod s3_url;

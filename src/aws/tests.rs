@@ -6,6 +6,7 @@ mod channels;
 mod identities;
 mod objects;
 mod reads;
+mod reports;
 mod signing;
 
 use crate::aws::canned::Reply;

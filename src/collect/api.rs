@@ -6,6 +6,7 @@
 //! dropping a returned future abandons the request.
 
 mod identity;
+mod reports;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,10 @@ use crate::time::UtcMillis;
 
 pub use identity::{
     Identity, IdentityKinds, ListedGroup, ListedPolicy, ListedPrincipal, PrincipalKind,
+};
+pub use reports::{
+    DescribedJob, FilteredBy, InventoryConfiguration, InventoryDestination, JobOperation,
+    JobReport, ListedJob, SourceEntry, SourcePart,
 };
 
 /// How an attempt failed, told apart because each becomes different evidence.
@@ -509,13 +514,12 @@ pub trait Member: Send + Sync {
         region: &Region,
         bucket: &str,
     ) -> Result<BucketReplication, ApiError>;
-    /// Whether each inventory configuration is on.
     async fn bucket_inventories(
         &self,
         region: &Region,
         bucket: &str,
         next: Option<String>,
-    ) -> Result<Page<bool>, ApiError>;
+    ) -> Result<Page<InventoryConfiguration>, ApiError>;
     /// `None` where S3 does not have metadata tables.
     async fn bucket_metadata_table(
         &self,
@@ -537,6 +541,31 @@ pub trait Member: Send + Sync {
         bucket: &str,
         name: &str,
     ) -> Result<ObjectHead, ApiError>;
+    /// What lies directly below `prefix`; asked with the source-reader role.
+    async fn source_objects(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<SourceEntry>, ApiError>;
+    /// At most `length` bytes of a report, from `from`; none at its end or beyond. Asked with the
+    /// source-reader role.
+    async fn source_object(
+        &self,
+        region: &Region,
+        bucket: &str,
+        name: &str,
+        from: u64,
+        length: u64,
+    ) -> Result<SourcePart, ApiError>;
+    /// S3 Batch Operations jobs of the session's account.
+    async fn jobs(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedJob>, ApiError>;
+    async fn job(&self, region: &Region, id: &str) -> Result<DescribedJob, ApiError>;
     /// `key` is a key ARN or alias ARN, never `alias/aws/…`.
     async fn key(&self, region: &Region, key: &str) -> Result<DescribedKey, ApiError>;
     /// `key` is a key ARN; aliases are not accepted by KMS.

@@ -64,14 +64,14 @@ pub(super) async fn read(
             m.bucket_replication(region, name).await
         })
         .await;
-    let mut inventories: Vec<bool> = Vec::new();
+    let mut inventories = 0;
     let listed = session
         .pages(
             budget,
             region,
             Operation::ListBucketInventoryConfigurations,
             |m, next| async move { m.bucket_inventories(region, name, next).await },
-            |page| inventories.extend(page),
+            |page| inventories += page.iter().filter(|i| i.is_enabled).count(),
         )
         .await;
     let table = ask
@@ -95,9 +95,7 @@ pub(super) async fn read(
         row.replication_rules = Some(replication.rules);
         row.replicates_to = joined(&replication.destinations);
     }
-    row.inventories = settings
-        .note(listed)
-        .map(|()| inventories.iter().filter(|on| **on).count() as i64);
+    row.inventories = settings.note(listed).map(|()| inventories as i64);
     row.metadata_table = settings.note(table).flatten();
     row.settings_lookup = settings.lookup;
     let policy_end = take_policy(row, policy);

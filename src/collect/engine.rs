@@ -9,10 +9,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 use crate::collect::api::Cloud;
@@ -23,6 +25,7 @@ use crate::collect::facts::{
     AlreadyCollected, FactSink, Facts, Known, KnownError, NothingCollected, SinkError,
 };
 use crate::collect::grants;
+use crate::collect::history::{jobs, log_history};
 use crate::collect::identity_policy::named_by;
 use crate::collect::lookups::Sessions;
 use crate::collect::object_samples;
@@ -32,9 +35,13 @@ use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
 use crate::collect::{account, identities, lookups};
 use crate::model::datasets::{Account, Coverage};
 use crate::model::ids::{AccountId, Region, RunId};
+use crate::model::s3_location::S3Location;
 use crate::model::table::Dataset;
-use crate::model::words::{CellOutcome, Source};
+use crate::model::words::{CellOutcome, Seen, Settings, Source};
 use crate::time::{Date, UtcMillis};
+
+/// Reports about objects that are read at one time.
+const HEAVY_AT_ONCE: usize = 2;
 
 /// Which Regions are looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +81,16 @@ pub struct Options {
     pub sample_clusters: usize,
     /// Role for that on log buckets, e.g. `keyproof-sampler`.
     pub sampler_role_name: String,
+    /// Role where reports about objects lie, e.g. `keyproof-source-reader`; `None` reads none.
+    pub source_reader_role_name: Option<String>,
+    /// Places of exports of metadata tables; see `history::export`.
+    pub metadata_exports: Vec<S3Location>,
+    /// Accounts outside the organization whose keys are accepted.
+    pub allowed_key_owners: BTreeSet<AccountId>,
+    /// Whether the scope's accounts are all that the organization has.
+    pub has_account_list: bool,
+    /// Folder for files that are read once and removed.
+    pub scratch: PathBuf,
 }
 
 impl Options {
@@ -96,6 +113,11 @@ impl Options {
             describe_max_age_days: 7,
             sample_clusters: 0,
             sampler_role_name: "keyproof-sampler".to_owned(),
+            source_reader_role_name: None,
+            metadata_exports: vec![],
+            allowed_key_owners: BTreeSet::new(),
+            has_account_list: true,
+            scratch: std::env::temp_dir(),
         }
     }
 }
@@ -190,6 +212,7 @@ pub async fn collect_part(
     }
 
     let mut readers = identities::units(&run);
+    let mut owners = jobs::units(&run);
     let mut units = lookups::units(&run);
     shuffle(&mut units, context.options.seed);
     each(&run, units, lookups::unit).await?;
@@ -199,6 +222,11 @@ pub async fn collect_part(
     let mut tasks = std::mem::take(&mut *lock(&run.samples));
     shuffle(&mut tasks, context.options.seed);
     each(&run, tasks, object_samples::unit).await?;
+    let mut histories = log_history::units(&run);
+    shuffle(&mut histories, context.options.seed);
+    each(&run, histories, log_history::unit).await?;
+    shuffle(&mut owners, context.options.seed);
+    each(&run, owners, jobs::unit).await?;
 
     Ok(run.collected())
 }
@@ -273,6 +301,12 @@ pub(super) struct Run {
     pub samples: Mutex<Vec<object_samples::Task>>,
     /// Sessions of bucket owners under the sampler role.
     pub samplers: Sessions,
+    /// Sessions of owners of reports about objects, where the run may read such.
+    pub sources: Option<Sessions>,
+    /// Folders that clusters name as log places, by bucket; kept where reports are read.
+    pub log_folders: Mutex<log_history::Folders>,
+    /// Turns of what needs memory and disk for itself.
+    heavy: Semaphore,
     done: Mutex<Collected>,
 }
 
@@ -301,6 +335,13 @@ impl Run {
         let seed = context.options.seed;
         Self {
             samplers: Sessions::new(&context.options.sampler_role_name),
+            sources: context
+                .options
+                .source_reader_role_name
+                .as_deref()
+                .map(Sessions::new),
+            log_folders: Mutex::default(),
+            heavy: Semaphore::new(HEAVY_AT_ONCE),
             context,
             scope,
             part,
@@ -351,7 +392,12 @@ impl Run {
                     let place = (account.clone(), cell.region.clone());
                     self.finished.regions.insert(place);
                 }
-                Source::Keys | Source::Buckets | Source::Identities | Source::LogObjects => {
+                Source::Keys
+                | Source::Buckets
+                | Source::Identities
+                | Source::LogObjects
+                | Source::LogHistory
+                | Source::Reencryption => {
                     let place = (account.clone(), cell.region.clone(), cell.source);
                     self.finished.lookups.insert(place);
                 }
@@ -430,6 +476,31 @@ impl Run {
             options.sample_clusters,
         );
         lock(&self.samples).extend(task);
+        if self.sources.is_some() {
+            let read = facts
+                .clusters
+                .iter()
+                .filter(|row| row.settings != Settings::Deferred && row.seen != Seen::NotSeen);
+            let places = read.filter_map(|row| S3Location::parse(row.log_uri.as_deref()?));
+            let mut folders = lock(&self.log_folders);
+            for place in places {
+                let folder = place.folder();
+                folders.entry(place.bucket).or_default().insert(folder);
+            }
+        }
+    }
+
+    /// Waits for a turn at what needs memory and disk for itself: memory must not grow with the accounts.
+    pub async fn heavy_work(&self) -> Option<SemaphorePermit<'_>> {
+        self.heavy.acquire().await.ok()
+    }
+
+    /// Whether an account belongs to the organization or is accepted; `None` where nobody can say.
+    pub fn owner_is_ours(&self, owner: &AccountId) -> Option<bool> {
+        let options = self.options();
+        let ours =
+            self.scope.account(owner).is_some() || options.allowed_key_owners.contains(owner);
+        (ours || options.has_account_list).then_some(ours)
     }
 
     /// How an account of the scope that could not be entered ended; `None` for one that was.
@@ -465,6 +536,13 @@ impl Run {
         let own = now.plus_ms(self.options().cell_deadline.as_millis() as i64);
         let run = self.options().deadline.unwrap_or(own);
         Budget::new(now, own.min(run))
+    }
+
+    /// A budget for what takes as long as its files are large: the rest of the run's time.
+    pub fn long_budget(&self) -> Budget {
+        let now = self.now();
+        let own = now.plus_ms(self.options().cell_deadline.as_millis() as i64);
+        Budget::new(now, self.options().deadline.unwrap_or(own))
     }
 
     /// Whether a cell may still begin.
@@ -538,6 +616,8 @@ impl Run {
         facts.principals.sort_by(Dataset::key_order);
         facts.buckets.sort_by(Dataset::key_order);
         facts.object_samples.sort_by(Dataset::key_order);
+        facts.object_summaries.sort_by(Dataset::key_order);
+        facts.reencryptions.sort_by(Dataset::key_order);
         {
             let mut done = lock(&self.done);
             for cell in &facts.coverage {

@@ -6,7 +6,7 @@ use std::error::Error;
 use crate::dataset;
 use crate::model::datasets::{
     Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
-    LogBucket, LogGroup, LogObjectSample, Principal,
+    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal, Reencryption,
 };
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::time::UtcMillis;
@@ -42,6 +42,8 @@ pub struct Facts {
     pub principals: Vec<Principal>,
     pub buckets: Vec<LogBucket>,
     pub object_samples: Vec<LogObjectSample>,
+    pub object_summaries: Vec<LogObjectSummary>,
+    pub reencryptions: Vec<Reencryption>,
     pub bucket_owners: Vec<BucketOwner>,
 }
 
@@ -62,6 +64,8 @@ impl Facts {
             principals: vec![],
             buckets: vec![],
             object_samples: vec![],
+            object_summaries: vec![],
+            reencryptions: vec![],
             bucket_owners: vec![],
         }
     }

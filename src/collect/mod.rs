@@ -8,6 +8,7 @@
 //!   that owns something which clusters referenced (`lookups`): keys with their grants and aliases,
 //!   and log buckets. Last one unit per account whose `identities` decide who may use a log key.
 //!   Where a run was asked for it, log objects are sampled after that (`object_samples`).
+//!   At the end: what lies in log buckets as reports tell, and which jobs re-encrypt it (`history`).
 //! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
@@ -34,6 +35,7 @@ mod aliases;
 mod bucket_lookup;
 mod bucket_settings;
 mod grants;
+pub mod history;
 mod identities;
 mod identity_policy;
 mod key_lookup;

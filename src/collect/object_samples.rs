@@ -68,7 +68,7 @@ pub(super) fn choose(
         .into_iter()
         .take(limit)
         .map(|((_, _, id), place)| Sampled {
-            prefix: prefix(&place.prefix, id),
+            prefix: format!("{}{id}/", place.folder()),
             bucket: place.bucket,
             cluster_id: id.clone(),
         })
@@ -78,15 +78,6 @@ pub(super) fn choose(
         region: region.clone(),
         clusters,
     })
-}
-
-/// Where EMR puts the files of one cluster
-/// (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html>).
-fn prefix(of_logs: &str, cluster_id: &str) -> String {
-    match of_logs.trim_end_matches('/') {
-        "" => format!("{cluster_id}/"),
-        parent => format!("{parent}/{cluster_id}/"),
-    }
 }
 
 /// Samples one account-region.
@@ -324,18 +315,5 @@ mod tests {
             row("j-none", "RUNNING", ""),
         ];
         assert!(chosen(&rows, "2026-11-24", 9).is_empty());
-    }
-
-    #[test]
-    fn logs_of_one_cluster_lie_below_its_id() {
-        for (given, expected) in [
-            ("", "j-1/"),
-            ("/", "j-1/"),
-            ("emr", "emr/j-1/"),
-            ("emr/", "emr/j-1/"),
-            ("a/b//", "a/b/j-1/"),
-        ] {
-            assert_eq!(prefix(given, "j-1"), expected, "{given}");
-        }
     }
 }

@@ -35,6 +35,12 @@ pub enum Operation {
     GetBucketMetadataConfiguration,
     ListObjectsV2,
     HeadObject,
+    /// ListObjectsV2 where reports about objects lie.
+    ListSourceObjects,
+    /// GetObject of such a report.
+    GetSourceObject,
+    ListJobs,
+    DescribeJob,
     DescribeKey,
     GetKeyPolicy,
     GetKeyRotationStatus,
@@ -54,6 +60,8 @@ pub enum Caller {
     Reader,
     /// `keyproof-sampler`, opt-in, on log buckets.
     Sampler,
+    /// `keyproof-source-reader`, opt-in, where reports about objects lie.
+    SourceReader,
 }
 
 impl Operation {
@@ -89,6 +97,10 @@ impl Operation {
         Self::GetBucketMetadataConfiguration,
         Self::ListObjectsV2,
         Self::HeadObject,
+        Self::ListSourceObjects,
+        Self::GetSourceObject,
+        Self::ListJobs,
+        Self::DescribeJob,
         Self::DescribeKey,
         Self::GetKeyPolicy,
         Self::GetKeyRotationStatus,
@@ -134,8 +146,10 @@ impl Operation {
             Self::GetBucketReplication => "s3:GetReplicationConfiguration",
             Self::ListBucketInventoryConfigurations => "s3:GetInventoryConfiguration",
             Self::GetBucketMetadataConfiguration => "s3:GetBucketMetadataTableConfiguration",
-            Self::ListObjectsV2 => "s3:ListBucket",
-            Self::HeadObject => "s3:GetObject",
+            Self::ListObjectsV2 | Self::ListSourceObjects => "s3:ListBucket",
+            Self::HeadObject | Self::GetSourceObject => "s3:GetObject",
+            Self::ListJobs => "s3:ListJobs",
+            Self::DescribeJob => "s3:DescribeJob",
             Self::DescribeKey => "kms:DescribeKey",
             Self::GetKeyPolicy => "kms:GetKeyPolicy",
             Self::GetKeyRotationStatus => "kms:GetKeyRotationStatus",
@@ -159,6 +173,7 @@ impl Operation {
             | Self::ListAccountsForParent
             | Self::ListTagsForResource => Caller::Collector,
             Self::ListObjectsV2 | Self::HeadObject => Caller::Sampler,
+            Self::ListSourceObjects | Self::GetSourceObject => Caller::SourceReader,
             _ => Caller::Reader,
         }
     }
@@ -168,7 +183,7 @@ impl Operation {
     /// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>,
     /// <https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>,
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>.
-    /// ListRegions, ListSessions, DescribeLogGroups and the S3 control reads have no documented figure; a
+    /// ListRegions, ListSessions, DescribeLogGroups, jobs and the S3 control reads have no documented figure; a
     /// cautious one stands here.
     pub fn granted_rate(self) -> (f64, f64) {
         match self {
@@ -204,7 +219,10 @@ impl Operation {
             | Self::ListBucketInventoryConfigurations
             | Self::GetBucketMetadataConfiguration
             | Self::ListObjectsV2
-            | Self::HeadObject => (100.0, 100.0),
+            | Self::HeadObject
+            | Self::ListSourceObjects
+            | Self::GetSourceObject => (100.0, 100.0),
+            Self::ListJobs | Self::DescribeJob => (10.0, 5.0),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::collect::exceptions::ExceptionRule;
 use crate::collect::scope::TagNames;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
+use crate::model::s3_location::S3Location;
 use crate::time::parse_duration;
 
 /// Where the archive is.
@@ -117,6 +118,10 @@ pub struct Config {
     /// Clusters of each account-region whose log objects are sampled; 0 samples none.
     pub sample_objects: usize,
     pub sampler_role_name: String,
+    /// Reports about log objects are read with this role; `None` reads none.
+    pub source_reader_role_name: Option<String>,
+    /// Where exports of S3 metadata tables lie.
+    pub metadata_exports: Vec<S3Location>,
     pub regions: Regions,
     /// Whether a flag or the environment named the Regions, for this run alone.
     pub regions_by_hand: bool,
@@ -322,6 +327,27 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
     };
     let role_name = r.role("role_name")?;
     let sampler_role_name = r.role("sampler_role_name")?;
+    let source_reader_role_name = match settings.text("source_reader_role_name") {
+        Some(_) => Some(r.role("source_reader_role_name")?),
+        None => None,
+    };
+    let metadata_exports: Vec<S3Location> = r
+        .list::<String>("metadata_exports")?
+        .iter()
+        .map(|place| {
+            S3Location::parse(place).ok_or_else(|| {
+                r.invalid(
+                    "metadata_exports",
+                    format!("'{place}' is not s3://bucket/prefix"),
+                )
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    if !metadata_exports.is_empty() && source_reader_role_name.is_none() {
+        let detail =
+            "metadata_exports are read with a role of their own; set source_reader_role_name";
+        return Err(ConfigError::Conflict(detail.to_owned()));
+    }
     if let Some(url) = settings.text("endpoint_url")
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {
@@ -356,6 +382,8 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         external_id: r.text("external_id"),
         sample_objects: r.number("sample_objects", 0, 1_000)?.unwrap_or(0),
         sampler_role_name,
+        source_reader_role_name,
+        metadata_exports,
         regions,
         regions_by_hand: matches!(
             settings.origin("regions"),
@@ -481,6 +509,8 @@ mod tests {
             ("endpoint_url", "localhost:1"),
             ("role_name", "a b"),
             ("sampler_role_name", "a b"),
+            ("source_reader_role_name", "a b"),
+            ("metadata_exports", "https://bucket/x"),
             ("sample_objects", "-1"),
             ("archive_lock_mode", "compliance"),
         ] {
@@ -499,5 +529,7 @@ mod tests {
         }
         let both = with(&[("single_account", "true"), ("account_list", "x")]);
         assert!(matches!(both, Err(ConfigError::Conflict(_))));
+        let alone = with(&[("metadata_exports", "s3://bucket/exports/")]);
+        assert!(matches!(alone, Err(ConfigError::Conflict(_))));
     }
 }

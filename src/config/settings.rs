@@ -126,6 +126,16 @@ pub const SETTINGS: &[Setting] = &[
         "keyproof-sampler",
         "role to assume in accounts that own log buckets, to sample log objects",
     ),
+    setting(
+        "source_reader_role_name",
+        "",
+        "role to assume where reports about log objects lie (inventories, job reports, exports); none reads none",
+    ),
+    setting(
+        "metadata_exports",
+        "",
+        "places of exports of S3 metadata tables: s3://bucket/prefix, …",
+    ),
     setting("regions", "auto", "auto, or a list of Regions"),
     setting("accounts", "", "audit these accounts only"),
     setting(

@@ -38,6 +38,18 @@ impl S3Location {
     }
 }
 
+impl S3Location {
+    /// The prefix as what lies below it begins: empty for the whole bucket, else with one slash at its
+    /// end. EMR writes below `<LogUri>/<cluster id>/`, whether or not the URI has a slash of its own
+    /// (<https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html>).
+    pub fn folder(&self) -> String {
+        match self.prefix.trim_end_matches('/') {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        }
+    }
+}
+
 impl std::fmt::Display for S3Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}/{}", self.scheme, self.bucket, self.prefix)
@@ -55,6 +67,21 @@ mod tests {
         assert_eq!(l.to_string(), "s3n://logs-bucket/emr/x");
         let l = S3Location::parse("s3://logs-bucket/a:b@c/x").expect("location");
         assert_eq!(l.bucket, "logs-bucket");
+    }
+
+    #[test]
+    fn a_folder_has_one_slash_at_its_end_or_is_the_bucket() {
+        for (given, expected) in [
+            ("s3://logs", ""),
+            ("s3://logs/", ""),
+            ("s3://logs//", ""),
+            ("s3://logs/emr", "emr/"),
+            ("s3://logs/emr/", "emr/"),
+            ("s3://logs/a/b//", "a/b/"),
+        ] {
+            let folder = S3Location::parse(given).map(|place| place.folder());
+            assert_eq!(folder.as_deref(), Some(expected), "{given}");
+        }
     }
 
     #[test]

@@ -258,9 +258,9 @@ impl Whole<'_> {
             let found = JournalCollected(&journals.all);
             let found = if is_new { nothing } else { &found };
             let known = before.known.clone();
-            let all = journals.clone();
+            let place = (journals.clone(), work.path.as_path());
             running
-                .collect(self.asking, all, known, Part::Whole, found, options)
+                .collect(self.asking, place, known, Part::Whole, found, options)
                 .await?;
             let caller = self.producer.caller_arn.clone().unwrap_or_default();
             let told = || Told::now(running, self.asking, &caller);

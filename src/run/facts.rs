@@ -11,7 +11,7 @@ use crate::collect::facts::{
 use crate::collect::scope::Scope;
 use crate::model::datasets::{
     Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
-    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
+    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal, Reencryption,
 };
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
@@ -93,6 +93,8 @@ impl FactSink for JournalSink {
             journals.append(&mut facts.principals)?;
             journals.append(&mut facts.buckets)?;
             journals.append(&mut facts.object_samples)?;
+            journals.append(&mut facts.object_summaries)?;
+            journals.append(&mut facts.reencryptions)?;
             journals.all.append(&mut facts.bucket_owners)?;
             // Coverage last: a cell counts only when its facts are written.
             journals.append(&mut facts.coverage)
@@ -174,6 +176,8 @@ pub fn copy_ended(from: &Journal, to: &Journal, scope: &Scope) -> Result<(), Run
     copy!(Principal, Source::Identities, true);
     copy!(LogBucket, Source::Buckets, true);
     copy!(LogObjectSample, Source::LogObjects, false);
+    copy!(LogObjectSummary, Source::LogHistory, true);
+    copy!(Reencryption, Source::Reencryption, false);
     copy!(BucketOwner, Source::BucketOwners, true);
     for (account, region) in from.groups::<Coverage>() {
         to.append(&mut from.read_group::<Coverage>(&account, &region)?)?;

@@ -16,6 +16,7 @@ use crate::config::{Config, ScopeMode};
 use crate::model::canonical;
 use crate::model::datasets::Account;
 use crate::model::ids::{RunId, Sha256Hex};
+use crate::model::s3_location::S3Location;
 use crate::record::{LineReader, canonical_line};
 use crate::time::Date;
 
@@ -201,6 +202,12 @@ fn config_digest(config: &Config, date: Date) -> Sha256Hex {
         "rules": rule_inputs(config),
         "sample_objects": config.sample_objects,
         "sampler_role_name": config.sampler_role_name,
+        "source_reader_role_name": config.source_reader_role_name,
+        "metadata_exports": config
+            .metadata_exports
+            .iter()
+            .map(S3Location::to_string)
+            .collect::<Vec<_>>(),
         "single_account": config.scope == ScopeMode::SingleAccount,
         "tags": [
             tags.owner,

@@ -2,6 +2,7 @@
 //! several take one each.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -31,7 +32,7 @@ use crate::report::tally::{self, Changes, Tally};
 use crate::seal::{Content, FileEntry, Manifest, Period, Producer, RunSeal};
 use crate::time::{Date, UtcMillis};
 
-use super::beginning::MOST_CLOCK_OFFSET_MS;
+use super::beginning::{MOST_CLOCK_OFFSET_MS, has_account_list};
 use super::counts::Counts;
 use super::evidence::Evidence;
 use super::facts::{JournalSink, Journals};
@@ -223,11 +224,12 @@ impl Running<'_> {
         })
     }
 
-    /// Looks at the accounts of `part`; shows progress meanwhile.
+    /// Looks at the accounts of `part`; shows progress meanwhile. Reports about objects lie below `work`
+    /// while they are read.
     pub async fn collect(
         &self,
         asking: &Asking,
-        journals: Journals,
+        (journals, work): (Journals, &Path),
         known: Arc<Watermarks>,
         part: Part,
         found: &dyn AlreadyCollected,
@@ -250,6 +252,13 @@ impl Running<'_> {
         wanted.tags = config.tags.clone();
         wanted.sample_clusters = config.sample_objects;
         wanted.sampler_role_name = config.sampler_role_name.clone();
+        wanted.source_reader_role_name = config.source_reader_role_name.clone();
+        wanted.metadata_exports = config.metadata_exports.clone();
+        wanted.allowed_key_owners = config.rules.allowed_key_owners.clone();
+        wanted.has_account_list = has_account_list(config);
+        wanted.scratch = work.join("reports");
+        std::fs::create_dir_all(&wanted.scratch)
+            .map_err(|e| RunError::local(&wanted.scratch, e))?;
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
         let context = Context {
             cloud: asking.aws.clone(),

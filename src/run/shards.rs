@@ -177,7 +177,7 @@ pub async fn collect(
     running
         .collect(
             &asking,
-            journals.clone(),
+            (journals.clone(), &work.path),
             known,
             Part::Accounts(mine),
             &NothingCollected,
@@ -282,7 +282,7 @@ pub async fn assess(
     running
         .collect(
             &asking,
-            journals.clone(),
+            (journals.clone(), &work.path),
             before.known.clone(),
             Part::Rest { missing },
             &JournalCollected(&all),

@@ -1,5 +1,5 @@
-//! The templates of the reader and the sampler role allow exactly the calls that the program makes with
-//! them in audited accounts.
+//! The templates of the reader, the sampler and the source-reader role allow exactly the calls that the
+//! program makes with them in audited accounts.
 //!
 //! The template is read line by line: its policy statements are written one action a line, so no
 //! YAML parser is needed, and the tests below fail when it is written otherwise.
@@ -11,6 +11,8 @@ use keyproof::collect::operation::{Caller, Operation};
 const TEMPLATE: &str = include_str!("../../scripts/deploy/reader-role.yaml");
 
 const SAMPLER: &str = include_str!("../../scripts/deploy/sampler-role.yaml");
+
+const SOURCE_READER: &str = include_str!("../../scripts/deploy/source-reader-role.yaml");
 
 /// One policy statement of the template.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -165,5 +167,24 @@ fn the_sampler_lists_and_heads_named_buckets_and_uses_no_key() {
         .collect();
     assert_eq!(everywhere.len(), 1);
     let principals = SAMPLER.matches("AWS: !Ref CollectorRoleArn").count();
+    assert_eq!(principals, 2, "one named principal is trusted");
+}
+
+#[test]
+fn the_source_reader_reads_named_prefixes_and_named_keys_alone() {
+    let mut needed = needed_by(Caller::SourceReader);
+    // S3 asks for it on behalf of whoever GETs an object under SSE-KMS.
+    needed.insert("kms:Decrypt".to_owned());
+    assert_eq!(permitted(SOURCE_READER, "Allow"), needed);
+    let read = statements(SOURCE_READER);
+    assert_eq!(read.len(), SOURCE_READER.matches("Effect:").count());
+    assert!(!SOURCE_READER.contains("NotAction") && !SOURCE_READER.contains("ManagedPolicyArns"));
+    let resources: Vec<&str> = SOURCE_READER
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Resource: "))
+        .collect();
+    let named = ["ReportBucketArns", "ReportObjectArns", "ReportKeyArns"];
+    assert_eq!(resources, named.map(|name| format!("!Ref {name}")));
+    let principals = SOURCE_READER.matches("AWS: !Ref CollectorRoleArn").count();
     assert_eq!(principals, 2, "one named principal is trusted");
 }

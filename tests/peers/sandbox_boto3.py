@@ -9,6 +9,7 @@ this project:
 - Organizations, STS, account, EMR, KMS and IAM in every account: who can be assumed, which clusters there
   are, as the sandbox's own statement of the truth has it;
 - the sampler role, which lists and HEADs log objects, and what the roles are refused;
+- inventories and completion reports, which the source-reader role lists and GETs; jobs of S3 Control;
 - KMS signatures of a digest, which OpenSSL verifies with the public key that KMS gives.
 
 Prints `N passed, N failed` and ends with 1 if any check failed.
@@ -18,13 +19,16 @@ Usage: sandbox_boto3.py --binary target/debug/keyproof
 
 import argparse
 import base64
+import csv
 import datetime as dt
+import gzip
 import hashlib
 import http.client
 import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -569,6 +573,91 @@ def log_objects(sandbox, clients):
     check("log objects with a key and without, somewhere", under_a_key and without, (looked_at, under_a_key, without))
 
 
+def resolve_localhost():
+    """Lets names below localhost mean loopback, as RFC 6761 has it: S3 Control has a host name per account."""
+    resolve = socket.getaddrinfo
+    socket.getaddrinfo = lambda host, *more, **named: resolve(
+        "127.0.0.1" if str(host).endswith(".localhost") else host, *more, **named)
+
+
+def reports(sandbox, clients):
+    """Jobs of S3 Batch Operations, and the reports that the source-reader role lists and GETs, and nothing more."""
+    resolve_localhost()
+    local = Sandbox(sandbox.url.replace("127.0.0.1", "localhost"), sandbox.account, sandbox.region)
+    seen, formats, completed, refusals = 0, set(), 0, 0
+    for account, reader in clients.items():
+        if account == sandbox.account:
+            continue
+        try:
+            listed = reader("s3", "us-east-1").list_buckets(MaxBuckets=1000)["Buckets"]
+        except ClientError as error:
+            check(f"ListBuckets of {account}", error.response["Error"]["Code"] == "AccessDenied", error)
+            continue
+        owned = {b["Name"]: b["BucketRegion"] for b in listed}
+        if not any(name.endswith("-reports") for name in owned):
+            continue
+        source = attempt(f"AssumeRole keyproof-source-reader in {account}",
+                         lambda: sandbox.assume(account, "keyproof-source-reader"))
+        by_name = attempt(f"AssumeRole of {account} by name", lambda: local.assume(account))
+        if source is None or by_name is None:
+            continue
+        for name, region in owned.items():
+            if not name.endswith("-reports"):
+                continue
+            logs = name.removesuffix("-reports")
+            here, own, ask = source("s3", region), reader("s3", region), {"ExpectedBucketOwner": account}
+            listed = attempt(f"inventories of {logs}", lambda: own.list_bucket_inventory_configurations(Bucket=logs, **ask))
+            for inventory in (listed or {}).get("InventoryConfigurationList", [])[:1]:
+                to = inventory["Destination"]["S3BucketDestination"]
+                check(f"destination of {logs}", to["Bucket"] == f"arn:aws:s3:::{name}", to)
+                check(f"fields of {logs}", "EncryptionStatus" in inventory["OptionalFields"], inventory)
+                above = f"{to['Prefix']}/{logs}/{inventory['Id']}/"
+                page = here.list_objects_v2(Bucket=name, Prefix=above, Delimiter="/", **ask)
+                days = [p["Prefix"] for p in page["CommonPrefixes"] if p["Prefix"].endswith("Z/")]
+                check(f"reports of {logs}", len(days) > 7, page["CommonPrefixes"])
+                get = lambda key, **more: here.get_object(Bucket=name, Key=key, **ask, **more)["Body"].read()
+                manifest = get(f"{days[-1]}manifest.json")
+                stated = get(f"{days[-1]}manifest.checksum").decode().strip()
+                check(f"checksum of {logs}", hashlib.md5(manifest).hexdigest() == stated, stated)
+                manifest = json.loads(manifest)
+                check(f"manifest of {logs}", manifest["sourceBucket"] == logs and manifest["files"], manifest)
+                formats.add(manifest["fileFormat"])
+                for file in manifest["files"]:
+                    data = get(file["key"])
+                    check(f"data of {logs}", hashlib.md5(data).hexdigest() == file["MD5checksum"] and len(data) == file["size"])
+                    check(f"a range of {logs}", get(file["key"], Range="bytes=2-5") == data[2:6])
+                    if manifest["fileFormat"] == "CSV":
+                        rows = list(csv.reader(gzip.decompress(data).decode().splitlines()))
+                        columns = [c.strip() for c in manifest["fileSchema"].split(",")]
+                        check(f"rows of {logs}", rows and all(len(r) == len(columns) and r[0] == logs for r in rows), rows[:2])
+                    refused(f"the reader's GET of {name}", "AccessDenied",
+                            lambda: own.get_object(Bucket=name, Key=file["key"], **ask), 403)
+                refused(f"the source reader's list of {logs}", "AccessDenied",
+                        lambda: here.list_objects_v2(Bucket=logs, **ask), 403)
+                seen += 1
+            control = by_name("s3control", region)
+            try:
+                jobs = control.list_jobs(AccountId=account)["Jobs"]
+            except ClientError as error:  # an account whose reader is AWS's SecurityAudit
+                check(f"ListJobs of {account}", error.response["Error"]["Code"] == "AccessDenied", error)
+                refusals += 1
+                continue
+            for job in jobs:
+                told = control.describe_job(AccountId=account, JobId=job["JobId"])["Job"]
+                check(f"job {job['JobId']}", told["Status"] == job["Status"] and job["Operation"] in told["Operation"], told)
+                if told["Status"] == "Complete" and told["Report"].get("ReportScope") == "AllTasks":
+                    bucket = told["Report"]["Bucket"].split(":")[-1]
+                    key = f"{told['Report']['Prefix']}/job-{job['JobId']}/manifest.json"
+                    report = json.loads(here.get_object(Bucket=bucket, Key=key, **ask)["Body"].read())
+                    ended = sum(len(here.get_object(Bucket=bucket, Key=r["Key"], **ask)["Body"].read().splitlines())
+                                for r in report["Results"])
+                    check(f"report of {job['JobId']}", ended == told["ProgressSummary"]["TotalNumberOfTasks"], report)
+                    completed += 1
+            refused(f"a made-up job of {account}", "NoSuchJob", lambda: control.describe_job(AccountId=account, JobId="0" * 36), 404)
+    check("inventories in both formats", formats == {"CSV", "Parquet"}, formats)
+    check("reports and jobs, somewhere", seen and completed, (seen, completed, refusals))
+
+
 def signatures(sandbox):
     """KMS signs a digest and a message alike, and OpenSSL verifies both with the public key."""
     kms = sandbox.client("kms")
@@ -645,6 +734,7 @@ def main():
             reads(clients, truth)
             identities(clients)
             log_objects(management, clients)
+            reports(management, clients)
             signatures(owner)
         finally:
             process.send_signal(signal.SIGTERM)

@@ -13,13 +13,14 @@ use crate::model::words::{Outcome, RuleKind, Severity};
 pub(super) const RULE: Rule = Rule {
     id: "EL-16",
     name: "history-reencrypted",
-    version: 1,
+    version: 2,
     kind: RuleKind::Advises,
     severity: Severity::Medium,
     conclusions: &[
         (Outcome::Pass, "history_under_customer_key"),
         (Outcome::Fail, "history_outside_customer_key"),
         (Outcome::Unknown, "history_key_unknown"),
+        (Outcome::Unknown, "older_versions_not_listed"),
         (Outcome::NotApplicable, "history_not_read"),
         (Outcome::NotApplicable, "no_log_uri"),
     ],
@@ -78,6 +79,16 @@ fn judge(case: &Case<'_>) -> Judged {
             ),
         );
         (judged, unknown)
+    } else if case.history.iter().any(|row| is_uncounted(row)) {
+        let judged = Judged::unknown(
+            "older_versions_not_listed",
+            format!(
+                "let the inventory of bucket {} list all versions: below {place} it lists current ones \
+                 alone",
+                location.bucket
+            ),
+        );
+        (judged, count(case, Lies::Inside))
     } else {
         let judged = Judged::pass("history_under_customer_key");
         (judged, count(case, Lies::Inside))
@@ -94,12 +105,17 @@ fn judge(case: &Case<'_>) -> Judged {
     judged
 }
 
+/// There may be versions that nobody counted.
+fn is_uncounted(row: &LogObjectSummary) -> bool {
+    row.versions == 0 && row.encryption == "unknown"
+}
+
 fn count(case: &Case<'_>, where_: Lies) -> Counted {
     let mut counted = Counted::default();
     for row in case.history.iter().filter(|row| lies(case, row) == where_) {
         // Numbers of a report, not of our own counting: they must not overflow.
         counted.versions = counted.versions.saturating_add(row.versions.max(0));
-        counted.bytes = counted.bytes.saturating_add(row.bytes.max(0));
+        counted.bytes = counted.bytes.saturating_add(row.bytes.unwrap_or(0).max(0));
         if !row.is_latest {
             counted.older = counted.older.saturating_add(row.versions.max(0));
         }

@@ -211,6 +211,16 @@ fn el_16_history_reencrypted() {
                     summary("kms_key_unknown", "", true),
                 ];
             }),
+            ("UNKNOWN older_versions_not_listed", |w| {
+                let mut older = summary("unknown", "", false);
+                (older.versions, older.bytes) = (0, None);
+                w.summaries = vec![summary("customer_key", KEY, true), older];
+            }),
+            ("FAIL history_outside_customer_key", |w| {
+                let mut older = summary("unknown", "", false);
+                (older.versions, older.bytes) = (0, None);
+                w.summaries = vec![summary("sse_s3", "", true), older];
+            }),
             ("UNKNOWN history_key_unknown", |w| {
                 w.summaries = vec![summary("a_new_word", "", true)];
             }),
@@ -233,7 +243,7 @@ fn el_16_history_reencrypted() {
     );
     let mut w = World::compliant();
     let mut huge = summary("sse_s3", "", false);
-    (huge.versions, huge.bytes) = (i64::MAX, i64::MAX);
+    (huge.versions, huge.bytes) = (i64::MAX, Some(i64::MAX));
     w.summaries = vec![huge, summary("sse_s3", "", true)];
     let f = w.finding("EL-16");
     assert_eq!(f.outcome.as_str(), "FAIL");

@@ -390,10 +390,94 @@ impl Member for FakeMember {
         region: &Region,
         bucket: &str,
         next: Option<String>,
-    ) -> Result<Page<bool>, ApiError> {
+    ) -> Result<Page<InventoryConfiguration>, ApiError> {
         let op = Operation::ListBucketInventoryConfigurations;
         let what = self.enter(op, region.as_str(), bucket).await?;
-        Ok(self.cloud.page(vec![true, false], next, what))
+        let inventory = |is_enabled: bool| InventoryConfiguration {
+            id: if is_enabled { "daily" } else { "off" }.to_owned(),
+            is_enabled,
+            all_versions: true,
+            only_below: None,
+            tells_encryption: true,
+            destination: Some(InventoryDestination {
+                bucket: format!("{bucket}-reports"),
+                prefix: "inv".to_owned(),
+            }),
+        };
+        let listed = vec![inventory(true), inventory(false)];
+        Ok(self.cloud.page(listed, next, what))
+    }
+
+    async fn source_objects(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<SourceEntry>, ApiError> {
+        let op = Operation::ListSourceObjects;
+        let subject = format!("{bucket}/{prefix}");
+        let what = self.enter(op, region.as_str(), &subject).await?;
+        let mut names = self.mine(|a| a.reports.keys().cloned().collect::<Vec<_>>());
+        names.retain(|name| name.starts_with(&subject));
+        let mut entries = Vec::new();
+        for name in names {
+            let rest = &name[subject.len()..];
+            let whole = &name[bucket.len() + 1..];
+            entries.push(match rest.find('/') {
+                Some(at) => SourceEntry::Folder(whole[..prefix.len() + at + 1].to_owned()),
+                None => SourceEntry::Object(whole.to_owned()),
+            });
+        }
+        entries.dedup();
+        Ok(self.cloud.page(entries, next, what))
+    }
+
+    async fn source_object(
+        &self,
+        region: &Region,
+        bucket: &str,
+        name: &str,
+        from: u64,
+        length: u64,
+    ) -> Result<SourcePart, ApiError> {
+        let op = Operation::GetSourceObject;
+        let subject = format!("{bucket}/{name}");
+        self.enter(op, region.as_str(), &subject).await?;
+        let bytes = self
+            .mine(|a| a.reports.get(&subject).cloned())
+            .ok_or_else(|| {
+                self.error(op, region.as_str(), ErrorClass::NotFound, "NoSuchKey", "")
+            })?;
+        let (from, total) = (from as usize, bytes.len());
+        // Short answers, so that files come in several parts.
+        let to = total.min(from + (length as usize).min(1_000));
+        Ok(SourcePart {
+            bytes: bytes.get(from..to).unwrap_or_default().to_vec(),
+            total: total as u64,
+        })
+    }
+
+    async fn jobs(
+        &self,
+        region: &Region,
+        next: Option<String>,
+    ) -> Result<Page<ListedJob>, ApiError> {
+        let what = self.enter(Operation::ListJobs, region.as_str(), "").await?;
+        let jobs = self.mine(|a| a.jobs.clone()).into_iter();
+        let listed = jobs.map(|job| ListedJob {
+            operation: Some(job.operation.name().to_owned()),
+            id: job.id,
+        });
+        Ok(self.cloud.page(listed.collect(), next, what))
+    }
+
+    async fn job(&self, region: &Region, id: &str) -> Result<DescribedJob, ApiError> {
+        let op = Operation::DescribeJob;
+        self.enter(op, region.as_str(), id).await?;
+        let jobs = self.mine(|a| a.jobs.clone());
+        let found = jobs.into_iter().find(|job| job.id == id);
+        found.ok_or_else(|| self.error(op, region.as_str(), ErrorClass::NotFound, "NoSuchJob", ""))
     }
 
     async fn log_objects(

@@ -81,6 +81,9 @@ pub(crate) struct FakeAccount {
     pub bucket_policies: BTreeMap<String, String>,
     /// By bucket, slash and name.
     pub objects: BTreeMap<String, ObjectHead>,
+    /// Reports about objects, by bucket, slash and name.
+    pub reports: BTreeMap<String, Vec<u8>>,
+    pub jobs: Vec<DescribedJob>,
     /// By key ARN.
     pub keys: BTreeMap<String, FakeKey>,
     /// Aliases beside those that `keys` have, in every Region.

@@ -5,6 +5,7 @@ mod buckets;
 mod channels;
 mod clusters;
 mod coverage;
+mod history;
 mod identities;
 mod lookups;
 mod object_samples;

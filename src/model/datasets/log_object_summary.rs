@@ -13,7 +13,8 @@ dataset! {
     region: Region = "Region";
     /// The bucket.
     bucket: String = "bucket name";
-    /// Prefix that a cluster's `LogUri` names.
+    /// Prefix that a cluster's `LogUri` names, with one slash at its end; empty for the whole bucket. An
+    /// object counts under the longest that holds it.
     prefix: String = "prefix";
     /// How the objects are encrypted.
     encryption: String = "customer_key, aws_managed_key, kms_key_unknown, sse_s3, sse_c, none, unknown";
@@ -21,10 +22,11 @@ dataset! {
     key_arn: Option<String> = "ARN";
     /// Current versions, or older ones.
     is_latest: bool = "true or false";
-    /// Number of versions.
+    /// Number of versions, without delete markers. 0 where there may be older versions that the source
+    /// does not list.
     versions: i64 = "versions";
-    /// Their sizes together.
-    bytes: i64 = "bytes";
+    /// Their sizes together; absent where the source does not tell them.
+    bytes: Option<i64> = "bytes";
     /// Where the numbers come from.
     source: String = "inventory, metadata_table, listing";
     /// What moment they describe.

@@ -8,6 +8,7 @@ pub mod kms;
 pub mod logs;
 pub mod organizations;
 pub mod s3;
+pub mod s3_control;
 pub mod session;
 pub mod sts;
 

@@ -6,7 +6,9 @@ use super::gate::caller_arn;
 use super::session::{self, SessionClaims};
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Request, Response};
-use crate::sandbox::world::organization::{READER_ROLE, ReaderRole, SAMPLER_ROLE};
+use crate::sandbox::world::organization::{
+    READER_ROLE, ReaderRole, SAMPLER_ROLE, SOURCE_READER_ROLE,
+};
 use crate::sandbox::world::regions;
 
 const DEFAULT_SECONDS: i64 = 3_600;
@@ -90,7 +92,7 @@ fn assume_role(world: &World, now_ms: i64, request: &Request) -> Result<Response
         ));
     }
     let caller_is_central = world.organization.may_read(&request.caller.account);
-    let trusted = [READER_ROLE, SAMPLER_ROLE].contains(&role)
+    let trusted = [READER_ROLE, SAMPLER_ROLE, SOURCE_READER_ROLE].contains(&role)
         && caller_is_central
         && match &owner.reader {
             ReaderRole::Trusted => true,

@@ -13,7 +13,7 @@ pub(super) enum Protocol {
     Json,
     /// restJson1: account.
     RestJson,
-    /// awsQuery: IAM, STS.
+    /// awsQuery: IAM, STS. The errors of S3 Control have this shape too.
     Query,
     /// restXml without an error wrapper: S3.
     S3,
@@ -24,7 +24,7 @@ impl Protocol {
     /// answered in JSON.
     pub fn of(service: &str) -> Self {
         match service {
-            "iam" | "sts" => Self::Query,
+            "iam" | "sts" | "s3-control" => Self::Query,
             "s3" => Self::S3,
             "account" => Self::RestJson,
             _ => Self::Json,

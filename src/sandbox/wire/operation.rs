@@ -3,7 +3,19 @@
 use super::dialect::Refusal;
 use super::encoding::parse_pairs;
 use super::request::find;
-use crate::sandbox::services::s3;
+use crate::sandbox::services::{s3, s3_control};
+
+/// S3 Control, whose requests are signed as S3's are.
+pub(super) const S3_CONTROL: &str = "s3-control";
+
+/// The service that is meant: for S3's signature, its path tells.
+pub(super) fn service<'a>(signed_for: &'a str, path: &str) -> &'a str {
+    if signed_for == "s3" && path.starts_with(s3_control::PATH) {
+        S3_CONTROL
+    } else {
+        signed_for
+    }
+}
 
 /// The parts of a request that can carry the operation's name.
 pub(super) struct Parts<'a> {
@@ -29,6 +41,9 @@ pub(super) fn name(service: &str, parts: &Parts<'_>) -> Result<String, Refusal> 
             parts.query,
             parts.headers,
         )),
+        S3_CONTROL => s3_control::operation_name(parts.method, parts.path)
+            .map(str::to_owned)
+            .ok_or_else(|| Refusal::UnknownOperation(format!("{} {}", parts.method, parts.path))),
         other => Err(Refusal::UnknownOperation(format!(
             "of service {other}, which the sandbox does not have"
         ))),

@@ -25,7 +25,7 @@ use super::running::Running;
 use super::scope::Scope;
 use super::token_bucket::{TokenBuckets, rate_of, shared_operation};
 use super::{AwsError, Request, Response, encoding, framing, request};
-use crate::sandbox::services::{account, emr, iam, kms, logs, organizations, s3, sts};
+use crate::sandbox::services::{account, emr, iam, kms, logs, organizations, s3, s3_control, sts};
 use crate::sandbox::{NowMs, World};
 
 /// Largest request body, in bytes. AWS allows a single PUT of 5 GiB; the sandbox holds it in memory.
@@ -171,7 +171,7 @@ async fn answer(
     };
     // Before the scope is known the shape of the refusal follows what the request looks like.
     let service = match &scope {
-        Ok(scope) => scope.service.clone(),
+        Ok(scope) => operation::service(&scope.service, head.uri.path()).to_owned(),
         Err(_) => guess_service(&headers).to_owned(),
     };
     let request_id = framing::request_id(counter, &service);
@@ -322,6 +322,7 @@ fn dispatch(shared: &Shared, now_ms: i64, request: &Request) -> Result<Response,
         "kms" => kms::handle(world, &shared.kms, now_ms, request),
         "logs" => logs::handle(world, now_ms, request),
         "s3" => s3::handle(world, &shared.s3, now_ms, request),
+        operation::S3_CONTROL => s3_control::handle(world, now_ms, request),
         other => Err(Refusal::UnknownOperation(request.operation.clone()).error(other)),
     }
 }
@@ -379,11 +380,13 @@ fn guess_service(headers: &[(String, String)]) -> &'static str {
     }
 }
 
-/// Virtual-host addressing: `bucket.localhost` puts the bucket into the host name.
+/// Virtual-host addressing: `bucket.localhost` puts the bucket into the host name. S3 Control puts the
+/// account there, which is also in a header.
 fn with_bucket_of_host(path: String, headers: &[(String, String)]) -> String {
     let host = request::find(headers, "host").unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    match host.strip_suffix(".localhost") {
+    let names_bucket = !path.starts_with(s3_control::PATH);
+    match host.strip_suffix(".localhost").filter(|_| names_bucket) {
         Some(bucket) => format!("/{bucket}{path}"),
         None => path,
     }

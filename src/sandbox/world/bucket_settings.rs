@@ -1,6 +1,7 @@
 //! What a bucket is set up to do beside encrypting: expiry, copies, inventories.
 
 use super::buckets::BucketKind;
+use super::history::History;
 use super::secrets::marker;
 
 /// Settings of one bucket. Names that people gave to rules carry planted secrets.
@@ -13,6 +14,8 @@ pub struct BucketSettings {
     /// Inventory configurations: whether each is on.
     pub inventories: Vec<bool>,
     pub metadata_table: bool,
+    /// What became of the files from before the story.
+    pub history: History,
     /// Number of the marker that stands in names of rules.
     pub secret: u32,
 }

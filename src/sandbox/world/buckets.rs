@@ -18,16 +18,38 @@ pub enum BucketKind {
     Partner,
     /// The evidence bucket.
     Archive,
+    /// Reports about a team's log bucket.
+    TeamReports,
+    /// Reports about a central log bucket.
+    CentralReports,
 }
 
 impl BucketKind {
+    /// Whether inventories and the like are written there.
+    pub fn holds_reports(self) -> bool {
+        matches!(self, Self::TeamReports | Self::CentralReports)
+    }
+
+    /// The kind of bucket that reports about one of this kind go to.
+    pub(super) fn reports(self) -> Option<Self> {
+        match self {
+            Self::TeamLogs => Some(Self::TeamReports),
+            Self::CentralLogs => Some(Self::CentralReports),
+            _ => None,
+        }
+    }
+
     /// The key that the bucket's default encryption names.
     pub(super) fn default_key(self) -> Option<Purpose> {
         match self {
             Self::TeamLogs => Some(Purpose::Logs),
             Self::CentralLogs => Some(Purpose::Central),
             Self::Archive => Some(Purpose::Archive),
-            Self::ConsoleLogs | Self::LegacyLogs | Self::Partner => None,
+            Self::ConsoleLogs
+            | Self::LegacyLogs
+            | Self::Partner
+            | Self::TeamReports
+            | Self::CentralReports => None,
         }
     }
 }

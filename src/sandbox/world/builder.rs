@@ -6,6 +6,7 @@ use super::account_region::AccountRegion;
 use super::beside;
 use super::bucket_settings::BucketSettings;
 use super::buckets::{Bucket, BucketEncryption, BucketKind};
+use super::history::History;
 use super::keys::{Alias, Key, Purpose};
 use super::lifetimes::{self, Lifetime};
 use super::organization::{Account, ReaderRole};
@@ -140,6 +141,8 @@ impl<'a> Builder<'a> {
             BucketKind::CentralLogs => format!("central-emr-logs-{suffix}-{region}"),
             BucketKind::Partner => format!("partner-exchange-{account}-{region}"),
             BucketKind::Archive => format!("keyproof-evidence-{suffix}"),
+            BucketKind::TeamReports => format!("emr-logs-{account}-{region}-reports"),
+            BucketKind::CentralReports => format!("central-emr-logs-{suffix}-{region}-reports"),
         };
         if !self.bucket_names.insert(name.clone()) {
             return name;
@@ -149,6 +152,7 @@ impl<'a> Builder<'a> {
             .map(|purpose| self.key(account, region, purpose).arn());
         let protected = kind == BucketKind::Archive;
         let secret = self.planter.reserve(BucketSettings::secrets(kind));
+        let number = self.buckets.iter().filter(|b| b.kind == kind).count();
         self.buckets.push(Bucket {
             name: name.clone(),
             kind,
@@ -174,8 +178,14 @@ impl<'a> Builder<'a> {
                 _ => None,
             },
             ownership: "BucketOwnerEnforced".to_owned(),
-            settings: BucketSettings::of(kind, &name, secret),
+            settings: BucketSettings {
+                history: History::of(kind, number),
+                ..BucketSettings::of(kind, &name, secret)
+            },
         });
+        if let Some(reports) = kind.reports() {
+            self.bucket(account, region, reports);
+        }
         name
     }
 

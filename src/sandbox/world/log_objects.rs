@@ -127,9 +127,20 @@ impl World {
 
     /// The objects that a cluster has written to a bucket by `now_ms`; none where it logs elsewhere.
     pub fn log_objects(&self, bucket: &str, cluster_id: &str, now_ms: i64) -> Vec<LogObject> {
-        let Some((here, cluster)) = self.find_cluster(cluster_id) else {
-            return Vec::new();
-        };
+        let found = self.find_cluster(cluster_id);
+        found.map_or_else(Vec::new, |(here, cluster)| {
+            self.written_by(here, cluster, bucket, now_ms)
+        })
+    }
+
+    /// The same of a cluster that was found.
+    pub(super) fn written_by(
+        &self,
+        here: &AccountRegion,
+        cluster: &Cluster,
+        bucket: &str,
+        now_ms: i64,
+    ) -> Vec<LogObject> {
         let recipe = here.recipe(cluster);
         let uri = recipe.log_uri.as_deref().unwrap_or_default();
         let is_there = ["/", "@"]

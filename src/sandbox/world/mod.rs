@@ -7,7 +7,8 @@
 //! - [`buckets`], [`bucket_settings`]: log buckets and the evidence bucket.
 //! - [`identities`]: roles, users and policies of an account; [`access`]: what they and the key
 //!   policies let a cluster do.
-//! - [`log_objects`]: what clusters wrote to their log buckets.
+//! - [`log_objects`]: what clusters wrote to their log buckets; [`history`]: what lies there from before,
+//!   and what was done to it.
 //! - [`truth`]: what a run at an instant should find.
 //!
 //! All times are milliseconds since the Unix epoch. Nothing changes but the clock: a cluster's
@@ -21,6 +22,7 @@ pub mod buckets;
 mod builder;
 pub mod clusters;
 pub mod copies;
+pub mod history;
 pub mod identities;
 mod key_policies;
 pub mod key_rules;

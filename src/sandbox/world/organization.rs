@@ -21,8 +21,12 @@ pub const LOG_GROUPS: &str = "logs:DescribeLogGroups";
 pub const LIST_REGIONS: &str = "account:ListRegions";
 /// The action without which nobody knows what security configurations say.
 pub const CONFIGURATIONS: &str = "elasticmapreduce:ListSecurityConfigurations";
+/// The action without which nobody knows what re-encrypts log buckets.
+pub const LIST_JOBS: &str = "s3:ListJobs";
 /// Name of the role that lists and HEADs log objects, beside the reader role wherever that is.
 pub const SAMPLER_ROLE: &str = "keyproof-sampler";
+/// Name of the role that reads reports about log objects, there too.
+pub const SOURCE_READER_ROLE: &str = "keyproof-source-reader";
 
 /// `DescribeOrganization` and the tree above the accounts.
 #[derive(Debug, Clone)]

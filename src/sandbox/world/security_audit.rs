@@ -1,7 +1,7 @@
 //! AWS's managed policy `SecurityAudit`, as far as it is about the services that the sandbox serves.
 //!
 //! <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/SecurityAudit.html>, version 45.
-//! An audit misses three actions in it: steps, sessions, and which Regions an account turned on.
+//! An audit misses in it: steps, sessions, which Regions an account turned on, and jobs of S3 Batch Operations.
 
 const ALLOWED: [&str; 31] = [
     "account:GetAlternateContact",
@@ -49,12 +49,13 @@ pub(super) fn allows(action: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::organization::{LIST_REGIONS, LOG_GROUPS, SESSIONS, STEPS};
+    use super::super::organization::{LIST_JOBS, LIST_REGIONS, LOG_GROUPS, SESSIONS, STEPS};
     use super::*;
 
     #[test]
-    fn steps_sessions_and_regions_are_what_it_lacks() {
-        assert!(![STEPS, SESSIONS, LIST_REGIONS].iter().any(|a| allows(a)));
+    fn steps_sessions_regions_and_jobs_are_what_it_lacks() {
+        let lacks = [STEPS, SESSIONS, LIST_REGIONS, LIST_JOBS, "s3:DescribeJob"];
+        assert!(!lacks.iter().any(|a| allows(a)));
         assert!(!allows("s3:GetObject") && !allows("kms:Decrypt"));
         for action in [
             LOG_GROUPS,

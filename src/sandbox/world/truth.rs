@@ -1,6 +1,6 @@
 //! What an audit at an instant should find, for comparison with what it did find.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use super::clusters::Cluster;
 use super::key_rules;
 use super::log_objects;
 use super::organization::{
-    Account, CONFIGURATIONS, LIST_REGIONS, LOG_GROUPS, ReaderRole, SESSIONS, STEPS,
+    Account, CONFIGURATIONS, LIST_JOBS, LIST_REGIONS, LOG_GROUPS, ReaderRole, SESSIONS, STEPS,
 };
 use super::regions;
 use super::scenario::{Delivery, Finding, Outcome, Posture, STATED, Scenario, Verdict};
@@ -70,8 +70,8 @@ pub struct CellTruth {
     pub account_id: String,
     /// `global` for what is once per account.
     pub region: &'static str,
-    /// `regions`, `clusters`, `steps`, `sessions`, `log_groups`, `security_configurations` or
-    /// `identities`.
+    /// `regions`, `clusters`, `steps`, `sessions`, `log_groups`, `security_configurations`,
+    /// `identities` or `reencryption`.
     pub source: &'static str,
     /// `account_state`, `denied_trust`, `denied_iam`, `denied_scp` or `region_off`.
     pub outcome: &'static str,
@@ -129,10 +129,42 @@ impl World {
                 self.account_truth(account, now_ms, since_ms, &mut truth);
             }
         }
+        self.job_cells(&mut truth);
         truth.cells.sort();
         let key = |c: &ClusterTruth| (c.account_id.clone(), c.region, c.cluster_id.clone());
         truth.clusters.sort_by_cached_key(key);
         truth
+    }
+
+    /// Jobs are asked for where log buckets lie that clusters name.
+    fn job_cells(&self, truth: &mut Truth) {
+        let mut cells = BTreeSet::new();
+        for told in &truth.clusters {
+            let here = self.account_region(&told.account_id, told.region);
+            let Some((here, cluster)) = here.and_then(|h| Some((h, h.cluster(&told.cluster_id)?)))
+            else {
+                continue;
+            };
+            let recipe = here.recipe(cluster);
+            let applications = recipe.beside.properties.iter().map(|(_, _, value)| value);
+            for uri in recipe.log_uri.iter().chain(applications) {
+                let names = uri.split(['/', '@']);
+                let bucket = names.filter_map(|name| self.bucket(name)).next();
+                let owner = bucket.and_then(|b| Some((b, self.account(&b.account_id)?)));
+                let Some((bucket, owner)) = owner else {
+                    continue;
+                };
+                let region = self.regions.iter().find(|r| **r == bucket.region);
+                let is_reached = truth
+                    .accounts
+                    .iter()
+                    .any(|a| a.account_id == owner.id && a.reachable);
+                if let Some(region) = region.filter(|_| is_reached && owner.lacks(LIST_JOBS)) {
+                    cells.insert(cell(owner, region, "reencryption", "denied_iam"));
+                }
+            }
+        }
+        truth.cells.extend(cells);
     }
 
     fn account_truth(

@@ -1,9 +1,11 @@
 //! Lifecycle, replication, inventories and metadata tables of a bucket.
 
 use super::bucket_config::missing;
+use super::reports::INVENTORY;
 use super::xml::Xml;
 use crate::sandbox::wire::{AwsError, Response};
 use crate::sandbox::world::Bucket;
+use crate::sandbox::world::buckets::BucketKind;
 
 /// GetBucketLifecycleConfiguration.
 pub(super) fn lifecycle(bucket: &Bucket) -> Result<Response, AwsError> {
@@ -63,13 +65,21 @@ pub(super) fn inventories(bucket: &Bucket) -> Response {
         xml.nested("InventoryConfiguration", |xml| {
             xml.nested("Destination", |xml| {
                 xml.nested("S3BucketDestination", |xml| {
-                    xml.text("Format", "CSV")
-                        .text("Bucket", &format!("arn:aws:s3:::{}-reports", bucket.name));
+                    let format = match bucket.kind {
+                        BucketKind::CentralLogs => "Parquet",
+                        _ => "CSV",
+                    };
+                    xml.text("Format", format)
+                        .text("Bucket", &format!("arn:aws:s3:::{}-reports", bucket.name))
+                        .text("Prefix", INVENTORY);
                 });
             })
             .text("IsEnabled", if *is_on { "true" } else { "false" })
             .text("Id", &bucket.settings.rule_name(number))
             .text("IncludedObjectVersions", "All")
+            .nested("OptionalFields", |xml| {
+                xml.text("Field", "Size").text("Field", "EncryptionStatus");
+            })
             .nested("Schedule", |xml| {
                 xml.text("Frequency", "Daily");
             });

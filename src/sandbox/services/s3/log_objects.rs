@@ -8,7 +8,7 @@ use super::store::{Content, Encryption, S3State, etag};
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Request};
 use crate::sandbox::world::Bucket;
-use crate::sandbox::world::organization::{READER_ROLE, SAMPLER_ROLE};
+use crate::sandbox::world::organization::{READER_ROLE, SAMPLER_ROLE, SOURCE_READER_ROLE};
 
 /// Puts what the cluster has written, whose id stands in the key or prefix that is asked for.
 pub(super) fn provide(
@@ -55,8 +55,9 @@ pub(super) fn provide(
     }
 }
 
-/// What the roles of an audit may do with objects: the reader nothing, the sampler list and HEAD.
-pub(super) fn may(request: &Request) -> Result<(), AwsError> {
+/// What the roles of an audit may do with objects: the reader nothing, the sampler list and HEAD, the
+/// source reader list and GET reports.
+pub(super) fn may(bucket: &Bucket, request: &Request) -> Result<(), AwsError> {
     let is_of_objects = matches!(
         request.operation.as_str(),
         "ListObjectsV2"
@@ -69,6 +70,10 @@ pub(super) fn may(request: &Request) -> Result<(), AwsError> {
     let allowed = match request.caller.role.as_deref() {
         Some(READER_ROLE) => !is_of_objects,
         Some(SAMPLER_ROLE) => matches!(request.operation.as_str(), "ListObjectsV2" | "HeadObject"),
+        Some(SOURCE_READER_ROLE) => {
+            bucket.kind.holds_reports()
+                && matches!(request.operation.as_str(), "ListObjectsV2" | "GetObject")
+        }
         _ => true,
     };
     if allowed {

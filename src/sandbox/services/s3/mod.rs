@@ -2,7 +2,7 @@
 //!
 //! - [`store`]: objects and versions. - [`put`], [`object`]: one object at a time. - [`list`]: many.
 //! - [`bucket_config`], [`bucket_rules`]: what a bucket says of itself. - [`log_objects`]: what
-//!   clusters wrote. - [`checksum`], [`chunked`], [`xml`]: parts.
+//!   clusters wrote; [`reports`]: what S3 writes of it. - [`checksum`], [`chunked`], [`xml`]: parts.
 //!
 //! Access is kept simple: the owner of a bucket, and every account of the organization for buckets
 //! whose name begins with [`SHARED_PREFIX`]. Bucket policies are returned, not evaluated. Multipart
@@ -16,6 +16,7 @@ mod list;
 mod log_objects;
 mod object;
 mod put;
+mod reports;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
+pub use reports::JOB_REPORTS;
 pub use store::{BucketCopy, Kept, S3State};
 
 use crate::sandbox::World;
@@ -160,9 +162,10 @@ pub fn handle(
     if request.operation != "GetBucketLocation" && request.region != bucket.region {
         return Ok(redirect(bucket, request));
     }
-    let admitted = access(bucket, request).and_then(|()| log_objects::may(request));
+    let admitted = access(bucket, request).and_then(|()| log_objects::may(bucket, request));
     if admitted.is_ok() {
         log_objects::provide(world, state, now_ms, bucket, key, request);
+        reports::provide(world, state, now_ms, bucket);
     }
     match admitted.and_then(|()| dispatch(bucket, key, state, now_ms, request)) {
         // S3 tells the Region even to those it refuses.
