@@ -2,6 +2,7 @@
 
 mod archive_protection;
 mod at_scale;
+mod athena;
 mod cli;
 mod cli_support;
 mod deaths;
@@ -16,6 +17,7 @@ mod keys;
 mod mutations;
 mod one_at_a_time;
 mod policy;
+mod query;
 mod reader_role;
 mod recompute;
 mod s3_archive;
