@@ -18,7 +18,8 @@ const NULL: &str = "NULL";
 const WHOLE: usize = 16;
 /// Longer ones are shortened to no less than this.
 const LEAST: usize = 12;
-const GAP: usize = 2;
+/// Columns between columns, where there is room and where there is not.
+const GAPS: [usize; 2] = [2, 1];
 
 pub(super) fn render(schema: &Schema, batches: &[RecordBatch]) -> Result<String, QueryError> {
     let heads: Vec<String> = schema
@@ -37,7 +38,8 @@ pub(super) fn render(schema: &Schema, batches: &[RecordBatch]) -> Result<String,
             cells.chain([width(&heads[column])]).max().unwrap_or(0)
         })
         .collect();
-    let Some(widths) = fitted(&heads, &natural) else {
+    let fit = |&gap: &usize| Some((gap, fitted(&heads, &natural, gap)?));
+    let Some((gap, widths)) = GAPS.iter().find_map(fit) else {
         return Ok(format!("{}{count}\n", by_value(&heads, &rows)));
     };
     let right: Vec<bool> = schema
@@ -46,11 +48,11 @@ pub(super) fn render(schema: &Schema, batches: &[RecordBatch]) -> Result<String,
         .map(|field| field.data_type().is_numeric())
         .collect();
     let mut text = String::new();
-    line(&mut text, &heads, &widths, &right);
+    line(&mut text, &heads, &widths, &right, gap);
     let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-    line(&mut text, &rules, &widths, &right);
+    line(&mut text, &rules, &widths, &right, gap);
     for row in &rows {
-        line(&mut text, row, &widths, &right);
+        line(&mut text, row, &widths, &right, gap);
     }
     text.push_str(&count);
     if widths != natural {
@@ -89,8 +91,8 @@ fn cells(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, QueryError> {
 }
 
 /// Widths that fit a line, the widest columns shortened first; none where even the least do not fit.
-fn fitted(heads: &[String], natural: &[usize]) -> Option<Vec<usize>> {
-    let gaps = GAP * (natural.len() - 1);
+fn fitted(heads: &[String], natural: &[usize], gap: usize) -> Option<Vec<usize>> {
+    let gaps = gap * (natural.len() - 1);
     let least = |column: usize| {
         if natural[column] <= WHOLE {
             natural[column]
@@ -110,11 +112,11 @@ fn fitted(heads: &[String], natural: &[usize]) -> Option<Vec<usize>> {
     }
 }
 
-fn line(text: &mut String, cells: &[String], widths: &[usize], right: &[bool]) {
+fn line(text: &mut String, cells: &[String], widths: &[usize], right: &[bool], gap: usize) {
     let mut line = String::new();
     for ((cell, &width), &right) in cells.iter().zip(widths).zip(right) {
         if !line.is_empty() {
-            line.push_str(&" ".repeat(GAP));
+            line.push_str(&" ".repeat(gap));
         }
         let cell = name(cell, width);
         if right {

@@ -13,6 +13,7 @@ use crate::for_each_dataset;
 use crate::model::table::Dataset as _;
 use crate::model::words::RunOutcome;
 use crate::query::{Asked, EvidenceFile, Format, Question, SealedRun as Row, Span, Views};
+use crate::report::text::counted;
 use crate::seal::FileEntry;
 use crate::time::{Date, Quarter};
 
@@ -140,10 +141,10 @@ fn tell(request: &QueryRequest, runs: &[&SealedRun]) {
     if let Some(newest) = partial.last() {
         let shown = &partial[partial.len().saturating_sub(SHOWN)..];
         tracing::warn!(
-            "{} of {} runs of record in view are PARTIAL: {}{}; `keyproof query --named not-seen --at \
-             {newest}` lists what the newest could not look at",
+            "PARTIAL: {} of {} in view ({}{}); `keyproof query --named not-seen --at {newest}` lists \
+             what the newest could not look at",
             partial.len(),
-            runs.len(),
+            counted(runs.len() as i64, "run of record", "runs of record"),
             if shown.len() < partial.len() {
                 "…, "
             } else {
@@ -318,5 +319,87 @@ fn asked(chain: &Chain, when: When) -> (Date, Date) {
         }
         When::At(date, _) => (date, date.plus_days(1)),
         When::Quarter(quarter) => (quarter.first(), quarter.end()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::Sha256Hex;
+    use crate::testkit::SampleArchive;
+
+    async fn runs() -> BTreeMap<Date, SealedRun> {
+        let (mut archive, memory) = SampleArchive::in_memory();
+        for _ in 0..3 {
+            archive.run().await.expect("run");
+        }
+        let chain = archive.chain().await.expect("chain");
+        drop(memory);
+        sealed::of_record(&chain)
+    }
+
+    fn file(name: &str) -> FileEntry {
+        FileEntry {
+            bytes: 1,
+            name: name.to_owned(),
+            rows: Some(1),
+            rows_sha256: Some(Sha256Hex::of(b"rows")),
+            sha256: Sha256Hex::of(name.as_bytes()),
+            stored: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn another_version_alone_is_named_and_never_missing_in_silence() {
+        let runs = runs().await;
+        let run = runs.values().next().expect("a run");
+        let v = |version: u32| {
+            file(&format!(
+                "evidence/verdict/v{version}/dt=2026-11-24/20261124T020003Z-7f3a.s00-9c1f.parquet"
+            ))
+        };
+        let other =
+            file("evidence/finding/v1/dt=2026-11-24/20261124T020003Z-7f3a.s00-9c1f.parquet");
+        let both = [other.clone(), v(1), v(2)];
+        let found = readable(&both, "verdict", 1, run).expect("readable");
+        assert_eq!(found, [&v(1)]);
+        let error = readable(&[v(2), other.clone()], "verdict", 1, run).expect_err("newer");
+        assert!(
+            matches!(
+                error,
+                RunError::OtherVersion {
+                    found: 2,
+                    version: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        // A run of a program that did not know the dataset yet.
+        assert!(
+            readable(&[other], "verdict", 1, run)
+                .expect("none")
+                .is_empty()
+        );
+    }
+
+    #[tokio::test]
+    async fn dates_quarters_and_spans_choose_runs_of_record() {
+        let runs = runs().await;
+        let dates: Vec<Date> = runs.keys().copied().collect();
+        let chosen = |when| -> Vec<Date> {
+            let runs = in_view(&runs, when).into_iter();
+            runs.map(|run| run.seal.scheduled_for).collect()
+        };
+        assert_eq!(dates.len(), 3);
+        assert_eq!(chosen(When::Newest(Span::Newest)), dates[2..]);
+        assert_eq!(chosen(When::Newest(Span::NewestTwo)), dates[1..]);
+        assert_eq!(chosen(When::Newest(Span::Every)), dates);
+        assert_eq!(chosen(When::At(dates[1], Span::Newest)), dates[1..2]);
+        assert_eq!(chosen(When::At(dates[1], Span::NewestTwo)), dates[..2]);
+        assert_eq!(chosen(When::At(dates[1], Span::Every)), dates[1..2]);
+        assert!(chosen(When::At(dates[2].plus_days(1), Span::NewestTwo)).is_empty());
+        assert_eq!(chosen(When::Quarter(dates[0].quarter())), dates);
+        assert!(chosen(When::Quarter("2031Q1".parse().expect("a quarter"))).is_empty());
     }
 }

@@ -234,7 +234,7 @@ def main():
         kpi = [plain(row.asDict()) for row in kpi.collect()]
 
         open_views(spark, root, pin, first, end)
-        compare(checks, spark, "as it is", expected, kpi)
+        checks.expect("as it is", rows(spark, COUNTS), counts)
         files = rows(spark, FILES)
         checks.expect("files", len(files), sum(run["of_record"] for run in runs) * len(DATASETS))
 
