@@ -1,7 +1,7 @@
 //! `keyproof query`.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::common::{self, Common};
@@ -11,6 +11,9 @@ use crate::query::{Format, Named, Question, Span};
 use crate::report::{WIDTH, text};
 use crate::run::{self, QueryRequest, RunError, When};
 use crate::time::{Date, Quarter};
+
+/// More is no statement.
+const LONGEST_BYTES: u64 = 1024 * 1024;
 
 /// Ask sealed evidence in SQL.
 ///
@@ -54,8 +57,8 @@ pub struct Args {
     /// Folder for fetched files while the command works
     #[arg(long, value_name = "DIR")]
     work_dir: Option<String>,
-    /// One statement that reads
-    #[arg(required_unless_present_any = ["named", "list"], allow_hyphen_values = true, value_parser = statement)]
+    /// One statement that reads; `-` takes it from standard input
+    #[arg(required_unless_present_any = ["named", "list"])]
     sql: Option<String>,
 }
 
@@ -85,12 +88,12 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     common::start_logging(common::LogFormat::Text, false);
     let named = args.named.as_deref().map(Named::find).transpose();
     let named = named.map_err(|e| Failure::usage(e.to_string()))?;
-    let sql = match (&named, &args.sql) {
-        (Some(named), _) => named.sql,
-        (None, Some(sql)) => sql,
-        (None, None) => "",
+    let sql = match (&named, args.sql) {
+        (Some(named), _) => named.sql.to_owned(),
+        (None, Some(sql)) if sql == "-" => from_input()?,
+        (None, sql) => sql.unwrap_or_default(),
     };
-    let question = Question::parse(sql).map_err(|e| Failure::usage(e.to_string()))?;
+    let question = Question::parse(&sql).map_err(|e| Failure::usage(e.to_string()))?;
     if args.format == Shape::Parquet && args.out.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::usage(
             "Parquet is nothing for a terminal: name a file with --out",
@@ -140,15 +143,14 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// A statement may begin with a comment; anything else with a hyphen is a misspelt flag.
-fn statement(text: &str) -> Result<String, String> {
-    let comment = text
-        .strip_prefix("--")
-        .is_some_and(|rest| rest.starts_with(char::is_whitespace));
-    if text.starts_with('-') && !comment {
-        return Err("there is no such flag".to_owned());
-    }
-    Ok(text.to_owned())
+/// The statement on standard input, e.g. a file of schemas/queries/ that was changed.
+fn from_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .take(LONGEST_BYTES)
+        .read_to_string(&mut text);
+    read.map_err(|e| Failure::usage(format!("cannot read standard input: {e}")))?;
+    Ok(text)
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {

@@ -401,15 +401,18 @@ fn the_command_line_reads_and_writes_nothing_else() {
     desk.changes_nothing("query --archive nowhere --named owners")
         .fails(1, &["no archive at"]);
 
-    let commented = [
+    // Standard input is empty here.
+    desk.changes_nothing("query --archive archive -")
+        .fails(2, &["here are 0"]);
+    desk.changes_nothing("query --archve archive --named owners")
+        .fails(2, &["--archve"]);
+    let counted = [
         "query",
         "--archive",
         "archive",
-        "-- how many?\nSELECT COUNT(*) AS n FROM run",
+        "SELECT COUNT(*) AS n FROM run -- of record",
     ];
-    desk.keyproof(commented).says(0, &["n\n-\n1\n1 row\n"]);
-    desk.changes_nothing("query --archve archive --named owners")
-        .fails(2, &["no such flag"]);
+    desk.keyproof(counted).says(0, &["n\n-\n1\n1 row\n"]);
 
     let sql = "SELECT cluster_id FROM verdict ORDER BY cluster_id";
     let to = |format: &str, out: &str| {
