@@ -68,8 +68,8 @@ impl Place {
 
     fn add(&self, bytes: &[u8]) -> Sha256Hex {
         let sha256 = Sha256Hex::of(bytes);
-        let added = self.views().add(Verdict::NAME, &sha256, bytes);
-        added.expect("a file");
+        let path = self.views().place(Verdict::NAME, &sha256);
+        std::fs::write(path.expect("a place"), bytes).expect("a file");
         sha256
     }
 

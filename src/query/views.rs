@@ -41,33 +41,26 @@ impl Views {
         }
     }
 
-    /// Adds a file to the view of a dataset. `bytes` have the digest `sha256`.
-    pub fn add(&self, dataset: &str, sha256: &Sha256Hex, bytes: &[u8]) -> Result<(), QueryError> {
+    /// Where a file with rows of a dataset is to be put, before the question is answered. Its digest is
+    /// `sha256`.
+    pub fn place(&self, dataset: &str, sha256: &Sha256Hex) -> Result<PathBuf, QueryError> {
         let folder = self.folder.join(dataset);
-        let folder = folder.join(format!("{FILE_SHA256}={sha256}"));
-        self.in_folder(&folder, |path| std::fs::write(path, bytes))
+        Self::file_in(&folder.join(format!("{FILE_SHA256}={sha256}")))
     }
 
     /// Gives the rows of a view that is no dataset, in key order.
     pub fn set<D: Dataset>(&self, rows: Vec<D>) -> Result<(), QueryError> {
-        let folder = self.folder.join(D::NAME);
-        self.in_folder(&folder, |_| Ok(()))?;
-        record::write_rows(&folder.join("rows.parquet"), rows.into_iter().map(Ok))?;
+        let path = Self::file_in(&self.folder.join(D::NAME))?;
+        record::write_rows(&path, rows.into_iter().map(Ok))?;
         Ok(())
     }
 
-    fn in_folder(
-        &self,
-        folder: &Path,
-        write: impl FnOnce(&Path) -> std::io::Result<()>,
-    ) -> Result<(), QueryError> {
-        let path = folder.join("rows.parquet");
-        std::fs::create_dir_all(folder)
-            .and_then(|()| write(&path))
-            .map_err(|e| QueryError::Local {
-                path,
-                detail: e.to_string(),
-            })
+    fn file_in(folder: &Path) -> Result<PathBuf, QueryError> {
+        std::fs::create_dir_all(folder).map_err(|e| QueryError::Local {
+            path: folder.to_owned(),
+            detail: e.to_string(),
+        })?;
+        Ok(folder.join("rows.parquet"))
     }
 
     /// Answers a question and gives the number of rows. Rows are written as they come, a table once all

@@ -17,7 +17,7 @@ use crate::report::text::counted;
 use crate::seal::FileEntry;
 use crate::time::{Date, Quarter};
 
-use super::archive::{Found, find, open_store, read_chain};
+use super::archive::{AtUrl, find, open_store, read_chain};
 use super::sealed::{self, SealedRun};
 use super::work::Work;
 use super::{RunError, Shell, memory, random};
@@ -63,7 +63,7 @@ pub async fn query<W: Write + Send + 'static>(
 ) -> Result<u64, RunError> {
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
-    if find(fetch).await? != Found::Archive {
+    if find(fetch).await? != AtUrl::Archive {
         return Err(RunError::NoChain { url: fetch.url() });
     }
     let chain = read_chain(fetch).await?;
@@ -183,8 +183,8 @@ async fn put_rows(
             ($($row:ty),+) => { $(
                 if question.names(<$row>::NAME) {
                     for file in readable(&files, <$row>::NAME, <$row>::VERSION, run)? {
-                        let bytes = records::read_file(fetch, file).await?;
-                        views.add(<$row>::NAME, &file.sha256, &bytes)?;
+                        let path = views.place(<$row>::NAME, &file.sha256)?;
+                        records::copy_file(fetch, file, &path).await?;
                     }
                 }
             )+ };

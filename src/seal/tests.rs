@@ -128,7 +128,6 @@ fn statements(full: bool) -> Vec<Statement> {
                 reason: "died".to_owned(),
             }],
             clock_offset_ms: full.then_some(-3),
-            unprotected: if full { vec!["tls".to_owned()] } else { vec![] },
         }),
         Content::Rollup(RollupSeal {
             run_id: run_id(),
@@ -149,7 +148,14 @@ fn statements(full: bool) -> Vec<Statement> {
             text: remark,
         }),
     ];
-    let statement = |content| Statement {
+    let checks = |some: bool| {
+        if full && some {
+            vec!["tls_only".to_owned()]
+        } else {
+            vec![]
+        }
+    };
+    let statement = |(number, content)| Statement {
         archive_id: ArchiveId::from_random([7; 16]),
         seq: 9,
         previous_sha256: Some(digest()),
@@ -162,6 +168,10 @@ fn statements(full: bool) -> Vec<Statement> {
             rules_version: "1".to_owned(),
             rules_sha256: digest(),
             caller_arn: full.then(|| "arn:aws:iam::111122223333:role/a".to_owned()),
+            lacking: Lacking {
+                failed: checks(number != 1),
+                unknown: checks(number != 2),
+            },
         },
         content,
         subjects: vec![Subject {
@@ -169,7 +179,7 @@ fn statements(full: bool) -> Vec<Statement> {
             sha256: digest(),
         }],
     };
-    contents.into_iter().map(statement).collect()
+    contents.into_iter().enumerate().map(statement).collect()
 }
 
 fn manifests(full: bool) -> Vec<Manifest> {

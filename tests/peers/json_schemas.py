@@ -93,7 +93,7 @@ def places(value, path=()):
 # What may be left out of an entry or a manifest; inside these two also what is required elsewhere.
 OPTIONAL = {
     "binary_sha256", "bucket_key", "caller_arn", "clock_offset_ms", "kms_key", "organization_id",
-    "recovery_keyid", "retention_days", "stored", "unprotected",
+    "lacking", "failed", "unknown", "recovery_keyid", "retention_days", "stored",
 }
 OPTIONAL_INSIDE = {"version": "stored", "run_id": "died_runs"}
 
