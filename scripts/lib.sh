@@ -41,6 +41,7 @@ package_of() {
     python3) echo "python3 python3-venv" ;;
     sha256sum) echo coreutils ;;
     node) echo nodejs ;;
+    java) echo default-jre-headless ;;
     *) echo "$1" ;;
   esac
 }
@@ -93,7 +94,7 @@ ensure_venv() {
   ensure_packages python3
   stamp=$(python3 --version; cat "$requirements")
   [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || return 0
-  printf 'Installing the peers of the tests into %s (about 400 MB)\n' "$venv"
+  printf 'Installing the peers of the tests into %s (about 1 GB)\n' "$venv"
   rm -rf "$venv"
   mkdir -p "$build_dir"
   python3 -m venv "$venv" || return 1

@@ -2,7 +2,7 @@
 //! Amazon EMR clusters lie under a KMS key that the organization controls and can use.
 //!
 //! ```text
-//! discover -> collect -> assess -> record -> seal -> archive -> rollup -> report
+//! discover -> collect -> assess -> record -> seal -> archive -> rollup -> report / query
 //! ```
 //!
 //! Data flows one way: a module may use those to its left, [`model`], [`time`] and [`error`], and
@@ -23,6 +23,7 @@ pub mod discover;
 pub mod error;
 pub mod model;
 pub mod policy;
+pub mod query;
 pub mod record;
 pub mod report;
 pub mod rollup;

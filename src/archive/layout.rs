@@ -25,6 +25,8 @@ use crate::time::{Date, Quarter};
 
 /// Prefix of chain entries, for listings.
 pub const CHAIN: &str = "chain/";
+/// Where manifests stand, those of runs by date.
+pub const MANIFESTS: &str = "manifest/v1/";
 /// Where public keys stand.
 pub const KEYS: &str = "keys/";
 /// Where starts stand.
@@ -116,7 +118,7 @@ impl fmt::Display for Name {
                 "rollup/{measure}/v{version}/quarter={quarter}/{run_id}.parquet"
             ),
             Self::Manifest { period, run_id } => {
-                write!(f, "manifest/v1/{}/{run_id}.json", partition(period))
+                write!(f, "{MANIFESTS}{}/{run_id}.json", partition(period))
             }
             Self::Sums { period, run_id } => {
                 write!(f, "sums/v1/{}/{run_id}.sha256", partition(period))

@@ -93,6 +93,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
          \nTry next:\n\
          \n  scripts/verify-archive.sh {shown} --pin {pin}\
          \n  {program} verify {shown} --pin {pin}\
+         \n  {program} query --archive {shown} --named owners\
          \n  printf x >> {shown}/{victim}     # then check again\n",
         if partial {
             "Runs are PARTIAL: some accounts refuse us, as in real life."

@@ -12,6 +12,7 @@ mod keys;
 mod looking;
 mod note;
 mod prepare;
+mod query;
 mod rollup;
 mod run;
 mod sandbox;
@@ -61,6 +62,8 @@ enum Command {
     Note(note::Args),
     /// Compute a quarter's KPIs from sealed runs and seal them
     Rollup(rollup::Args),
+    /// Ask sealed evidence in SQL
+    Query(Box<query::Args>),
     /// Explain a rule, or a cluster's verdict, or say who may use a key by the policies in a file
     Explain(Box<explain::Args>),
     /// Serve a generated organization over the AWS wire protocols
@@ -106,6 +109,7 @@ pub fn main() -> Exit {
             Command::Keys(args) => keys::run(args).await,
             Command::Note(args) => note::run(args).await,
             Command::Rollup(args) => rollup::run(args).await,
+            Command::Query(args) => query::run(*args).await,
             Command::Explain(args) => explain::run(*args).await,
             Command::Sandbox(args) => sandbox::run(args).await,
             Command::Schema(args) => schema::run(args),

@@ -2,13 +2,16 @@
 //!
 //! - [`settings`]: the table of every setting, and the layers that are laid over each other.
 //! - [`file`]: reads `keyproof.toml`; an unknown key is an error.
+//! - [`schema`]: the same table as a JSON Schema.
 //! - [`resolve`]: texts into values ready to use. Nothing else interprets an option.
 
 mod file;
 mod resolve;
+mod schema;
 mod settings;
 
 pub use resolve::{ArchiveUrl, Config, ScopeMode, SigningKey, default_state_dir};
+pub use schema::json_schema;
 pub use settings::{Layer, Origin, SETTINGS, Setting, Settings};
 
 /// Why a configuration was refused.

@@ -4,7 +4,7 @@
 //! - [`write_rows`]: rows in key order to one Parquet file, hashed while it is written.
 //! - [`read_rows`]: a Parquet file back to rows, one batch at a time.
 //! - [`canonical_line`]: a row as canonical JSON; the digest of a file's lines is its `rows_sha256`.
-//! - [`schema_files`]: what `keyproof schema` writes.
+//! - [`schema_files`]: the pages of `schemas/datasets/`.
 //!
 //! Everything is driven by the column table of a [`Dataset`](crate::model::table::Dataset). The same
 //! rows give the same bytes from the same binary, whatever order they arrived in: rows are sorted by
@@ -25,7 +25,7 @@ pub use encode::{Encoded, write_rows};
 pub use error::{JournalError, RecordError};
 pub use journal::{Journal, Opened, Unfinished};
 pub use lines::{LineReader, LineWriter, canonical_line};
-pub use pages::{dataset_page, schema_files};
+pub use pages::{dataset_page, schema_files, sentence};
 pub use schema::arrow_schema;
 
 #[cfg(test)]

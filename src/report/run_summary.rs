@@ -119,7 +119,17 @@ pub fn render(s: &RunSummary) -> String {
         percent(s.throttles, s.calls)
     );
     labelled(&mut out, "Took", &took);
-    let _ = writeln!(out, "{:<10} keyproof verify {}", "Next", s.url);
+    let next = |url: &str| match s.outcome {
+        RunOutcome::Partial => format!(
+            "{:<10} keyproof query --archive {url} --named not-seen",
+            "Next"
+        ),
+        RunOutcome::Complete => format!("{:<10} keyproof verify {url}", "Next"),
+    };
+    // The address stands above; a line that is broken cannot be pasted.
+    let whole = next(&s.url);
+    let fits = whole.chars().count() <= WIDTH;
+    let _ = writeln!(out, "{}", if fits { whole } else { next("URL") });
     out
 }
 

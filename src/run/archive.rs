@@ -252,6 +252,19 @@ pub fn read_public_key(path: &Path) -> Result<PublicKey, RunError> {
     PublicKey::from_pem(&pem).map_err(|e| usage(e.to_string()))
 }
 
+/// Refuses to write a file of another kind into the archive.
+pub fn refuse_inside_archive(config: &Config, file: &Path) -> Result<(), RunError> {
+    match &config.archive {
+        ArchiveUrl::Folder(root) if resolved(file)?.starts_with(resolved(root)?) => {
+            Err(RunError::Usage(format!(
+                "{} lies inside the archive; write it elsewhere",
+                file.display()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A private key inside the archive would be handed to everyone who copies it.
 fn refuse_inside(archive: &ArchiveUrl, key: &Path) -> Result<(), RunError> {
     let ArchiveUrl::Folder(root) = archive else {

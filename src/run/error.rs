@@ -38,6 +38,25 @@ pub enum RunError {
     Journal(#[from] crate::record::JournalError),
     #[error(transparent)]
     Rollup(#[from] crate::rollup::RollupError),
+    #[error(transparent)]
+    Query(#[from] crate::query::QueryError),
+    #[error(
+        "{url} holds no run of record for {when} ({sealed} runs sealed in all), so nothing may be counted; `keyproof query --named late-and-missed` tells what is there"
+    )]
+    NothingToQuery {
+        when: String,
+        url: String,
+        sealed: usize,
+    },
+    #[error(
+        "run {run_id} keeps dataset {dataset} in version {found}, and this program reads version {version}: use a program as new as the run"
+    )]
+    OtherVersion {
+        run_id: RunId,
+        dataset: &'static str,
+        found: u32,
+        version: u32,
+    },
     #[error("{url} is empty; if it is really where the archive shall begin, say --create-archive")]
     NoArchive { url: String },
     #[error(
@@ -202,6 +221,7 @@ impl RunError {
             | Self::NoEntry { .. }
             | Self::Unprotected { .. }
             | Self::NoArchive { .. } => Exit::Usage,
+            Self::Query(error) if error.is_usage() => Exit::Usage,
             Self::Unverified { .. }
             | Self::Changed { .. }
             | Self::KeptOtherwise { .. }

@@ -15,7 +15,7 @@
 //! - [`anchor`]: what keeps a head from being forgotten, elsewhere.
 //! - [`record`]: journal to Parquet to archive.
 //! - [`story`]: one verdict with the rules and facts behind it.
-//! - [`reassess`], [`verify`], [`rollup`], [`keys`], [`note`]: the other commands.
+//! - [`reassess`], [`verify`], [`rollup`], [`query`], [`keys`], [`note`]: the other commands.
 //!
 //! This is the only module that calls across stages.
 
@@ -38,6 +38,7 @@ mod of_shards;
 mod past;
 mod prepared;
 mod progress;
+mod query;
 mod reassess;
 mod recompute;
 mod record;
@@ -61,10 +62,12 @@ use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{Lacking, Producer};
 use crate::time::{Clock, Date};
 
+pub use archive::refuse_inside_archive;
 pub use audit::audit;
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
+pub use query::{QueryRequest, When, query};
 pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, rollup};
 pub use running::Audited;

@@ -26,3 +26,6 @@ pub use statement::{
     ArchiveId, ChangedBy, Content, DiedRun, Genesis, KeyChange, Lacking, Note, PREDICATE_TYPE,
     Producer, RollupSeal, RunSeal, STATEMENT_TYPE, Statement, StatementError, Subject,
 };
+
+#[cfg(test)]
+mod tests;

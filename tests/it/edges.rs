@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("rollup", &["model", "time", "error", "record"]),
     ("report", &["model", "time", "error", "rollup", "archive"]),
+    ("query", &["model", "time", "error", "record", "report"]),
     (
         "aws",
         &[

@@ -2,6 +2,7 @@
 
 mod archive_protection;
 mod at_scale;
+mod athena;
 mod cli;
 mod cli_support;
 mod deaths;
@@ -18,6 +19,7 @@ mod log_history;
 mod mutations;
 mod one_at_a_time;
 mod policy;
+mod query;
 mod reader_role;
 mod recompute;
 mod s3_archive;

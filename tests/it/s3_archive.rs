@@ -166,6 +166,16 @@ async fn a_run_is_locked_encrypted_signed_by_kms_and_verifies() {
     let lacking = |e: &Entry| e.statement.producer.lacking.is_nothing();
     assert!(report.entries.iter().all(lacking));
 
+    // A query fetches chain, manifest and the files that it names, and nothing else.
+    let before = place.calls("GetObject");
+    let sql = "SELECT COUNT(*) AS n FROM run";
+    let mut asked = place.program(&["query", "--archive", &url, "--format", "csv", sql]);
+    let asked = asked.output().await.expect("it runs");
+    assert_eq!(asked.status.code(), Some(0), "{}", told(&asked));
+    assert_eq!(text(&asked), "n\n1\n");
+    let fetched = place.calls("GetObject") - before;
+    assert!((3..9).contains(&fetched), "{fetched} objects");
+
     // A second run finds its own archive and needs no permission to begin one.
     let again = run(&[]).output().await.expect("it runs");
     assert_eq!(again.status.code(), Some(4), "{}", told(&again));

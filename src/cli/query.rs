@@ -1,0 +1,183 @@
+//! `keyproof query`.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use super::common::{self, Common};
+use crate::error::{Exit, Failure};
+use crate::query::named::NAMED;
+use crate::query::{Format, Named, Question, Span};
+use crate::report::{WIDTH, text};
+use crate::run::{self, QueryRequest, RunError, When};
+use crate::time::{Date, Quarter};
+
+/// More is no statement.
+const LONGEST_BYTES: u64 = 1024 * 1024;
+
+/// Ask sealed evidence in SQL.
+///
+/// Every dataset of schemas/ is a view with its plain name, and holds the rows of runs of record only,
+/// from files that are compared with their sealed digests before they are read; `file_sha256` names the
+/// file of each row. Beside them stand `sealed_run` (the whole chain), `evidence_file` (the files in view)
+/// and `asked`. Without --at or --quarter the newest run of record is in view; a named query says itself
+/// how many runs it reads.
+///
+/// Only reading is possible, and only these views can be read. The dialect is DataFusion's; the queries of
+/// schemas/queries/ run in Amazon Athena, DuckDB and Spark as well.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// A query of schemas/queries/ instead of SQL
+    #[arg(long, value_name = "NAME", conflicts_with = "sql")]
+    named: Option<String>,
+    /// List the named queries
+    #[arg(long, conflicts_with_all = ["sql", "named"])]
+    list: bool,
+    /// The run of record of this date
+    #[arg(long, value_name = "DATE", conflicts_with = "quarter")]
+    at: Option<Date>,
+    /// The runs of record of this quarter, e.g. 2026Q4
+    #[arg(long, value_name = "Q")]
+    quarter: Option<Quarter>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value = "table")]
+    format: Shape,
+    /// File to write to instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Seed of sample-clusters
+    #[arg(long, default_value_t = 7, allow_negative_numbers = true)]
+    seed: i64,
+    /// Size of the sample
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(i64).range(0..))]
+    n: i64,
+    /// Folder for fetched files while the command works
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<String>,
+    /// One statement that reads; `-` takes it from standard input
+    #[arg(required_unless_present_any = ["named", "list"])]
+    sql: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Shape {
+    Table,
+    Csv,
+    Json,
+    Parquet,
+}
+
+impl From<Shape> for Format {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Table => Self::Table,
+            Shape::Csv => Self::Csv,
+            Shape::Json => Self::Json,
+            Shape::Parquet => Self::Parquet,
+        }
+    }
+}
+
+pub async fn run(args: Args) -> Result<Exit, Failure> {
+    if args.list {
+        return common::print(&list());
+    }
+    common::start_logging(common::LogFormat::Text, false);
+    let named = args.named.as_deref().map(Named::find).transpose();
+    let named = named.map_err(|e| Failure::usage(e.to_string()))?;
+    let sql = match (&named, args.sql) {
+        (Some(named), _) => named.sql.to_owned(),
+        (None, Some(sql)) if sql == "-" => from_input()?,
+        (None, sql) => sql.unwrap_or_default(),
+    };
+    let question = Question::parse(&sql).map_err(|e| Failure::usage(e.to_string()))?;
+    if args.format == Shape::Parquet && args.out.is_none() && std::io::stdout().is_terminal() {
+        return Err(Failure::usage(
+            "Parquet is nothing for a terminal: name a file with --out",
+        ));
+    }
+    let span = named.map_or(Span::Newest, |named| named.span());
+    let request = QueryRequest {
+        question,
+        when: match (args.at, args.quarter) {
+            (Some(date), _) => When::At(date, span),
+            (None, Some(quarter)) => When::Quarter(quarter),
+            (None, None) => When::Newest(span),
+        },
+        format: args.format.into(),
+        seed: args.seed,
+        n: args.n,
+    };
+    let mut flags = crate::config::Layer::default();
+    flags.flag("work_dir", args.work_dir);
+    let (config, _) = common::load(&args.common, flags)?;
+    let shell = common::shell();
+    let Some(path) = args.out else {
+        let out = BufWriter::new(std::io::stdout());
+        return match run::query(&shell, &config, &request, out).await {
+            Err(RunError::Query(e)) if e.is_closed_pipe() => Ok(Exit::Success),
+            other => other.map(|_| Exit::Success).map_err(common::failure),
+        };
+    };
+    run::refuse_inside_archive(&config, &path).map_err(common::failure)?;
+    // Beside the file, so that what stands there is the whole answer or what was there before.
+    let mut part = path.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let file = File::create_new(&part).map_err(|e| unwritable(&part, &e))?;
+    let done = run::query(&shell, &config, &request, Synced(BufWriter::new(file))).await;
+    let kept = done
+        .map_err(common::failure)
+        .and_then(|rows| match std::fs::rename(&part, &path) {
+            Ok(()) => Ok(rows),
+            Err(e) => Err(unwritable(&path, &e)),
+        });
+    if kept.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    let rows = text::counted(kept? as i64, "row", "rows");
+    tracing::info!("{rows} written to {}", path.display());
+    Ok(Exit::Success)
+}
+
+/// The statement on standard input, e.g. a file of schemas/queries/ that was changed.
+fn from_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .take(LONGEST_BYTES)
+        .read_to_string(&mut text);
+    read.map_err(|e| Failure::usage(format!("cannot read standard input: {e}")))?;
+    Ok(text)
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed(format!("cannot write {}: {error}", path.display()))
+}
+
+/// A file whose flush reaches the disk.
+struct Synced(BufWriter<File>);
+
+impl Write for Synced {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()?;
+        self.0.get_ref().sync_all()
+    }
+}
+
+fn list() -> String {
+    let mut all = String::new();
+    for query in NAMED {
+        all.push_str(query.name);
+        all.push_str("\n    ");
+        all.push_str(&text::wrap(&query.about(), WIDTH, 4));
+        all.push('\n');
+    }
+    all
+}

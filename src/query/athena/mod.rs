@@ -1,0 +1,46 @@
+//! The same views for Amazon Athena: raw tables over the archive, views that filter them by the chain, and
+//! a CloudFormation template. Athena filters; only `keyproof verify` proves.
+//!
+//! In every text `{{bucket}}` stands for the archive's bucket and prefix without a slash at the end, and
+//! `{{pin}}` for the SHA-256 of entry 1.
+
+mod ddl;
+mod raw;
+mod template;
+mod views;
+
+use crate::query::named::NAMED;
+
+/// Where things stand below an archive's root.
+#[derive(Debug, Clone, Copy)]
+pub struct Folders {
+    /// Folder of a version of a dataset, no slash at the end.
+    pub evidence: fn(&str, u32) -> String,
+    /// Folder of the chain, with the slash.
+    pub chain: &'static str,
+    /// Folder of manifests, with the slash.
+    pub manifests: &'static str,
+}
+
+/// A query that Athena keeps under a name.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    pub name: &'static str,
+    pub sql: &'static str,
+}
+
+/// Every generated file: path relative to `schemas/`, and content. `kpis` are kept beside the named
+/// queries.
+pub fn files(folders: &Folders, kpis: &[Kept]) -> Vec<(String, String)> {
+    let tables = raw::tables(folders);
+    let named = NAMED.iter().map(|query| Kept {
+        name: query.name,
+        sql: query.sql,
+    });
+    let kept: Vec<Kept> = kpis.iter().copied().chain(named).collect();
+    vec![
+        ("tables.sql".to_owned(), ddl::statements(&tables)),
+        ("views.sql".to_owned(), views::statements()),
+        ("athena.json".to_owned(), template::template(&tables, &kept)),
+    ]
+}

@@ -1,0 +1,151 @@
+//! The files behind the views, and the engine over them.
+//!
+//! ```text
+//! <folder>/<dataset>/file_sha256=<hex>/rows.parquet    a fetched file; its digest becomes a column
+//! <folder>/<view>/rows.parquet                         a view that is no dataset
+//! ```
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::object_store::local::LocalFileSystem;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::ask::{Question, SCHEMA};
+use super::error::QueryError;
+use super::output::{self, Format};
+use super::tables::{FILE_SHA256, for_each_table};
+use crate::for_each_dataset;
+use crate::model::ids::Sha256Hex;
+use crate::model::table::Dataset;
+use crate::record;
+
+/// A folder with the files of views. Views without files are empty.
+#[derive(Debug, Clone)]
+pub struct Views {
+    folder: PathBuf,
+}
+
+impl Views {
+    /// Views whose files are put below `folder`, which exists and is nobody else's.
+    pub fn below(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Where a file with rows of a dataset is to be put, before the question is answered. Its digest is
+    /// `sha256`.
+    pub fn place(&self, dataset: &str, sha256: &Sha256Hex) -> Result<PathBuf, QueryError> {
+        let folder = self.folder.join(dataset);
+        Self::file_in(&folder.join(format!("{FILE_SHA256}={sha256}")))
+    }
+
+    /// Gives the rows of a view that is no dataset, in key order.
+    pub fn set<D: Dataset>(&self, rows: Vec<D>) -> Result<(), QueryError> {
+        let path = Self::file_in(&self.folder.join(D::NAME))?;
+        record::write_rows(&path, rows.into_iter().map(Ok))?;
+        Ok(())
+    }
+
+    fn file_in(folder: &Path) -> Result<PathBuf, QueryError> {
+        std::fs::create_dir_all(folder).map_err(|e| QueryError::Local {
+            path: folder.to_owned(),
+            detail: e.to_string(),
+        })?;
+        Ok(folder.join("rows.parquet"))
+    }
+
+    /// Answers a question and gives the number of rows. Rows are written as they come, a table once all
+    /// are there. The rows and their order are the same for any `target_partitions` where the statement
+    /// orders them.
+    ///
+    /// Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`QueryError`]; what was written before is then not to be used.
+    pub async fn answer<W: Write + Send + 'static>(
+        &self,
+        question: &Question,
+        format: Format,
+        target_partitions: usize,
+        to: W,
+    ) -> Result<u64, QueryError> {
+        let session = self.session(target_partitions)?;
+        let state = session.state();
+        let statement = question.statement.clone();
+        // In a task of its own: a file that makes the engine panic must end as an error.
+        let task = tokio::spawn(async move {
+            let plan = state
+                .statement_to_plan(statement)
+                .await
+                .map_err(QueryError::plan)?;
+            let nothing_else = Question::options().verify_plan(&plan);
+            nothing_else.map_err(|e| QueryError::NotReading(e.strip_backtrace()))?;
+            let frame = session.execute_logical_plan(plan).await;
+            let frame = frame.map_err(QueryError::engine)?;
+            let rows = frame.execute_stream().await.map_err(QueryError::engine)?;
+            output::write(rows, format, to).await
+        });
+        task.await
+            .unwrap_or_else(|e| Err(QueryError::Engine(e.to_string())))
+    }
+
+    fn session(&self, target_partitions: usize) -> Result<SessionContext, QueryError> {
+        let config = SessionConfig::new()
+            .with_target_partitions(target_partitions.max(1))
+            .with_default_catalog_and_schema("awsdatacatalog", SCHEMA)
+            .with_information_schema(false);
+        let session = SessionContext::new_with_config(config);
+        // Paths begin at the folder, and there is no other store: nothing outside can be read.
+        let store = LocalFileSystem::new_with_prefix(&self.folder)
+            .map_err(|e| QueryError::Engine(e.to_string()))?;
+        let local = ObjectStoreUrl::local_filesystem();
+        session.register_object_store(local.as_ref(), Arc::new(store));
+        macro_rules! datasets {
+            ($($row:ty),+) => { $(
+                self.register(&session, <$row>::NAME, record::arrow_schema::<$row>(), true)?;
+            )+ };
+        }
+        for_each_dataset!(datasets);
+        macro_rules! tables {
+            ($($row:ty),+) => { $(
+                self.register(&session, <$row>::NAME, record::arrow_schema::<$row>(), false)?;
+            )+ };
+        }
+        for_each_table!(tables);
+        Ok(session)
+    }
+
+    /// Makes a view with our schema rather than the files': a column that an old file lacks reads as
+    /// null, one that we do not know is not there.
+    fn register(
+        &self,
+        session: &SessionContext,
+        name: &'static str,
+        schema: SchemaRef,
+        by_file: bool,
+    ) -> Result<(), QueryError> {
+        let mut options =
+            ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
+        if by_file {
+            let column = (FILE_SHA256.to_owned(), DataType::Utf8);
+            options = options.with_table_partition_cols(vec![column]);
+        }
+        let url = ListingTableUrl::parse(format!("file:///{name}/"));
+        let config = ListingTableConfig::new(url.map_err(QueryError::engine)?)
+            .with_listing_options(options)
+            .with_schema(schema);
+        let table = ListingTable::try_new(config).map_err(QueryError::engine)?;
+        let registered = session.register_table(name, Arc::new(table));
+        registered.map_err(QueryError::engine)?;
+        Ok(())
+    }
+}
