@@ -9,6 +9,7 @@
 //!   and log buckets. Last one unit per account whose `identities` decide who may use a log key.
 //!   Where a run was asked for it, log objects are sampled after that (`object_samples`).
 //! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
+//! - [`trail_events`]: what CloudTrail records tell of launches.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
 
@@ -27,6 +28,7 @@ pub mod scope;
 pub mod security_configuration;
 pub mod session;
 pub mod settings;
+pub mod trail_events;
 
 mod account;
 mod account_region;

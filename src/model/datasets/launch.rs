@@ -24,6 +24,8 @@ dataset! {
     read_from: EventSource = "lookup_events, organization_trail";
     /// Whether CloudTrail delivered or corrected the event later (it has an addendum).
     late: bool = "true or false";
+    /// Id that copies of one action in several accounts share.
+    shared_event_id: Option<String> = "UUID";
     /// The cluster, where the launch was accepted.
     cluster_id: Option<String> = "j-…";
     /// Name given at launch.
@@ -72,10 +74,63 @@ dataset! {
     population: Population = "seen, not_seen, not_applicable, unknown";
     /// Path of organizational unit ids of the account.
     ou_path: Option<String> = "o-…/r-…/ou-…/";
-    /// Owner, from the tags of the launch or the account.
+    /// Owner, from the configured tag of the launch.
+    tag_owner: Option<String> = "tag value";
+    /// Cost centre, from the configured tag of the launch.
+    tag_cost_center: Option<String> = "tag value";
+    /// Business unit, from the configured tag of the launch.
+    tag_business_unit: Option<String> = "tag value";
+    /// Owner: the launch's tag, else the account's.
     owner: Option<Text> = "text";
-    /// Cost centre.
+    /// Cost centre, found likewise.
     cost_center: Option<Text> = "text";
-    /// Business unit.
+    /// Business unit, found likewise, else the account's organizational unit.
     business_unit: Option<Text> = "text";
+}
+
+/// How AWS answered a call that CloudTrail recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Accepted,
+    Denied,
+    Invalid,
+    Throttled,
+    /// Another error.
+    Failed,
+}
+
+impl Answer {
+    /// The answer that an error code stands for. CloudTrail writes both `AccessDenied` and
+    /// `AccessDeniedException`, and the EC2 style `Client.UnauthorizedOperation`.
+    pub fn of(error_code: Option<&str>) -> Self {
+        let Some(code) = error_code else {
+            return Self::Accepted;
+        };
+        let code = code
+            .strip_prefix("Client.")
+            .or_else(|| code.strip_prefix("Server."))
+            .unwrap_or(code);
+        let bare = code.strip_suffix("Exception").unwrap_or(code);
+        match bare {
+            b if b.starts_with("AccessDenied") => Self::Denied,
+            "UnauthorizedOperation" | "NotAuthorized" | "Forbidden" => Self::Denied,
+            b if b.starts_with("Throttl") => Self::Throttled,
+            "TooManyRequests" | "RequestLimitExceeded" | "SlowDown" => Self::Throttled,
+            "InvalidRequest" | "Validation" | "ValidationError" | "InvalidParameterValue" => {
+                Self::Invalid
+            }
+            _ => Self::Failed,
+        }
+    }
+
+    /// The class of an attempt with this answer, of whose parameters nothing is known.
+    pub fn class_without_parameters(self) -> LaunchClass {
+        match self {
+            Self::Accepted => LaunchClass::AcceptedParamsUnavailable,
+            Self::Denied => LaunchClass::DeniedParamsUnavailable,
+            Self::Invalid => LaunchClass::RejectedInvalid,
+            Self::Throttled => LaunchClass::Throttled,
+            Self::Failed => LaunchClass::OtherError,
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub use finding::Finding;
 pub use key_access::KeyAccess;
 pub use kms_grant::KmsGrant;
 pub use kms_key::KmsKey;
-pub use launch::Launch;
+pub use launch::{Answer, Launch};
 pub use log_bucket::LogBucket;
 pub use log_group::LogGroup;
 pub use log_object_sample::LogObjectSample;
