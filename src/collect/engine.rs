@@ -29,7 +29,7 @@ use crate::collect::object_samples;
 use crate::collect::random::shuffle;
 use crate::collect::references::{Owners, References};
 use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
-use crate::collect::{account, identities, lookups};
+use crate::collect::{account, control_events, identities, lookups};
 use crate::model::datasets::{Account, Coverage};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::table::Dataset;
@@ -74,6 +74,10 @@ pub struct Options {
     pub sample_clusters: usize,
     /// Role for that on log buckets, e.g. `keyproof-sampler`.
     pub sampler_role_name: String,
+    /// Days that a first run looks back for launches, at most 90; 0 looks up no events and no trails.
+    pub launch_days: i64,
+    /// Whether events are looked up, too, that concern log keys and log buckets.
+    pub control_events: bool,
 }
 
 impl Options {
@@ -96,6 +100,8 @@ impl Options {
             describe_max_age_days: 7,
             sample_clusters: 0,
             sampler_role_name: "keyproof-sampler".to_owned(),
+            launch_days: 0,
+            control_events: false,
         }
     }
 }
@@ -195,7 +201,13 @@ pub async fn collect_part(
     each(&run, units, lookups::unit).await?;
 
     shuffle(&mut readers, context.options.seed);
-    each(&run, readers, identities::unit).await?;
+    let mut places = control_events::units(&run);
+    shuffle(&mut places, context.options.seed);
+    // Events wait for tokens most of the time.
+    tokio::try_join!(
+        each(&run, readers, identities::unit),
+        each(&run, places, control_events::unit)
+    )?;
     let mut tasks = std::mem::take(&mut *lock(&run.samples));
     shuffle(&mut tasks, context.options.seed);
     each(&run, tasks, object_samples::unit).await?;
@@ -273,6 +285,8 @@ pub(super) struct Run {
     pub samples: Mutex<Vec<object_samples::Task>>,
     /// Sessions of bucket owners under the sampler role.
     pub samplers: Sessions,
+    /// Where log keys and log buckets live.
+    pub places: Mutex<control_events::Places>,
     done: Mutex<Collected>,
 }
 
@@ -314,6 +328,7 @@ impl Run {
             ends: Mutex::default(),
             unlisted: Mutex::default(),
             samples: Mutex::default(),
+            places: Mutex::default(),
             done: Mutex::default(),
         }
     }
@@ -351,7 +366,11 @@ impl Run {
                     let place = (account.clone(), cell.region.clone());
                     self.finished.regions.insert(place);
                 }
-                Source::Keys | Source::Buckets | Source::Identities | Source::LogObjects => {
+                Source::Keys
+                | Source::Buckets
+                | Source::Identities
+                | Source::LogObjects
+                | Source::ControlEvents => {
                     let place = (account.clone(), cell.region.clone(), cell.source);
                     self.finished.lookups.insert(place);
                 }
@@ -401,6 +420,7 @@ impl Run {
                 _ => {}
             }
         }
+        control_events::note(&mut lock(&self.places), facts);
         let mut cells = facts.coverage.iter();
         if cells.any(|cell| cell.source == Source::SecurityConfigurations) {
             self.note_references(facts);
@@ -420,6 +440,9 @@ impl Run {
             &facts.clusters,
             &facts.security_configurations,
         );
+        references.add_launches(&facts.launches, |account| {
+            self.scope.account(account).is_some_and(|a| a.in_scope)
+        });
         lock(&self.references).merge(references);
         let options = self.options();
         let task = object_samples::choose(
@@ -538,6 +561,9 @@ impl Run {
         facts.principals.sort_by(Dataset::key_order);
         facts.buckets.sort_by(Dataset::key_order);
         facts.object_samples.sort_by(Dataset::key_order);
+        facts.launches.sort_by(Dataset::key_order);
+        facts.control_events.sort_by(Dataset::key_order);
+        facts.trails.sort_by(Dataset::key_order);
         {
             let mut done = lock(&self.done);
             for cell in &facts.coverage {

@@ -250,6 +250,8 @@ impl Running<'_> {
         wanted.tags = config.tags.clone();
         wanted.sample_clusters = config.sample_objects;
         wanted.sampler_role_name = config.sampler_role_name.clone();
+        wanted.launch_days = i64::from(config.launch_days);
+        wanted.control_events = config.control_events;
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
         let context = Context {
             cloud: asking.aws.clone(),
@@ -426,6 +428,7 @@ impl Running<'_> {
             seq: committed.seq,
             head: committed.sha256,
             begun_with: sealing.begun_now.then(|| chain.genesis_sha256().clone()),
+            not_observed: counts.not_observed.clone(),
             took_ms: run_row.ended_at.0 - self.begun.start.started_at.0,
             calls: run_row.calls,
             throttles: run_row.throttles,

@@ -6,12 +6,14 @@
 //!   (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>).
 //! - `launch`, [`control`]: what is kept of RunJobFlow, and of which other events.
 //! - `denial`: what an error message says of the policy that denied.
+//! - [`name_attempts`]: which events are one attempt.
 //! - [`newest_of_each`]: what several looks at the same events leave.
 //!
 //! Nothing of a request is kept beyond the columns of `launch` and `control_event`.
 
 pub mod control;
 
+mod attempts;
 mod denial;
 mod launch;
 mod record;
@@ -31,6 +33,7 @@ use crate::time::Date;
 
 use record::Record;
 
+pub use attempts::{WINDOW_MS, name_attempts};
 pub use launch::{EVENT_NAME, EVENT_SOURCE};
 
 /// What one record tells.

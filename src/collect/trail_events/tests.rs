@@ -421,8 +421,54 @@ fn control_events_name_what_they_are_about() {
 }
 
 #[test]
-fn other_events_are_passed_over() {
+fn tries_within_a_quarter_of_an_hour_are_one_attempt() {
+    let at = |minutes: i64, id: usize| {
+        let mut row = launch(&denied("x"));
+        row.event_id = format!("e-{id}");
+        row.event_ms += minutes * 60_000;
+        row
+    };
+    let mut other_name = at(1, 5);
+    other_name.name = Some("hourly".to_owned());
+    let mut other_caller = at(1, 6);
+    other_caller.caller_arn = None;
+    // From the first of an attempt, not from the one before.
+    let mut rows = vec![
+        at(14, 2),
+        at(0, 1),
+        at(16, 3),
+        at(30, 4),
+        other_name,
+        other_caller,
+    ];
+    name_attempts(&mut rows);
+    let of = |id: &str| {
+        let row = rows.iter().find(|row| row.event_id == id).expect("event");
+        row.attempt_id.clone()
+    };
+    assert_eq!(of("e-1"), of("e-2"));
+    assert_ne!(of("e-2"), of("e-3"));
+    assert_eq!(of("e-3"), of("e-4"));
+    let all: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.attempt_id).collect();
+    assert_eq!(all.len(), 4);
+    let mut again = rows.clone();
+    again.reverse();
+    name_attempts(&mut again);
+    again.reverse();
+    assert_eq!(again, rows, "whatever the order");
+}
+
+/// domain/launches.md, "Easily wrong" 5: what brings log keys of its own and is no launch of a cluster is
+/// not counted as one. Steps and sessions are read of the clusters themselves; EMR Serverless and EMR on
+/// EKS are populations that no run judges.
+#[test]
+fn easily_wrong_5_what_is_no_launch_of_a_cluster_is_not_counted_as_one() {
     for (source, name) in [
+        ("elasticmapreduce.amazonaws.com", "AddJobFlowSteps"),
+        ("elasticmapreduce.amazonaws.com", "StartSession"),
+        ("emr-serverless.amazonaws.com", "StartJobRun"),
+        ("emr-containers.amazonaws.com", "StartJobRun"),
+        ("glue.amazonaws.com", "StartJobRun"),
         ("glue.amazonaws.com", "RunJobFlow"),
         ("elasticmapreduce.amazonaws.com", "DescribeCluster"),
         ("kms.amazonaws.com", "Decrypt"),

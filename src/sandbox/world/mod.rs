@@ -8,6 +8,7 @@
 //! - [`identities`]: roles, users and policies of an account; [`access`]: what they and the key
 //!   policies let a cluster do.
 //! - [`log_objects`]: what clusters wrote to their log buckets.
+//! - [`launches`]: what CloudTrail remembers.
 //! - [`truth`]: what a run at an instant should find.
 //!
 //! All times are milliseconds since the Unix epoch. Nothing changes but the clock: a cluster's
@@ -25,6 +26,7 @@ pub mod identities;
 mod key_policies;
 pub mod key_rules;
 pub mod keys;
+pub mod launches;
 mod lifetimes;
 pub mod log_objects;
 mod options;

@@ -3,10 +3,18 @@
 //! <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/SecurityAudit.html>, version 45.
 //! An audit misses three actions in it: steps, sessions, and which Regions an account turned on.
 
-const ALLOWED: [&str; 31] = [
+const ALLOWED: [&str; 39] = [
     "account:GetAlternateContact",
     "account:GetPrimaryEmail",
     "account:GetRegionOptStatus",
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetEventSelectors",
+    "cloudtrail:GetInsightSelectors",
+    "cloudtrail:GetTrail",
+    "cloudtrail:GetTrailStatus",
+    "cloudtrail:ListTags",
+    "cloudtrail:ListTrails",
+    "cloudtrail:LookupEvents",
     "elasticmapreduce:Describe*",
     "elasticmapreduce:GetAutoTerminationPolicy",
     "elasticmapreduce:GetBlockPublicAccessConfiguration",
