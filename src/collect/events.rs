@@ -6,6 +6,9 @@
 //! breaks off would have read the wrong end, so a window of more than one page is halved, and its
 //! older half read first: a quiet place costs one call, and a busy one is read from the past to now.
 
+use std::sync::Arc;
+
+use crate::collect::api::{Member, Page};
 use crate::collect::attempt::{Budget, CallError};
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
@@ -100,6 +103,22 @@ impl Place<'_> {
         mut take: impl FnMut(String) + Send,
     ) -> Looked {
         let mut looked = Looked::default();
+        if window.again_from < window.from {
+            // A quiet place tells all in one page.
+            match self.first(name, (window.again_from, window.to)).await {
+                Ok(page) if page.next.is_none() => {
+                    page.items.into_iter().for_each(take);
+                    looked.again = true;
+                    looked.to = Some(window.to);
+                    return looked;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    looked.stopped = Some(error);
+                    return looked;
+                }
+            }
+        }
         let mut reached = |to| looked.to = Some(to);
         let new = (window.from, window.to);
         if let Err(error) = self.span(name, new, &mut take, &mut reached).await {
@@ -118,6 +137,17 @@ impl Place<'_> {
         looked
     }
 
+    /// The first page of a part, which tells whether there are more.
+    async fn first(
+        &self,
+        name: &str,
+        part: (UtcMillis, UtcMillis),
+    ) -> Result<Page<String>, CallError> {
+        let (region, operation) = (self.region, Operation::LookupEvents);
+        let ask = |m: Arc<dyn Member>| async move { m.events(region, name, part, None).await };
+        self.session.call(self.budget, region, operation, ask).await
+    }
+
     /// Reads one span from the past to now, and tells after each part how far that came.
     async fn span(
         &self,
@@ -131,15 +161,7 @@ impl Place<'_> {
         let mut parts = vec![(from, to)];
         while let Some(part) = parts.pop() {
             let (from, to) = part;
-            let first = self
-                .session
-                .call(
-                    self.budget,
-                    region,
-                    Operation::LookupEvents,
-                    |m| async move { m.events(region, name, part, None).await },
-                )
-                .await?;
+            let first = self.first(name, part).await?;
             // An empty page with a token says nothing of how many there are.
             let is_busy = first.next.is_some() && !first.items.is_empty();
             if is_busy && to.0 - from.0 > SHORTEST_MS {

@@ -179,6 +179,34 @@ async fn a_busy_window_is_read_from_the_past_to_now() {
     );
 }
 
+/// What is new comes first: a run that is cut off still goes forward.
+#[tokio::test]
+async fn what_is_new_is_read_before_what_was_looked_at_before() {
+    let mut world = world();
+    world.cloud.with(|s| s.page_size = 2);
+    let watermark = START - DAY_MS;
+    world.known.1 = Some((UtcMillis(watermark), Default::default()));
+    launch(&world, 1, watermark + HOUR_MS);
+    for number in 2..20 {
+        launch(&world, number, watermark - number as i64 * HOUR_MS);
+    }
+    let gone = What::Error(ErrorClass::Refused, "InvalidNextTokenException", "");
+    // The whole, then the new part; nothing of the overlap.
+    world
+        .cloud
+        .fault(Operation::LookupEvents, gone)
+        .account(A)
+        .skip(2)
+        .add();
+    let seen = world.run().await;
+    let cell = seen.cell(A, IRELAND, Source::Launches);
+    assert_eq!(cell.outcome, CellOutcome::Partial);
+    let (from, to) = observed(cell);
+    assert_eq!(from, watermark);
+    assert!(to >= START, "the next run goes on from here");
+    assert_eq!(rows(&seen).len(), 1);
+}
+
 #[tokio::test]
 async fn a_window_that_broke_off_says_how_far_it_came() {
     let world = world();
@@ -235,6 +263,11 @@ async fn a_later_run_looks_again_at_one_day_and_records_what_is_new() {
     assert_eq!(ids, ["j-2", "j-3", "j-4"]);
     let (from, _) = observed(seen.cell(A, IRELAND, Source::Launches));
     assert_eq!(from, watermark - DAY_MS);
+    assert_eq!(
+        seen.cell(A, IRELAND, Source::Launches).calls,
+        1,
+        "one page told it all"
+    );
 }
 
 /// A record cut in half, one of another account, one whose clock is beyond all skew: nobody knows what
