@@ -10,7 +10,7 @@ const LENGTH: usize = 32;
 
 /// Gives every event of one account-region the id of its attempt: that of the same caller and cluster
 /// name whose first event lies less than [`WINDOW_MS`] before it. Events without a name are told apart
-/// by their caller alone. The rows may be in any order; a caller that looks at overlapping times gives
+/// by their caller, and by the cluster where there is one. The rows may be in any order; a caller that looks at overlapping times gives
 /// the same ids, as long as the overlap holds the first event of the attempt.
 pub fn name_attempts(rows: &mut [Launch]) {
     let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -30,12 +30,21 @@ pub fn name_attempts(rows: &mut [Launch]) {
     }
 }
 
-fn who(row: &Launch) -> (&Option<String>, &Option<String>) {
-    (&row.caller_arn, &row.name)
+/// Who asked for what.
+type Who<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+fn who(row: &Launch) -> Who<'_> {
+    let cluster = row.cluster_id.as_deref();
+    let name = row.name.as_deref();
+    (
+        row.caller_arn.as_deref(),
+        name,
+        cluster.filter(|_| name.is_none()),
+    )
 }
 
-fn by_caller(row: &Launch) -> (&Option<String>, &Option<String>, i64, &str) {
-    (&row.caller_arn, &row.name, row.event_ms, &row.event_id)
+fn by_caller(row: &Launch) -> (Who<'_>, i64, &str) {
+    (who(row), row.event_ms, &row.event_id)
 }
 
 fn id(first: &Launch) -> String {

@@ -451,6 +451,23 @@ fn tries_within_a_quarter_of_an_hour_are_one_attempt() {
     assert_eq!(of("e-3"), of("e-4"));
     let all: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.attempt_id).collect();
     assert_eq!(all.len(), 4);
+    // Without a name, two clusters are two attempts; refusals are one.
+    let nameless = |id, cluster: Option<&str>| {
+        let mut row = at(0, id);
+        row.name = None;
+        row.cluster_id = cluster.map(str::to_owned);
+        row
+    };
+    let mut others = [
+        nameless(7, Some("j-1")),
+        nameless(8, Some("j-2")),
+        nameless(9, None),
+        nameless(10, None),
+    ];
+    name_attempts(&mut others);
+    let all: std::collections::BTreeSet<_> = others.iter().map(|row| &row.attempt_id).collect();
+    assert_eq!(all.len(), 3);
+
     let mut again = rows.clone();
     again.reverse();
     name_attempts(&mut again);
