@@ -158,8 +158,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.coverage_v1 (
   `denied_action` string COMMENT 'IAM action that was refused.',
   `watermark_run` string COMMENT 'For a clusters cell without an answer: the run that last collected it, at most 62 days ago.',
   `watermark_at` timestamp COMMENT 'When that run listed the clusters.',
-  `observed_from_ms` bigint COMMENT 'Start of the time whose events were read; only for sources that read events.',
-  `observed_to_ms` bigint COMMENT 'End of that time, not included.',
+  `observed_from_ms` bigint COMMENT 'Start of the time whose events were read; for clusters, of the time since which every cluster that was created stands in the lists. Where nothing was read, both ends are where the next run begins.',
+  `observed_to_ms` bigint COMMENT 'End of that time, not included; for clusters, when they were listed.',
   `calls` bigint COMMENT 'Calls made, retries included.',
   `retries` bigint COMMENT 'Attempts after the first.',
   `throttles` bigint COMMENT 'Answers that said to slow down.',
@@ -514,6 +514,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.launch_v1 (
   `event_ms` bigint COMMENT 'The same, for arithmetic.',
   `read_from` string COMMENT 'Where the event was read.',
   `late` boolean COMMENT 'Whether CloudTrail delivered or corrected the event later (it has an addendum).',
+  `shared_event_id` string COMMENT 'Id that copies of one action in several accounts share.',
   `cluster_id` string COMMENT 'The cluster, where the launch was accepted.',
   `name` string COMMENT 'Name given at launch.',
   `lineage` string COMMENT 'The lineage that the cluster belongs to, or would.',
@@ -525,23 +526,26 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.launch_v1 (
   `denied_action` string COMMENT 'Action that was denied, as the message names it.',
   `denied_by` string COMMENT 'Kind of policy that denied, as the message names it: one, where several may have.',
   `denied_by_policy` string COMMENT 'Policy that denied, where the message names it.',
-  `guardrail` string COMMENT 'Guardrail of the configuration that denied.',
   `params_available` boolean COMMENT 'Whether the event carries the parameters of the request.',
   `log_uri` string COMMENT 'Where logs were to go.',
   `log_key` string COMMENT 'Key for the logs.',
   `security_configuration` string COMMENT 'Security configuration.',
-  `security_configuration_approved` boolean COMMENT 'Whether that configuration is one of the approved, by content.',
   `release_label` string COMMENT 'EMR release.',
+  `tag_owner` string COMMENT 'Owner, from the configured tag of the launch.',
+  `tag_cost_center` string COMMENT 'Cost centre, from the configured tag of the launch.',
+  `tag_business_unit` string COMMENT 'Business unit, from the configured tag of the launch.',
+  `guardrail` string COMMENT 'Guardrail of the configuration that denied.',
+  `security_configuration_approved` boolean COMMENT 'Whether that configuration is one of the approved, by content.',
   `parameters_meet` string COMMENT 'Whether the parameters meet the policy: a log place, and a customer key that the facts of this run know.',
   `class` string COMMENT 'What became of the attempt.',
   `bucket` string COMMENT 'Where the attempt counts.',
   `population` string COMMENT 'Whether an accepted launch stands among the clusters that runs saw.',
   `ou_path` string COMMENT 'Path of organizational unit ids of the account.',
-  `owner` string COMMENT 'Owner, from the tags of the launch or the account.',
-  `cost_center` string COMMENT 'Cost centre.',
-  `business_unit` string COMMENT 'Business unit.'
+  `owner` string COMMENT 'Owner: the launch’s tag, else the account’s.',
+  `cost_center` string COMMENT 'Cost centre, found likewise.',
+  `business_unit` string COMMENT 'Business unit, found likewise, else the account’s organizational unit.'
 )
-COMMENT 'One row per RunJobFlow event: an attempt to launch a cluster, and what became of it. The same event may stand in the rows of several runs; `event_id` tells.'
+COMMENT 'One row per RunJobFlow event: an attempt to launch a cluster, and what became of it. The same event may stand in the rows of several runs; `event_id` tells, and the newest run knows most.'
 PARTITIONED BY (`dt` string)
 STORED AS PARQUET
 LOCATION 's3://{{bucket}}/evidence/launch/v1/'
@@ -553,6 +557,50 @@ TBLPROPERTIES (
   'projection.dt.interval' = '1',
   'projection.dt.interval.unit' = 'DAYS',
   'storage.location.template' = 's3://{{bucket}}/evidence/launch/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.launch_event_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that received the event.',
+  `region` string COMMENT 'Region of the call.',
+  `event_id` string COMMENT 'CloudTrail’s id of the event.',
+  `event_at` timestamp COMMENT 'When the request completed.',
+  `event_ms` bigint COMMENT 'The same, for arithmetic.',
+  `read_from` string COMMENT 'Where the event was read.',
+  `late` boolean COMMENT 'Whether CloudTrail delivered or corrected the event later (it has an addendum).',
+  `shared_event_id` string COMMENT 'Id that copies of one action in several accounts share.',
+  `cluster_id` string COMMENT 'The cluster, where the launch was accepted.',
+  `name` string COMMENT 'Name given at launch.',
+  `lineage` string COMMENT 'The lineage that the cluster belongs to, or would.',
+  `caller_arn` string COMMENT 'Role or user that called, without the session.',
+  `caller_account_id` string COMMENT 'Account of the caller; may differ from the account of the event.',
+  `invoked_by` string COMMENT 'AWS service through which the call came.',
+  `attempt_id` string COMMENT 'Events with the same value are one attempt: account, Region, caller, name, and a window of 15 minutes from the first.',
+  `error_code` string COMMENT 'Error code of a refused call.',
+  `denied_action` string COMMENT 'Action that was denied, as the message names it.',
+  `denied_by` string COMMENT 'Kind of policy that denied, as the message names it: one, where several may have.',
+  `denied_by_policy` string COMMENT 'Policy that denied, where the message names it.',
+  `params_available` boolean COMMENT 'Whether the event carries the parameters of the request.',
+  `log_uri` string COMMENT 'Where logs were to go.',
+  `log_key` string COMMENT 'Key for the logs.',
+  `security_configuration` string COMMENT 'Security configuration.',
+  `release_label` string COMMENT 'EMR release.',
+  `tag_owner` string COMMENT 'Owner, from the configured tag of the launch.',
+  `tag_cost_center` string COMMENT 'Cost centre, from the configured tag of the launch.',
+  `tag_business_unit` string COMMENT 'Business unit, from the configured tag of the launch.'
+)
+COMMENT 'One row per RunJobFlow event as CloudTrail recorded it: the facts that `launch` is concluded from.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/launch_event/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/launch_event/v1/dt=${dt}'
 );
 
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_bucket_v1 (
@@ -835,6 +883,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.verdict_v1 (
   `decided_by` string COMMENT 'Rules that decided the verdict, a space between.',
   `stands_from_run` string COMMENT 'For an ended cluster: the run that last saw it alive, whose keys and buckets it is judged by, so that what happens to them later does not rewrite history.',
   `rule_change` string COMMENT 'The verdict by the rules of the run of record before, where changed rules alone make the difference: no alert, no remediation.',
+  `launch_event` string COMMENT 'Whether this run read the event of the cluster’s launch; absent where it was not created in the hours whose events were read.',
   `ou_path` string COMMENT 'Path of organizational unit ids of the account.',
   `owner` string COMMENT 'Owner of the cluster.',
   `owner_source` string COMMENT 'Where the owner comes from.',

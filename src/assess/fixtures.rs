@@ -434,7 +434,7 @@ impl World {
         self.keys = vec![lost];
     }
 
-    fn ctx(&self) -> AssessContext<'_> {
+    pub fn ctx(&self) -> AssessContext<'_> {
         AssessContext {
             scheduled_for: date(),
             as_of: AS_OF,

@@ -32,6 +32,8 @@ pub struct RuleConfig {
     pub approved_s3_keys: BTreeSet<String>,
     /// Tags that a log key must have.
     pub key_tags: KeyTags,
+    /// ARNs of the policies that are there to block launches.
+    pub guardrails: BTreeSet<String>,
 }
 
 impl Default for RuleConfig {
@@ -41,6 +43,7 @@ impl Default for RuleConfig {
             approved_s3_modes: ["SSE-KMS", "CSE-KMS"].map(str::to_owned).into(),
             approved_s3_keys: BTreeSet::new(),
             key_tags: KeyTags::default(),
+            guardrails: BTreeSet::new(),
         }
     }
 }
@@ -176,6 +179,7 @@ mod tests {
                 cost_center: false,
                 data_classification: true,
             },
+            guardrails: ["arn:aws:iam::111122223333:policy/no-emr".to_owned()].into(),
         };
         let sealed = serde_json::to_string(&config).expect("json");
         assert_eq!(

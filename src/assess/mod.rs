@@ -17,6 +17,7 @@ mod channels;
 mod findings;
 mod inputs;
 mod key_use;
+mod launches;
 mod owners;
 mod places;
 mod release;
@@ -32,6 +33,7 @@ mod tests;
 pub use access::Answers;
 pub use alike::Conclusions;
 pub use inputs::{AssessContext, KeyTags, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
+pub use launches::{LaunchFacts, assess_launches, launch_seen};
 pub use release::Release;
 pub use rules::{RULES, RULES_VERSION, Rule, rules_digest};
 

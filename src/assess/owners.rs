@@ -1,6 +1,7 @@
 //! Whose cluster it is: the nearest tag wins, and where it came from is kept.
 
 use super::case::Case;
+use crate::model::datasets::{Account, Launch};
 use crate::model::text::Text;
 use crate::model::words::OwnerSource;
 
@@ -61,6 +62,28 @@ impl Owners {
 
 fn from<T>(row: Option<&T>, column: impl FnOnce(&T) -> &Option<String>) -> &Option<String> {
     row.map_or(&None, column)
+}
+
+/// Owner, cost centre and business unit of an attempt to launch, by the same order: its own tag, then
+/// the account's.
+pub(super) fn of_launch(launch: &Launch, account: Option<&Account>) -> [Owned; 3] {
+    use OwnerSource::{AccountTag, ClusterTag, OrganizationalUnit};
+    let ou = account.and_then(|a| last_ou(a.ou_path.as_deref()?));
+    [
+        nearest([
+            (&launch.tag_owner, ClusterTag),
+            (from(account, |a| &a.owner), AccountTag),
+        ]),
+        nearest([
+            (&launch.tag_cost_center, ClusterTag),
+            (from(account, |a| &a.cost_center), AccountTag),
+        ]),
+        nearest([
+            (&launch.tag_business_unit, ClusterTag),
+            (from(account, |a| &a.business_unit), AccountTag),
+            (&ou, OrganizationalUnit),
+        ]),
+    ]
 }
 
 /// The first that says something; a tag of blanks says nothing.

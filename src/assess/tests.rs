@@ -6,6 +6,7 @@ mod channel_tables;
 mod easily_wrong;
 mod everyone;
 mod fences;
+mod launches;
 mod object_tables;
 mod properties;
 mod rule_tables;

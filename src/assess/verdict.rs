@@ -34,6 +34,7 @@ pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) ->
         decided_by,
         stands_from_run: None,
         rule_change: None,
+        launch_event: None,
         ou_path: owners.ou_path,
         owner: owners.owner.value,
         owner_source: owners.owner.source,

@@ -8,16 +8,16 @@ use aws_sdk_emr::types::ClusterState;
 use crate::aws::error::Asked;
 use crate::aws::session::{global_region, sdk_region};
 use crate::aws::{
-    account, bucket_settings, emr, emr_channels, iam, kms, logs, object_reads, reports, s3_control,
-    s3_reads,
+    account, bucket_settings, cloudtrail, emr, emr_channels, iam, kms, logs, object_reads, reports,
+    s3_control, s3_reads,
 };
 use crate::collect::api::{
     ApiError, BucketEncryption, BucketLifecycle, BucketReplication, ClusterFilter,
     DescribedCluster, DescribedJob, DescribedKey, DescribedLogGroup,
     DescribedSecurityConfiguration, ErrorClass, Identity, IdentityKinds, InventoryConfiguration,
     KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedJob, ListedObject,
-    ListedSecurityConfiguration, ListedSession, ListedStep, Member, ObjectHead, OwnedBucket, Page,
-    RegionStatus, SourceEntry, SourcePart, Tag,
+    ListedSecurityConfiguration, ListedSession, ListedStep, ListedTrail, Member, ObjectHead,
+    OwnedBucket, Page, RegionStatus, SourceEntry, SourcePart, Tag, TrailStatus,
 };
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
@@ -72,6 +72,12 @@ impl AwsMember {
         let config =
             aws_sdk_cloudwatchlogs::config::Builder::from(&self.config).region(sdk_region(region));
         aws_sdk_cloudwatchlogs::Client::from_conf(config.build())
+    }
+
+    fn cloudtrail(&self, region: &Region) -> aws_sdk_cloudtrail::Client {
+        let config =
+            aws_sdk_cloudtrail::config::Builder::from(&self.config).region(sdk_region(region));
+        aws_sdk_cloudtrail::Client::from_conf(config.build())
     }
 
     fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
@@ -610,5 +616,63 @@ impl Member for AwsMember {
             .await
             .map_err(|e| asked.failed(e))?;
         Ok(iam::identities(answer))
+    }
+
+    async fn events(
+        &self,
+        region: &Region,
+        name: &str,
+        (from, to): (UtcMillis, UtcMillis),
+        next: Option<String>,
+    ) -> Result<Page<String>, ApiError> {
+        let asked = self.asked(Operation::LookupEvents, region);
+        let answer = self
+            .cloudtrail(region)
+            .lookup_events()
+            .lookup_attributes(cloudtrail::of_name(asked, name)?)
+            .start_time(cloudtrail::instant(from))
+            .end_time(cloudtrail::instant(to))
+            .max_results(cloudtrail::EVENTS_PER_PAGE)
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(cloudtrail::events(answer.events, answer.next_token))
+    }
+
+    async fn trails(&self, region: &Region) -> Result<Vec<ListedTrail>, ApiError> {
+        let asked = self.asked(Operation::DescribeTrails, region);
+        let answer = self
+            .cloudtrail(region)
+            .describe_trails()
+            .include_shadow_trails(true)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        cloudtrail::trails(asked, answer.trail_list)
+    }
+
+    async fn trail_status(&self, region: &Region, arn: &str) -> Result<TrailStatus, ApiError> {
+        let asked = self.asked(Operation::GetTrailStatus, region);
+        let answer = self
+            .cloudtrail(region)
+            .get_trail_status()
+            .name(arn)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        cloudtrail::status(asked, answer)
+    }
+
+    async fn trail_writes(&self, region: &Region, arn: &str) -> Result<Option<bool>, ApiError> {
+        let asked = self.asked(Operation::GetEventSelectors, region);
+        let answer = self
+            .cloudtrail(region)
+            .get_event_selectors()
+            .trail_name(arn)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(cloudtrail::writes(&answer))
     }
 }

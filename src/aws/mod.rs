@@ -5,7 +5,7 @@
 //! | [`session`] | the default credential chain, timeouts, endpoint and clock that every client shares |
 //! | [`http`] | one connection pool for all clients; reads the `Date` of answers |
 //! | [`cloud`], [`member`] | the traits of `collect::api`, one attempt per call |
-//! | `account`, `emr`, `emr_channels`, `kms`, `logs`, `organizations`, `s3_reads`, `sts` | one file per service: answer in, api struct out |
+//! | `account`, `cloudtrail`, `emr`, `emr_channels`, `kms`, `logs`, `organizations`, `s3_reads`, `sts` | one file per service: answer in, api struct out |
 //! | [`error`] | from an SDK error to a class, by error code |
 //! | [`s3_store`], [`s3_url`] | the archive on S3, and what its bucket says of itself |
 //! | [`kms_signer`] | signatures by a KMS key |
@@ -22,6 +22,7 @@
 mod account;
 mod bucket_settings;
 pub mod cloud;
+mod cloudtrail;
 mod emr;
 mod emr_channels;
 pub mod error;

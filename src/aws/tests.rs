@@ -3,6 +3,7 @@
 mod archive;
 mod buckets;
 mod channels;
+mod events;
 mod identities;
 mod objects;
 mod reads;

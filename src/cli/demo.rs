@@ -49,7 +49,8 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         size.accounts,
         running.url()
     ))?;
-    let config = demo_config(&folder, &running.url())?;
+    let guardrail = &world.organization.guardrail_arn;
+    let config = demo_config(&folder, &running.url(), guardrail)?;
     let shell = Shell {
         clock: clock.clone(),
         credentials: Some(sandbox::credentials(world.management_account())),
@@ -116,7 +117,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     })
 }
 
-fn demo_config(folder: &Path, endpoint: &str) -> Result<Config, Failure> {
+fn demo_config(folder: &Path, endpoint: &str, guardrail: &str) -> Result<Config, Failure> {
     let path = |name: &str| folder.join(name).display().to_string();
     let mut layer = Layer::default();
     let values = [
@@ -126,6 +127,9 @@ fn demo_config(folder: &Path, endpoint: &str) -> Result<Config, Failure> {
         ("work_dir", path("work")),
         ("endpoint_url", endpoint.to_owned()),
         ("external_id", sandbox::EXTERNAL_ID.to_owned()),
+        ("rules.guardrails", guardrail.to_owned()),
+        // A dozen look-ups in each place at AWS's rate would be most of the demo's time.
+        ("control_events", "false".to_owned()),
     ];
     let tags = sandbox::TAGS.map(|(name, tag)| (name, tag.to_owned()));
     for (name, value) in values.into_iter().chain(tags) {

@@ -115,9 +115,11 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         "Serving a generated organization on {url}\n\
          \n  export AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret}\
          {tags}\
+         \n  export KEYPROOF_RULES_GUARDRAILS={guardrail}\
          \n  keyproof run --endpoint-url {url} --archive ./sandbox-archive\n\
          \nCtrl-C ends it.\n",
         url = running.url(),
+        guardrail = world.organization.guardrail_arn,
     ))?;
     let mut cancelled = common::cancel_on_signal();
     let _ = cancelled.wait_for(|stop| *stop).await;

@@ -15,6 +15,7 @@ use crate::collect::facts::{BucketOwner, Facts};
 use crate::collect::operation::Operation;
 use crate::collect::scope::left_out;
 use crate::collect::session::Session;
+use crate::collect::trails;
 use crate::model::datasets::Account;
 use crate::model::ids::Region;
 use crate::model::words::{CellOutcome, Source};
@@ -111,16 +112,25 @@ async fn collect(run: &Arc<Run>, position: u32, account: &Account) -> Result<(),
         )))
     };
     let regions = async {
-        let (plan, end) = plan(run, account, &session, &budget).await;
+        let (mut plan, end) = plan(run, account, &session, &budget).await;
         let cell =
             asks_regions(run).then(|| run.cell(account, &global, Source::Regions, end, &budget));
-        let scanned = scan(run, position, account, &session, plan).await;
-        (cell, scanned)
+        let first = std::mem::take(&mut plan.first);
+        let (scanned, trails) = tokio::join!(
+            scan(run, position, account, &session, plan),
+            trails::look(run, account, &session, &first)
+        );
+        (cell, trails, scanned)
     };
-    let (owners, (regions, scanned)): (Result<_, CollectError>, _) = tokio::join!(owners, regions);
+    let (owners, (regions, trails, scanned)): (Result<_, CollectError>, _) =
+        tokio::join!(owners, regions);
     scanned?;
     // Last of all: with it the account is done.
     facts.coverage.extend(regions);
+    if let Some((rows, cell)) = trails {
+        facts.trails = rows;
+        facts.coverage.push(cell);
+    }
     facts.coverage.extend(owners?);
     run.append(facts)
 }
@@ -175,6 +185,10 @@ fn dark(run: &Run, account: &Account, budget: &Budget, end: &CellEnd) -> Result<
         let cell = run.cell(account, &global, Source::BucketOwners, end.clone(), spent);
         facts.coverage.push(cell);
     }
+    if run.options().launch_days > 0 {
+        let cell = run.cell(account, &global, Source::Trails, end.clone(), &unspent);
+        facts.coverage.push(cell);
+    }
     let regions = match &run.options().regions {
         _ if end.outcome == CellOutcome::Excluded => Vec::new(),
         Regions::List(regions) => regions.clone(),
@@ -200,6 +214,8 @@ fn is_done(run: &Run, account: &Account, region: &Region) -> bool {
 
 /// Which Regions to look at.
 struct Plan {
+    /// Those to ask about the account as a whole, the surest first.
+    first: Vec<Region>,
     scan: BTreeSet<Region>,
     /// EMR exists there, but the account has not turned the Region on.
     off: BTreeSet<Region>,
@@ -212,6 +228,7 @@ async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) 
     let (mut plan, end) = match &run.options().regions {
         Regions::List(regions) => {
             let plan = Plan {
+                first: vec![],
                 scan: regions.iter().cloned().collect(),
                 off: BTreeSet::new(),
             };
@@ -230,12 +247,14 @@ async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) 
                     items: Some(items),
                     ..CellEnd::read(scan.len())
                 };
-                (Plan { scan, off }, end)
+                let first = vec![];
+                (Plan { first, scan, off }, end)
             }
             Err(error) => {
                 // What nobody can turn off is certainly on; of the others earlier runs may know.
                 known.extend(emr.filter(|r| r.always_on).map(|r| r.region.clone()));
                 let plan = Plan {
+                    first: vec![],
                     scan: known,
                     off: BTreeSet::new(),
                 };
@@ -243,6 +262,12 @@ async fn plan(run: &Run, account: &Account, session: &Session, budget: &Budget) 
             }
         },
     };
+    let always_on = |r: &Region| {
+        let mut all = run.options().emr_regions.iter();
+        all.any(|emr| emr.always_on && emr.region == *r)
+    };
+    plan.first = plan.scan.iter().cloned().collect();
+    plan.first.sort_by_key(|region| !always_on(region));
     plan.scan.retain(|region| !is_done(run, account, region));
     plan.off.retain(|region| !is_done(run, account, region));
     (plan, end)

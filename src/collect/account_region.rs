@@ -11,6 +11,7 @@ use crate::collect::attempt::{Budget, CallError};
 use crate::collect::coverage::{CellEnd, Fault, ItemTally};
 use crate::collect::engine::{CollectError, Regions, Run};
 use crate::collect::facts::{Facts, KnownAccountRegion};
+use crate::collect::launches;
 use crate::collect::listing::{self, ENDED_STATES, Population};
 use crate::collect::log_groups;
 use crate::collect::operation::Operation;
@@ -24,12 +25,14 @@ use crate::model::datasets::{
 };
 use crate::model::ids::Region;
 use crate::model::words::{CellOutcome, Seen, Settings, Source};
-use crate::time::UtcMillis;
+use crate::time::{DAY_MS, UtcMillis};
 
 /// After so many refusals in a row, and no answer, a permission is missing and not a cluster.
 pub(super) const REFUSALS: u32 = 3;
 /// A Region that the list of EMR Regions does not have may have no endpoint; it gets one minute.
 const UNLISTED_REGION_MS: i64 = 60_000;
+/// AWS shows clusters that ended within two months; so old a cluster certainly stands in the lists.
+const SHOWN_MS: i64 = 60 * DAY_MS;
 
 /// Collects one account-region and hands it to the sink.
 pub(super) async fn unit(
@@ -66,8 +69,11 @@ pub(super) async fn unit(
         .known
         .account_region(&account.account_id, &region)?;
     let known = listing::fresh(known, run.now());
-    let (clusters, configurations) =
-        tokio::join!(here.clusters(known.as_ref()), here.configurations());
+    let (clusters, configurations, launches) = tokio::join!(
+        here.clusters(known.as_ref()),
+        here.configurations(),
+        here.launches()
+    );
     drop(known);
 
     let mut facts = Facts::new(account.account_id.clone(), region.clone());
@@ -80,6 +86,12 @@ pub(super) async fn unit(
     if !region_off {
         facts.coverage.push(configurations.1);
         facts.security_configurations = configurations.0;
+        if let Some(mut launches) = launches {
+            let recorded = launches::recorded(&run, account, &region)?;
+            launches.forget(&recorded, &facts.clusters);
+            facts.launches = launches.rows;
+            facts.coverage.push(launches.cell);
+        }
     }
     run.append(facts)
 }
@@ -104,6 +116,11 @@ pub(super) fn unseen(
         .map(|c| rows.not_seen(c))
         .collect();
     facts.steps = Steps::default().apply(known.as_ref(), &mut facts.clusters);
+    if end.outcome != CellOutcome::RegionOff {
+        let unspent = Budget::new(budget.started_at, budget.deadline);
+        let launches = launches::unseen(run, account, region, end.clone(), &unspent);
+        facts.coverage.extend(launches);
+    }
     let cell = run.cell(account, region, Source::Clusters, end, budget);
     facts.coverage.push(cell);
     Ok(facts)
@@ -153,7 +170,7 @@ struct Described {
 }
 
 impl Here<'_> {
-    fn budget(&self) -> Budget {
+    pub(super) fn budget(&self) -> Budget {
         let budget = self.run.budget();
         let options = self.run.options();
         let listed = options.emr_regions.iter().any(|r| r.region == *self.region)
@@ -175,7 +192,11 @@ impl Here<'_> {
             Ok(()) => {
                 let population = listing::population(known, active, ended);
                 let end = CellEnd::read(population.listed.len() + population.vanished.len());
-                let cell = self.cell(Source::Clusters, end, &budget);
+                let mut cell = self.cell(Source::Clusters, end, &budget);
+                let since = listing::created_after(known)
+                    .unwrap_or_else(|| budget.started_at.plus_ms(-SHOWN_MS));
+                cell.observed_from_ms = Some(since.0);
+                cell.observed_to_ms = Some(budget.started_at.0);
                 // The cell of the lists ends before the first cluster is described.
                 return self.with_settings(known, &population, cell).await;
             }

@@ -399,6 +399,29 @@ pub struct KeyRotation {
     pub period_days: Option<i64>,
 }
 
+/// One trail of DescribeTrails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTrail {
+    pub arn: String,
+    pub home: Region,
+    pub multi_region: Option<bool>,
+    pub organization: Option<bool>,
+    pub log_file_validation: Option<bool>,
+    pub bucket: Option<String>,
+    pub prefix: Option<String>,
+    pub kms_key: Option<String>,
+}
+
+/// GetTrailStatus.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrailStatus {
+    pub logging: Option<bool>,
+    pub started_at: Option<UtcMillis>,
+    pub stopped_at: Option<UtcMillis>,
+    pub delivered_at: Option<UtcMillis>,
+    pub delivery_error: Option<String>,
+}
+
 /// AWS as the collector itself sees it.
 #[async_trait]
 pub trait Cloud: Send + Sync {
@@ -601,4 +624,20 @@ pub trait Member: Send + Sync {
         kinds: IdentityKinds,
         next: Option<String>,
     ) -> Result<Page<Identity>, ApiError>;
+    /// The CloudTrail records of the events of one name between two instants, the first included, as
+    /// text, newest first. A record may stand in two windows that touch.
+    async fn events(
+        &self,
+        region: &Region,
+        name: &str,
+        window: (UtcMillis, UtcMillis),
+        next: Option<String>,
+    ) -> Result<Page<String>, ApiError>;
+    /// The trails that this Region shows: those that begin here, and those of several Regions or of the
+    /// organization.
+    async fn trails(&self, region: &Region) -> Result<Vec<ListedTrail>, ApiError>;
+    /// `region` is the trail's home.
+    async fn trail_status(&self, region: &Region, arn: &str) -> Result<TrailStatus, ApiError>;
+    /// Whether the trail records management events that write; `None` where its selectors do not tell.
+    async fn trail_writes(&self, region: &Region, arn: &str) -> Result<Option<bool>, ApiError>;
 }

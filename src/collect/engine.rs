@@ -32,7 +32,7 @@ use crate::collect::object_samples;
 use crate::collect::random::shuffle;
 use crate::collect::references::{Owners, References};
 use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
-use crate::collect::{account, identities, lookups};
+use crate::collect::{account, control_events, identities, lookups};
 use crate::model::datasets::{Account, Coverage};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::s3_location::S3Location;
@@ -91,6 +91,10 @@ pub struct Options {
     pub has_account_list: bool,
     /// Folder for files that are read once and removed.
     pub scratch: PathBuf,
+    /// Days that a first run looks back for launches, at most 90; 0 looks up no events and no trails.
+    pub launch_days: i64,
+    /// Whether events are looked up, too, that concern log keys and log buckets.
+    pub control_events: bool,
 }
 
 impl Options {
@@ -118,6 +122,8 @@ impl Options {
             allowed_key_owners: BTreeSet::new(),
             has_account_list: true,
             scratch: std::env::temp_dir(),
+            launch_days: 0,
+            control_events: false,
         }
     }
 }
@@ -218,7 +224,13 @@ pub async fn collect_part(
     each(&run, units, lookups::unit).await?;
 
     shuffle(&mut readers, context.options.seed);
-    each(&run, readers, identities::unit).await?;
+    let mut places = control_events::units(&run);
+    shuffle(&mut places, context.options.seed);
+    // Events wait for tokens most of the time.
+    tokio::try_join!(
+        each(&run, readers, identities::unit),
+        each(&run, places, control_events::unit)
+    )?;
     let mut tasks = std::mem::take(&mut *lock(&run.samples));
     shuffle(&mut tasks, context.options.seed);
     each(&run, tasks, object_samples::unit).await?;
@@ -307,6 +319,8 @@ pub(super) struct Run {
     pub log_folders: Mutex<log_history::Folders>,
     /// Turns of what needs memory and disk for itself.
     heavy: Semaphore,
+    /// Where log keys and log buckets live.
+    pub places: Mutex<control_events::Places>,
     done: Mutex<Collected>,
 }
 
@@ -355,6 +369,7 @@ impl Run {
             ends: Mutex::default(),
             unlisted: Mutex::default(),
             samples: Mutex::default(),
+            places: Mutex::default(),
             done: Mutex::default(),
         }
     }
@@ -397,7 +412,8 @@ impl Run {
                 | Source::Identities
                 | Source::LogObjects
                 | Source::LogHistory
-                | Source::Reencryption => {
+                | Source::Reencryption
+                | Source::ControlEvents => {
                     let place = (account.clone(), cell.region.clone(), cell.source);
                     self.finished.lookups.insert(place);
                 }
@@ -447,6 +463,7 @@ impl Run {
                 _ => {}
             }
         }
+        control_events::note(&mut lock(&self.places), facts);
         let mut cells = facts.coverage.iter();
         if cells.any(|cell| cell.source == Source::SecurityConfigurations) {
             self.note_references(facts);
@@ -466,6 +483,9 @@ impl Run {
             &facts.clusters,
             &facts.security_configurations,
         );
+        references.add_launches(&facts.launches, |account| {
+            self.scope.account(account).is_some_and(|a| a.in_scope)
+        });
         lock(&self.references).merge(references);
         let options = self.options();
         let task = object_samples::choose(
@@ -618,6 +638,9 @@ impl Run {
         facts.object_samples.sort_by(Dataset::key_order);
         facts.object_summaries.sort_by(Dataset::key_order);
         facts.reencryptions.sort_by(Dataset::key_order);
+        facts.launches.sort_by(Dataset::key_order);
+        facts.control_events.sort_by(Dataset::key_order);
+        facts.trails.sort_by(Dataset::key_order);
         {
             let mut done = lock(&self.done);
             for cell in &facts.coverage {

@@ -1,14 +1,17 @@
 //! What collecting hands over, and what it may ask about earlier runs. Declared here, implemented
 //! by the journal and by the archive.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use crate::dataset;
 use crate::model::datasets::{
-    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
-    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal, Reencryption,
+    ControlEvent, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant,
+    KmsKey, Launch, LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
+    Reencryption, Trail,
 };
 use crate::model::ids::{AccountId, Region, RunId};
+use crate::model::words::Source;
 use crate::time::UtcMillis;
 
 dataset! {
@@ -44,6 +47,9 @@ pub struct Facts {
     pub object_samples: Vec<LogObjectSample>,
     pub object_summaries: Vec<LogObjectSummary>,
     pub reencryptions: Vec<Reencryption>,
+    pub launches: Vec<Launch>,
+    pub control_events: Vec<ControlEvent>,
+    pub trails: Vec<Trail>,
     pub bucket_owners: Vec<BucketOwner>,
 }
 
@@ -66,6 +72,9 @@ impl Facts {
             object_samples: vec![],
             object_summaries: vec![],
             reencryptions: vec![],
+            launches: vec![],
+            control_events: vec![],
+            trails: vec![],
             bucket_owners: vec![],
         }
     }
@@ -112,6 +121,22 @@ pub trait Known: Send + Sync {
 
     /// The Regions in which such a run knows clusters of the account.
     fn regions_of(&self, account: &AccountId) -> Vec<Region>;
+
+    /// How far the newest run of record of an earlier date looked at the events of a source; `None`
+    /// where it did not.
+    fn observed_to(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        source: Source,
+    ) -> Option<UtcMillis>;
+
+    /// Ids of the launch events that this run recorded in its last days.
+    fn launches(
+        &self,
+        account: &AccountId,
+        region: &Region,
+    ) -> Result<BTreeSet<String>, KnownError>;
 }
 
 /// Earlier facts could not be read or are not what was sealed. The run cannot go on.
@@ -146,5 +171,13 @@ impl Known for NothingKnown {
 
     fn regions_of(&self, _account: &AccountId) -> Vec<Region> {
         Vec::new()
+    }
+
+    fn observed_to(&self, _: &AccountId, _: &Region, _: Source) -> Option<UtcMillis> {
+        None
+    }
+
+    fn launches(&self, _: &AccountId, _: &Region) -> Result<BTreeSet<String>, KnownError> {
+        Ok(BTreeSet::new())
     }
 }

@@ -9,7 +9,11 @@
 //!   and log buckets. Last one unit per account whose `identities` decide who may use a log key.
 //!   Where a run was asked for it, log objects are sampled after that (`object_samples`).
 //!   At the end: what lies in log buckets as reports tell, and which jobs re-encrypt it (`history`).
+//! - `launches`, `control_events`, `trails`: what CloudTrail tells, by way of `events`. Launches belong to
+//!   an account-region and trails to an account, in the first pass; control events are looked up where
+//!   keys and buckets were found, beside the identities.
 //! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
+//! - [`trail_events`]: what CloudTrail records tell of launches.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
 
@@ -28,17 +32,21 @@ pub mod scope;
 pub mod security_configuration;
 pub mod session;
 pub mod settings;
+pub mod trail_events;
 
 mod account;
 mod account_region;
 mod aliases;
 mod bucket_lookup;
 mod bucket_settings;
+mod control_events;
+mod events;
 mod grants;
 pub mod history;
 mod identities;
 mod identity_policy;
 mod key_lookup;
+mod launches;
 mod log_groups;
 mod lookups;
 mod object_samples;
@@ -46,6 +54,7 @@ mod references;
 mod repeated;
 mod sessions;
 mod steps;
+mod trails;
 
 #[cfg(test)]
 pub(crate) mod fake;

@@ -49,6 +49,10 @@ pub enum Operation {
     ListAliases,
     ListKeys,
     GetAccountAuthorizationDetails,
+    LookupEvents,
+    DescribeTrails,
+    GetTrailStatus,
+    GetEventSelectors,
 }
 
 /// Whose permission an operation needs.
@@ -109,6 +113,10 @@ impl Operation {
         Self::ListAliases,
         Self::ListKeys,
         Self::GetAccountAuthorizationDetails,
+        Self::LookupEvents,
+        Self::DescribeTrails,
+        Self::GetTrailStatus,
+        Self::GetEventSelectors,
     ];
 
     /// The IAM action; `None` where AWS asks for none (GetCallerIdentity).
@@ -158,6 +166,10 @@ impl Operation {
             Self::ListAliases => "kms:ListAliases",
             Self::ListKeys => "kms:ListKeys",
             Self::GetAccountAuthorizationDetails => "iam:GetAccountAuthorizationDetails",
+            Self::LookupEvents => "cloudtrail:LookupEvents",
+            Self::DescribeTrails => "cloudtrail:DescribeTrails",
+            Self::GetTrailStatus => "cloudtrail:GetTrailStatus",
+            Self::GetEventSelectors => "cloudtrail:GetEventSelectors",
         })
     }
 
@@ -182,7 +194,8 @@ impl Operation {
     /// <https://docs.aws.amazon.com/general/latest/gr/emr.html>,
     /// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>,
     /// <https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>,
-    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>,
+    /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>.
     /// ListRegions, ListSessions, DescribeLogGroups, jobs and the S3 control reads have no documented figure; a
     /// cautious one stands here.
     pub fn granted_rate(self) -> (f64, f64) {
@@ -206,6 +219,8 @@ impl Operation {
                 (10.0, 5.0)
             }
             Self::ListSessions => (10.0, 0.5),
+            Self::LookupEvents => (2.0, 2.0),
+            Self::DescribeTrails | Self::GetTrailStatus | Self::GetEventSelectors => (10.0, 10.0),
             Self::ListBuckets
             | Self::GetBucketLocation
             | Self::GetBucketEncryption

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::collect::random::hash;
-use crate::model::datasets::{EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LogGroup};
+use crate::model::datasets::{
+    EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, Launch, LogGroup,
+};
 use crate::model::emrfs::Emrfs;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::{KeyArn, KeyReference};
@@ -104,6 +106,22 @@ impl References {
                 let emrfs = Emrfs::of(&document, &location.bucket);
                 self.key(emrfs.and_then(|e| e.key), place);
                 self.bucket(Some(uri), place);
+            }
+        }
+    }
+
+    /// Adds the keys of attempts to launch, so that those can be judged that no cluster came of. Only
+    /// keys of accounts of the scope: anybody may name any key in a call that is denied.
+    pub fn add_launches(&mut self, launches: &[Launch], in_scope: impl Fn(&AccountId) -> bool) {
+        for launch in launches {
+            let named = launch
+                .log_key
+                .as_deref()
+                .and_then(|key| KeyReference::read(key, &launch.account_id, &launch.region));
+            if let Some(KeyReference::Qualified(arn)) = named
+                && in_scope(&arn.account_id)
+            {
+                note(&mut self.keys, arn, &launch.account_id);
             }
         }
     }

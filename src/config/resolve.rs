@@ -122,6 +122,10 @@ pub struct Config {
     pub source_reader_role_name: Option<String>,
     /// Where exports of S3 metadata tables lie.
     pub metadata_exports: Vec<S3Location>,
+    /// Days that the first look at launches goes back; 0 looks at none.
+    pub launch_days: u32,
+    /// Whether changes of log keys and log buckets are looked up, too.
+    pub control_events: bool,
     pub regions: Regions,
     /// Whether a flag or the environment named the Regions, for this run alone.
     pub regions_by_hand: bool,
@@ -384,6 +388,12 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         sampler_role_name,
         source_reader_role_name,
         metadata_exports,
+        launch_days: if r.flag("launches")? {
+            r.number("launch_days", 1, 90)?.unwrap_or(90)
+        } else {
+            0
+        },
+        control_events: r.flag("control_events")?,
         regions,
         regions_by_hand: matches!(
             settings.origin("regions"),
@@ -416,6 +426,7 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
                 .collect(),
             approved_s3_modes: approved_modes(&r)?,
             approved_s3_keys: approved_keys(&r)?,
+            guardrails: guardrails(&r)?,
             key_tags: KeyTags {
                 owner: settings.text("tags.owner").is_some(),
                 cost_center: settings.text("tags.cost_center").is_some(),
@@ -439,6 +450,24 @@ fn approved_modes(r: &Reader<'_>) -> Result<BTreeSet<String>, ConfigError> {
             Err(r.invalid(NAME, detail))
         }
         None => Ok(modes.into_iter().collect()),
+    }
+}
+
+fn guardrails(r: &Reader<'_>) -> Result<BTreeSet<String>, ConfigError> {
+    const NAME: &str = "rules.guardrails";
+    let policies: Vec<String> = r.list(NAME)?;
+    let is_policy = |arn: &String| {
+        let mut parts = arn.splitn(6, ':');
+        let service = (parts.next(), parts.nth(1));
+        let of_service = matches!(service, (Some("arn"), Some("iam" | "organizations")));
+        of_service && parts.nth(2).is_some_and(|r| r.starts_with("policy/"))
+    };
+    match policies.iter().find(|arn| !is_policy(arn)) {
+        Some(odd) => {
+            let detail = format!("'{odd}' is not the ARN of a policy of IAM or of Organizations");
+            Err(r.invalid(NAME, detail))
+        }
+        None => Ok(policies.into_iter().collect()),
     }
 }
 

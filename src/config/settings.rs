@@ -136,6 +136,21 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "places of exports of S3 metadata tables: s3://bucket/prefix, …",
     ),
+    setting(
+        "launches",
+        "true",
+        "look up attempts to launch clusters, and the trails of each account (CloudTrail)",
+    ),
+    setting(
+        "launch_days",
+        "90",
+        "days that the first look at launches goes back, 1 to 90",
+    ),
+    setting(
+        "control_events",
+        "true",
+        "look up changes of log keys and log buckets, too, where these live (CloudTrail)",
+    ),
     setting("regions", "auto", "auto, or a list of Regions"),
     setting("accounts", "", "audit these accounts only"),
     setting(
@@ -217,6 +232,11 @@ pub const SETTINGS: &[Setting] = &[
         "rules.approved_s3_keys",
         "",
         "ARNs of keys that security configurations may use; default: every key",
+    ),
+    setting(
+        "rules.guardrails",
+        "",
+        "ARNs of the policies that are there to block launches: service control policies, boundaries",
     ),
 ];
 

@@ -323,7 +323,7 @@ text_enum! {
         AcceptedParamsUnavailable = "accepted_params_unavailable",
         /// Accepted, but the key that it names is not known.
         AcceptedKeyUnknown = "accepted_key_unknown",
-        /// Accepted; the cluster ended with an error of validation or capacity before it could log.
+        /// Accepted; the cluster ended with an error before it was ever ready.
         AcceptedThenFailed = "accepted_then_failed",
         /// Denied, and its parameters would not have met the policy.
         DeniedNoncompliant = "denied_noncompliant",
@@ -347,7 +347,7 @@ text_enum! {
         Blocked = "blocked",
         /// Accepted and not compliant.
         Flagged = "flagged",
-        /// Accepted, and not known whether compliant.
+        /// Accepted, and not known whether compliant; or denied, and not known whether by a guardrail.
         Unknown = "unknown",
         /// Not a hit.
         None = "none",
@@ -363,6 +363,15 @@ text_enum! {
         NotApplicable = "not_applicable",
         /// No run listed the clusters of that account and Region since.
         Unknown = "unknown",
+    }
+}
+
+text_enum! {
+    /// Whether the event of a cluster's launch was read.
+    pub enum LaunchSeen {
+        Found = "found",
+        /// The cluster was created in hours whose events were read, and none of them is its launch.
+        Missing = "missing",
     }
 }
 

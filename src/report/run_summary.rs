@@ -9,7 +9,7 @@ use super::text::{counted, duration, name, number, percent, wrap};
 use crate::model::datasets::{ArchiveCheck, Exception};
 use crate::model::ids::{AccountId, RunId, Sha256Hex};
 use crate::model::words::{CellOutcome, CheckOutcome, Judgement, Posture, RunOutcome};
-use crate::time::Date;
+use crate::time::{Date, HOUR_MS};
 
 /// Everything the summary says.
 #[derive(Debug, Clone)]
@@ -26,6 +26,7 @@ pub struct RunSummary {
     /// Names of accounts, for the ones to fix.
     pub account_names: Vec<(AccountId, String)>,
     pub accounts: Accounts,
+    pub not_observed: NotObserved,
     /// Checks of the archive's own protection.
     pub checks: Vec<ArchiveCheck>,
     pub url: String,
@@ -54,6 +55,15 @@ pub struct Accounts {
     pub accepted_cells: i64,
     /// Accounts with cells that ended in no answer: account, first such outcome.
     pub not_seen: Vec<(AccountId, CellOutcome)>,
+}
+
+/// The time since the last look at launches that was not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NotObserved {
+    /// Summed over accounts and Regions, milliseconds.
+    pub ms: i64,
+    /// A permission for want of which.
+    pub denied_action: Option<String>,
 }
 
 /// What a failing rule asks for, in a few words.
@@ -88,6 +98,7 @@ pub fn render(s: &RunSummary) -> String {
     verdict_table(&mut out, s);
     share(&mut out, s);
     to_fix(&mut out, s);
+    attempts(&mut out, s);
     accounts(&mut out, &s.accounts);
     expired(&mut out, &s.expired);
     labelled(
@@ -302,6 +313,35 @@ fn to_fix(out: &mut String, s: &RunSummary) {
     out.push('\n');
 }
 
+/// Attempts to launch, and how much of the time nobody can speak for; nothing where the run did not
+/// look.
+fn attempts(out: &mut String, s: &RunSummary) {
+    let (a, hidden) = (&s.tally.attempts, &s.not_observed);
+    if a.events > 0 || hidden.ms > 0 || a.without_launch > 0 {
+        let hours = hidden.ms / HOUR_MS + i64::from(hidden.ms % HOUR_MS > 0);
+        let text = format!(
+            "{}: {} blocked, {} flagged, {} unknown; {} h not observed",
+            counted(a.distinct, "launch", "launches"),
+            number(a.blocked),
+            number(a.flagged),
+            number(a.unknown),
+            number(hours)
+        );
+        labelled(out, "Attempts", &text);
+    }
+    if let Some(action) = &hidden.denied_action {
+        labelled(out, "", &format!("for want of {}", name(action, 44)));
+    }
+    if a.without_cluster + a.without_launch > 0 {
+        let text = format!(
+            "{} in no list; {} without an event",
+            counted(a.without_cluster, "launch", "launches"),
+            counted(a.without_launch, "cluster", "clusters")
+        );
+        labelled(out, "", &text);
+    }
+}
+
 fn accounts(out: &mut String, a: &Accounts) {
     let mut parts = vec![format!("{} collected", number(a.collected))];
     for (n, word) in [
@@ -389,7 +429,7 @@ fn line(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tally::Count;
+    use crate::report::tally::{Attempts, Count};
 
     fn summary() -> RunSummary {
         let mut tally = Tally::default();
@@ -422,6 +462,7 @@ mod tests {
                 excluded: 2,
                 ..Accounts::default()
             },
+            not_observed: NotObserved::default(),
             checks: Vec::new(),
             url: "s3://org-emr-evidence/keyproof".to_owned(),
             seq: 93,
@@ -592,6 +633,46 @@ mod tests {
             assert!(line.chars().count() <= WIDTH, "{line}");
             assert!(!line.contains('\u{1b}'), "{line}");
         }
+    }
+
+    #[test]
+    fn attempts_and_what_nobody_saw_stand_in_one_line() {
+        let mut s = summary();
+        assert!(!render(&s).contains("Attempts"), "a run that did not look");
+        s.tally.attempts = Attempts {
+            events: 14,
+            distinct: 9,
+            blocked: 2,
+            flagged: 3,
+            unknown: 1,
+            without_cluster: 0,
+            without_launch: 0,
+        };
+        let told = "Attempts   9 launches: 2 blocked, 3 flagged, 1 unknown; 0 h not observed\n";
+        assert!(render(&s).contains(told), "{}", render(&s));
+        s.tally.attempts.without_launch = 2;
+        s.not_observed = NotObserved {
+            ms: 90 * 60_000,
+            denied_action: Some("cloudtrail:LookupEvents".to_owned()),
+        };
+        let text = render(&s);
+        assert!(
+            text.contains("; 2 h not observed\n           for want of cloudtrail:LookupEvents\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("           0 launches in no list; 2 clusters without an event\n"),
+            "{text}"
+        );
+    }
+
+    /// domain/launches.md, "Easily wrong" 4.
+    #[test]
+    fn easily_wrong_4_no_events_and_no_look_are_told_apart() {
+        let mut s = summary();
+        s.not_observed.ms = HOUR_MS;
+        let told = "Attempts   0 launches: 0 blocked, 0 flagged, 0 unknown; 1 h not observed\n";
+        assert!(render(&s).contains(told), "{}", render(&s));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! Memory grows with accounts, rules and reasons, never with clusters.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::datasets::{Finding, Verdict};
+use crate::model::datasets::{Finding, Launch, Verdict};
 use crate::model::ids::AccountId;
 use crate::model::table::Dataset;
-use crate::model::words::{Delivery, Judgement, Outcome, Posture, RuleKind, Severity};
+use crate::model::words::{
+    AttemptBucket, Delivery, Judgement, LaunchSeen, Outcome, Population, Posture, RuleKind,
+    Severity,
+};
 
 /// Clusters of one verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,14 +48,53 @@ pub struct Tally {
     pub rule_changes: i64,
     /// Findings that each waiver marks, of all clusters.
     pub waived: BTreeMap<String, i64>,
+    pub attempts: Attempts,
     failing: BTreeMap<AccountId, i64>,
     /// Failed P and D findings of active clusters by account, rule and reason.
     reasons: BTreeMap<(AccountId, String, String), i64>,
 }
 
+/// Attempts to launch clusters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attempts {
+    pub events: i64,
+    /// Events of one try and its repetitions count once.
+    pub distinct: i64,
+    pub blocked: i64,
+    pub flagged: i64,
+    pub unknown: i64,
+    /// Accepted launches whose cluster no list showed.
+    pub without_cluster: i64,
+    /// Clusters that were created while events were read, and whose launch is not among them.
+    pub without_launch: i64,
+}
+
 impl Tally {
+    /// Counts the attempts of one account-region.
+    pub fn launches(&mut self, rows: &[Launch]) {
+        let attempts = |wanted: Option<AttemptBucket>| {
+            let of = rows
+                .iter()
+                .filter(|row| wanted.is_none_or(|b| row.bucket == b));
+            of.map(|row| &row.attempt_id).collect::<BTreeSet<_>>().len() as i64
+        };
+        let count = &mut self.attempts;
+        count.events += rows.len() as i64;
+        count.distinct += attempts(None);
+        count.blocked += attempts(Some(AttemptBucket::Blocked));
+        count.flagged += attempts(Some(AttemptBucket::Flagged));
+        count.unknown += attempts(Some(AttemptBucket::Unknown));
+        let not_seen = rows
+            .iter()
+            .filter(|row| row.population == Population::NotSeen);
+        count.without_cluster += not_seen.count() as i64;
+    }
+
     /// Counts one cluster with its findings.
     pub fn cluster(&mut self, verdict: &Verdict, findings: &[Finding]) {
+        if verdict.launch_event == Some(LaunchSeen::Missing) {
+            self.attempts.without_launch += 1;
+        }
         let count = self.verdicts.entry(verdict.verdict).or_default();
         count.all += 1;
         self.rule_changes += i64::from(verdict.rule_change.is_some());

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::collect::scope::{Scope, left_out};
 use crate::model::datasets::Coverage;
 use crate::model::ids::AccountId;
-use crate::model::words::CellOutcome;
-use crate::report::run_summary::Accounts;
+use crate::model::words::{CellOutcome, Source};
+use crate::report::run_summary::{Accounts, NotObserved};
 
 /// Sums over the coverage of one run.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Counts {
     /// Cells that ended neither in an answer nor in an accepted gap.
     pub cells_open: i64,
     pub accounts: Accounts,
+    /// Hours of which nobody knows what was launched.
+    pub not_observed: NotObserved,
     /// How many accounts or cells each exception covered.
     pub used: BTreeMap<String, i64>,
     open: BTreeMap<AccountId, CellOutcome>,
@@ -70,6 +72,13 @@ impl Counts {
 
     fn cell(&mut self, cell: &Coverage) {
         self.cells += 1;
+        if cell.source == Source::Launches && !cell.outcome.is_answer() {
+            let to = cell.observed_to_ms.unwrap_or(cell.started_at.0);
+            self.not_observed.ms += (cell.started_at.0 - to).max(0);
+            if let Some(action) = &cell.denied_action {
+                self.not_observed.denied_action = Some(action.clone());
+            }
+        }
         if let Some(exception) = &cell.accepted_by {
             self.accounts.accepted_cells += 1;
             self.accepted.insert(cell.account_id.clone());

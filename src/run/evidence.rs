@@ -9,7 +9,7 @@ use crate::archive::records;
 use crate::archive::store::Fetch;
 use crate::model::datasets::{
     Account, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
-    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
+    LaunchEvent, LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
 };
 use crate::model::table::Dataset;
 use crate::record::{self, Journal, RecordError, RowReader};
@@ -114,7 +114,14 @@ pub async fn copy_facts(
     macro_rules! copy {
         ($($row:ty),+) => { $( evidence.copy_in::<$row>(files, journal, |_| true).await?; )+ };
     }
-    copy!(Account, EmrCluster, EmrStep, EmrSession, Coverage);
+    copy!(
+        Account,
+        EmrCluster,
+        EmrStep,
+        EmrSession,
+        LaunchEvent,
+        Coverage
+    );
     copy_looked_up(evidence, files, journal).await
 }
 

@@ -10,8 +10,9 @@ use crate::collect::facts::{
 };
 use crate::collect::scope::Scope;
 use crate::model::datasets::{
-    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant, KmsKey,
-    LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal, Reencryption,
+    ControlEvent, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant,
+    KmsKey, LaunchEvent, LogBucket, LogGroup, LogObjectSample, LogObjectSummary, Principal,
+    Reencryption, Trail,
 };
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
@@ -95,6 +96,10 @@ impl FactSink for JournalSink {
             journals.append(&mut facts.object_samples)?;
             journals.append(&mut facts.object_summaries)?;
             journals.append(&mut facts.reencryptions)?;
+            let launches = std::mem::take(&mut facts.launches);
+            journals.append(&mut launches.into_iter().map(LaunchEvent).collect())?;
+            journals.append(&mut facts.control_events)?;
+            journals.append(&mut facts.trails)?;
             journals.all.append(&mut facts.bucket_owners)?;
             // Coverage last: a cell counts only when its facts are written.
             journals.append(&mut facts.coverage)
@@ -124,6 +129,9 @@ impl AlreadyCollected for JournalCollected<'_> {
                 facts.security_configurations = journal.read_group(&account, &region)?;
                 facts.keys = journal.read_group(&account, &region)?;
                 facts.grants = journal.read_group(&account, &region)?;
+                facts.buckets = journal.read_group(&account, &region)?;
+                let launches = journal.read_group::<LaunchEvent>(&account, &region)?;
+                facts.launches = launches.into_iter().map(|event| event.0).collect();
                 facts.bucket_owners = journal.read_group(&account, &region)?;
                 Ok(())
             };
@@ -139,6 +147,7 @@ fn places(journal: &Journal) -> BTreeSet<(String, String)> {
     let mut places = BTreeSet::from_iter(journal.groups::<Coverage>());
     places.extend(journal.groups::<KmsKey>());
     places.extend(journal.groups::<KmsGrant>());
+    places.extend(journal.groups::<LogBucket>());
     places
 }
 
@@ -178,6 +187,9 @@ pub fn copy_ended(from: &Journal, to: &Journal, scope: &Scope) -> Result<(), Run
     copy!(LogObjectSample, Source::LogObjects, false);
     copy!(LogObjectSummary, Source::LogHistory, true);
     copy!(Reencryption, Source::Reencryption, false);
+    copy!(LaunchEvent, Source::Launches, false);
+    copy!(ControlEvent, Source::ControlEvents, false);
+    copy!(Trail, Source::Trails, true);
     copy!(BucketOwner, Source::BucketOwners, true);
     for (account, region) in from.groups::<Coverage>() {
         to.append(&mut from.read_group::<Coverage>(&account, &region)?)?;

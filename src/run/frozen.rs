@@ -195,8 +195,10 @@ fn config_digest(config: &Config, date: Date) -> Sha256Hex {
     }
     let tags = &config.tags;
     let collecting = json!({
+        "control_events": config.control_events,
         "describe_max_age_s": config.describe_max_age.as_secs(),
         "exceptions_sha256": Sha256Hex::of(&exceptions_lines),
+        "launch_days": config.launch_days,
         "regions": regions_json(&config.regions),
         "role_name": config.role_name,
         "rules": rule_inputs(config),

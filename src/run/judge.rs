@@ -3,11 +3,18 @@
 //! A run and `keyproof assess --run-id` both come through here, so findings of a sealed run are
 //! recomputed by the very code that made them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::assess::{self, Answers, AssessContext, Lookups, RuleConfig, ScopeFacts, Waiver};
-use crate::model::datasets::{Account, EmrCluster, Finding, KmsKey, Verdict};
+use crate::assess::{
+    self, Answers, AssessContext, LaunchFacts, Lookups, RuleConfig, ScopeFacts, Waiver,
+};
+use crate::model::datasets::{
+    Account, Coverage, EmrCluster, Finding, KmsKey, Launch, LaunchEvent, Verdict,
+};
+use crate::model::ids::{AccountId, Region};
+use crate::model::words::Source;
 use crate::record::Journal;
 use crate::report::tally::Tally;
 use crate::time::{Clock, Date, UtcMillis};
@@ -29,8 +36,8 @@ pub struct Inputs<'a> {
     pub clock: &'a dyn Clock,
 }
 
-/// Judges the clusters of `facts` and appends channels, findings, verdicts and who can use
-/// each key to `conclusions`.
+/// Judges the clusters and launches of `facts` and appends channels, findings, verdicts, launches
+/// and who can use each key to `conclusions`.
 /// Memory holds the clusters of one account-region at a time.
 pub fn judge(
     facts: &Journal,
@@ -67,6 +74,9 @@ pub fn judge(
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
         let stands = past.stands(&account, &region, &clusters)?;
         let changes = past.rule_changes(&account, &region)?;
+        let launches = Launches::read(facts, &lookups, (&account, &region))?;
+        let launched = launches.events.iter();
+        let launched: BTreeSet<&str> = launched.filter_map(|e| e.cluster_id.as_deref()).collect();
         let from = inputs.clock.elapsed();
         let mut judged = assess::Conclusions::default();
         for cluster in &clusters {
@@ -93,6 +103,8 @@ pub fn judge(
             {
                 verdict.rule_change = Some(*by_old);
             }
+            verdict.launch_event =
+                assess::launch_seen(cluster, &launched, launches.looked.as_deref());
             tally.cluster(verdict, &judged.findings[its..]);
         }
         speed.assessing += inputs.clock.elapsed().saturating_sub(from);
@@ -107,6 +119,7 @@ pub fn judge(
         .map(|(as_it_stood, _)| as_it_stood.answers());
     let answers = earlier.chain([lookups.answers()]);
     speed.keys = answers.map(Answers::spent).sum();
+    tell_launches(facts, conclusions, &context, &lookups, &mut tally)?;
     tell_key_access(facts, conclusions, &context, &lookups)?;
     speed.whole = inputs.clock.elapsed().saturating_sub(began);
     tracing::debug!("{speed}");
@@ -128,6 +141,9 @@ pub fn tally_of(conclusions: &Journal) -> Result<Tally, RunError> {
             };
             tally.cluster(&verdict, findings.next_if(is_its).unwrap_or_default());
         }
+    }
+    for (account, region) in conclusions.groups::<Launch>() {
+        tally.launches(&conclusions.read_group::<Launch>(&account, &region)?);
     }
     Ok(tally)
 }
@@ -164,6 +180,54 @@ impl std::fmt::Display for Speed {
             per_second(self.whole)
         )
     }
+}
+
+/// What is known of the launches of an account-region, beside its clusters.
+struct Launches {
+    events: Vec<Launch>,
+    listed: Option<Arc<Coverage>>,
+    looked: Option<Arc<Coverage>>,
+}
+
+impl Launches {
+    fn read(
+        facts: &Journal,
+        lookups: &JournalLookups<'_>,
+        (account, region): (&str, &str),
+    ) -> Result<Self, RunError> {
+        let events = facts.read_group::<LaunchEvent>(account, region)?;
+        let cell = |source| match (account.parse::<AccountId>(), region.parse::<Region>()) {
+            (Ok(account), Ok(region)) => lookups.cell(&account, &region, source),
+            _ => Ok(None),
+        };
+        Ok(Self {
+            events: events.into_iter().map(|event| event.0).collect(),
+            listed: cell(Source::Clusters)?,
+            looked: cell(Source::Launches)?,
+        })
+    }
+}
+
+/// Appends what became of the attempts to launch.
+fn tell_launches(
+    facts: &Journal,
+    conclusions: &Journal,
+    context: &AssessContext<'_>,
+    lookups: &JournalLookups<'_>,
+    tally: &mut Tally,
+) -> Result<(), RunError> {
+    for (account, region) in facts.groups::<LaunchEvent>() {
+        let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
+        let launches = Launches::read(facts, lookups, (&account, &region))?;
+        let of_place = LaunchFacts {
+            clusters: &clusters,
+            listed: launches.listed.as_deref(),
+        };
+        let mut rows = assess::assess_launches(&launches.events, &of_place, context, lookups)?;
+        tally.launches(&rows);
+        conclusions.append(&mut rows)?;
+    }
+    Ok(())
 }
 
 /// Appends who can use and rule each key of the run, once per key whatever its references are.

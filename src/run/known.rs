@@ -10,11 +10,11 @@ use crate::archive::records::RecordError as SealedError;
 use crate::collect::Regions;
 use crate::collect::facts::{Known, KnownAccountRegion, KnownError};
 use crate::collect::scope::Scope;
-use crate::model::datasets::{Coverage, EmrCluster, EmrStep};
+use crate::model::datasets::{Coverage, EmrCluster, EmrStep, LaunchEvent};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::words::{CellOutcome, Source};
 use crate::record::Journal;
-use crate::time::{Date, UtcMillis};
+use crate::time::{DAY_MS, Date, UtcMillis};
 
 use super::RunError;
 use super::evidence::Evidence;
@@ -34,10 +34,18 @@ pub struct Mark {
 type Marks = BTreeMap<AccountId, BTreeMap<Region, Mark>>;
 type Cell = (AccountId, Region);
 
+/// How far events were looked up, by source.
+type Observed = BTreeMap<(Source, AccountId, Region), UtcMillis>;
+
+/// Launch events of the newest run that are this much older than its start are not read again.
+const LAUNCHES_MS: i64 = 3 * DAY_MS;
+
 /// Watermarks by account-region, with the clusters of each on disk.
 pub struct Watermarks {
     journal: Journal,
     marks: Marks,
+    /// By the newest run alone: a cell that it could not look at says how far earlier runs came.
+    observed: Observed,
 }
 
 /// What this run is about to look at, so that watermarks are looked for where they are needed.
@@ -68,14 +76,23 @@ impl Watermarks {
             .filter(|r| r.seal.scheduled_for < wanted.date && r.seal.scheduled_for >= horizon)
             .collect();
         let mut marks = Marks::new();
+        let mut observed = Observed::new();
         let mut missing: Option<BTreeSet<Cell>> = None;
         for run in &runs {
             if missing.as_ref().is_some_and(BTreeSet::is_empty) {
                 break;
             }
-            let Some(cells) = readable(run, cells(evidence, run).await)? else {
+            let Some((cells, of_events)) = readable(run, cells(evidence, run).await)? else {
                 continue;
             };
+            if missing.is_none() {
+                let since = run.seal.started_at.plus_ms(-LAUNCHES_MS);
+                let newer = |event: &LaunchEvent| event.0.event_at >= since;
+                let copied = evidence.copy(run, &journal, newer).await;
+                if readable(run, copied)?.is_some() {
+                    observed = of_events;
+                }
+            }
             match &mut missing {
                 None => missing = Some(newest(&mut marks, wanted, horizon, cells)),
                 Some(missing) => older(&mut marks, missing, cells),
@@ -98,7 +115,11 @@ impl Watermarks {
                 }
             }
         }
-        Ok(Self { journal, marks })
+        Ok(Self {
+            journal,
+            marks,
+            observed,
+        })
     }
 
     /// The runs that are watermarks of some account-region.
@@ -133,10 +154,20 @@ struct Seen {
     mark: Option<Mark>,
 }
 
-async fn cells(evidence: &Evidence<'_>, run: &SealedRun) -> Result<Vec<Seen>, RunError> {
+async fn cells(
+    evidence: &Evidence<'_>,
+    run: &SealedRun,
+) -> Result<(Vec<Seen>, Observed), RunError> {
     let mut seen = Vec::new();
+    let mut observed = Observed::new();
     for row in evidence.rows::<Coverage>(run).await? {
         let row = row?;
+        if matches!(row.source, Source::Launches | Source::ControlEvents)
+            && let Some(to) = row.observed_to_ms
+        {
+            let cell = (row.source, row.account_id.clone(), row.region.clone());
+            observed.insert(cell, UtcMillis(to));
+        }
         if row.source != Source::Clusters {
             continue;
         }
@@ -159,7 +190,7 @@ async fn cells(evidence: &Evidence<'_>, run: &SealedRun) -> Result<Vec<Seen>, Ru
             mark,
         });
     }
-    Ok(seen)
+    Ok((seen, observed))
 }
 
 /// Takes the marks of the newest run and says which cells of the coming one it was not about.
@@ -309,6 +340,28 @@ impl Known for Watermarks {
             .get(account)
             .map(|m| m.keys().cloned().collect())
             .unwrap_or_default()
+    }
+
+    fn observed_to(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        source: Source,
+    ) -> Option<UtcMillis> {
+        let cell = (source, account.clone(), region.clone());
+        self.observed.get(&cell).copied()
+    }
+
+    fn launches(
+        &self,
+        account: &AccountId,
+        region: &Region,
+    ) -> Result<BTreeSet<String>, KnownError> {
+        let rows = self
+            .journal
+            .read_group::<LaunchEvent>(account.as_str(), region.as_str())
+            .map_err(|e| KnownError(Box::new(e)))?;
+        Ok(rows.into_iter().map(|event| event.0.event_id).collect())
     }
 }
 

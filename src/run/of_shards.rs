@@ -7,7 +7,8 @@ use crate::collect::facts::Known;
 use crate::collect::{FirstPassEnd, is_looked_into};
 use crate::discover::emr_regions;
 use crate::model::datasets::{
-    Account, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LogGroup,
+    Account, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LaunchEvent,
+    LogGroup, Trail,
 };
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::Source;
@@ -123,7 +124,9 @@ impl OfShard<'_> {
             EmrStep,
             EmrSession,
             EmrSecurityConfiguration,
-            LogGroup
+            LaunchEvent,
+            LogGroup,
+            Trail
         );
         match foreign.into_inner() {
             Ok(Some(account_id)) => Err(RunError::NotOfShard {

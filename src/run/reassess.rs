@@ -15,7 +15,7 @@ use crate::archive::store::Fetch;
 use crate::archive::{layout, records};
 use crate::assess::{self, RuleConfig, Waiver};
 use crate::config::Config;
-use crate::model::datasets::{Channel, Finding, KeyAccess, Verdict};
+use crate::model::datasets::{Channel, Finding, KeyAccess, Launch, Verdict};
 use crate::model::ids::RunId;
 use crate::model::table::Dataset;
 use crate::record::{self, Journal, RecordError};
@@ -266,7 +266,7 @@ impl Again<'_> {
         macro_rules! compare {
             ($($row:ty),+) => { $( equal &= compare::<$row>(evidence, run, journal, &mut text).await?; )+ };
         }
-        compare!(Channel, Finding, KeyAccess, Verdict);
+        compare!(Channel, Finding, KeyAccess, Launch, Verdict);
         let sealed = evidence.rows::<Verdict>(run).await?;
         let mut differing = 0;
         for pair in pairs(sealed, journal.rows::<Verdict>()) {

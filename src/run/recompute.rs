@@ -10,7 +10,7 @@ use crate::collect::facts::Known;
 use crate::collect::scope::left_out;
 use crate::for_each_dataset;
 use crate::model::datasets::{
-    Account, Channel, Coverage, Exception, Finding, KeyAccess, Run, Verdict,
+    Account, Channel, Coverage, Exception, Finding, KeyAccess, Launch, Run, Verdict,
 };
 use crate::model::table::Dataset;
 use crate::model::words::Source;
@@ -155,7 +155,7 @@ impl Recomputing<'_> {
                 }
             )+ };
         }
-        compare!(Channel, Finding, KeyAccess, Verdict);
+        compare!(Channel, Finding, KeyAccess, Launch, Verdict);
         Ok(())
     }
 

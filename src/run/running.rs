@@ -259,6 +259,8 @@ impl Running<'_> {
         wanted.scratch = work.join("reports");
         std::fs::create_dir_all(&wanted.scratch)
             .map_err(|e| RunError::local(&wanted.scratch, e))?;
+        wanted.launch_days = i64::from(config.launch_days);
+        wanted.control_events = config.control_events;
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
         let context = Context {
             cloud: asking.aws.clone(),
@@ -435,6 +437,7 @@ impl Running<'_> {
             seq: committed.seq,
             head: committed.sha256,
             begun_with: sealing.begun_now.then(|| chain.genesis_sha256().clone()),
+            not_observed: counts.not_observed.clone(),
             took_ms: run_row.ended_at.0 - self.begun.start.started_at.0,
             calls: run_row.calls,
             throttles: run_row.throttles,

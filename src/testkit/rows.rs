@@ -38,6 +38,7 @@ pub fn coverage(account: AccountId, region: Region, source: Source) -> Coverage 
 /// Never: its account, Region and date are well formed.
 pub fn verdict(cluster: &str, verdict: Judgement, active: bool) -> Verdict {
     Verdict {
+        launch_event: None,
         scheduled_for: Date::from_days(20_000),
         account_id: "111122223333".parse().expect("account"),
         region: "eu-west-1".parse().expect("region"),

@@ -47,7 +47,9 @@ async fn compare_findings(
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for finding in findings.iter().filter(|f| f.rule == "EL-16") {
         let said = format!("{} {}", finding.outcome, finding.reason);
-        let cluster = clusters.iter().find(|c| c.cluster_id == *finding.cluster_id);
+        let cluster = clusters
+            .iter()
+            .find(|c| c.cluster_id == *finding.cluster_id);
         let uri = cluster.and_then(|c| S3Location::parse(c.log_uri.as_deref()?));
         let bucket = uri.as_ref().and_then(|uri| place.world.bucket(&uri.bucket));
         let is_read = bucket.filter(|bucket| {

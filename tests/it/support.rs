@@ -139,6 +139,12 @@ impl Place {
             ("endpoint_url", url),
             ("external_id", sandbox::EXTERNAL_ID.to_owned()),
             ("quota_share", "1".to_owned()),
+            (
+                "rules.guardrails",
+                self.world.organization.guardrail_arn.clone(),
+            ),
+            // A dozen look-ups in each place, at two a second.
+            ("control_events", "false".to_owned()),
         ] {
             layer.flag(name, Some(value));
         }
@@ -226,6 +232,8 @@ impl Place {
             .env("AWS_SECRET_ACCESS_KEY", secret)
             .env("AWS_ENDPOINT_URL", self.sandbox.url())
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            // A dozen look-ups in each place, at one a second.
+            .env("KEYPROOF_CONTROL_EVENTS", "false")
             .kill_on_drop(true);
         program
     }

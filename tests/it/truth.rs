@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use keyproof::collect::random::stable_hash;
 use keyproof::config::Config;
-use keyproof::model::datasets::{Account, Coverage, EmrCluster, Finding, Verdict};
+use keyproof::model::datasets::{
+    Account, ControlEvent, Coverage, EmrCluster, Finding, KmsKey, Launch, LogBucket, Trail, Verdict,
+};
 use keyproof::model::ids::RunId;
 use keyproof::model::s3_location::S3Location;
-use keyproof::model::words::{CellOutcome, Lookup, Seen, Settings, Source};
+use keyproof::model::words::{CellOutcome, LaunchSeen, Lookup, Seen, Settings, Source};
 use keyproof::run::{self, Audited, Shell};
 use keyproof::sandbox::world::truth::CellTruth;
 use keyproof::sandbox::world::{Truth, World, regions};
@@ -47,7 +49,9 @@ struct Day {
 async fn organization(options: &Options) {
     let seed = options.seed;
     let place = Place::new(options).await;
-    let config = place.config_with(&TAGGED, "");
+    let mut settings = TAGGED.to_vec();
+    settings.push(("control_events", "true"));
+    let config = place.config_with(&settings, "");
     let mut earlier: Option<Day> = None;
     let (mut clusters, mut findings) = (0, 0);
     for day in 0..options.days {
@@ -71,6 +75,16 @@ async fn organization(options: &Options) {
         };
         compare_clusters(&truth, &today, seed, day);
         compare_verdicts(&truth, &sealed.rows().await, seed, day);
+        compare_launches(
+            &truth,
+            &sealed.rows().await,
+            &sealed.rows().await,
+            seed,
+            day,
+        );
+        let (keys, buckets) = (sealed.rows().await, sealed.rows().await);
+        compare_changes(&truth, &sealed.rows().await, &keys, &buckets, seed, day);
+        compare_trails(&place.world, &truth, &sealed.rows().await);
         findings += compare_findings(&truth, &sealed.rows().await, seed, day);
         compare_cells(&truth, &today.coverage, &place.world.regions);
         compare_bucket_cells(&truth, &today, &place.world);
@@ -178,6 +192,118 @@ pub fn compare_verdicts(truth: &Truth, rows: &[Verdict], seed: u64, day: u32) {
     assert_eq!(rows.len(), truth.clusters.len(), "one verdict per cluster");
 }
 
+/// Every event of a launch with its class, and tries of one launch as one attempt.
+fn compare_launches(truth: &Truth, rows: &[Launch], verdicts: &[Verdict], seed: u64, day: u32) {
+    let what = format!("launches, seed {seed}, day {day}");
+    let stated = truth.launches.iter().map(|l| {
+        let id = (
+            l.account_id.clone(),
+            l.region.to_owned(),
+            l.event_id.clone(),
+        );
+        let words = [word(l.class), word(l.bucket), l.population.to_owned()];
+        (id, (words.join(" "), l.params_available))
+    });
+    let found = rows.iter().map(|l| {
+        let id = (
+            l.account_id.to_string(),
+            l.region.to_string(),
+            l.event_id.clone(),
+        );
+        let words = [l.class.as_str(), l.bucket.as_str(), l.population.as_str()];
+        (id, (words.join(" "), l.params_available))
+    });
+    same(&stated.collect(), &found.collect(), &what);
+    let mut attempts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for row in rows {
+        let mut stated = truth.launches.iter();
+        let stated = stated.find(|l| l.event_id == row.event_id).expect("stated");
+        attempts
+            .entry(&stated.attempt)
+            .or_default()
+            .insert(&row.attempt_id);
+    }
+    assert!(
+        attempts.values().all(|ids| ids.len() == 1),
+        "{what}: {attempts:?}"
+    );
+    let ids: BTreeSet<&str> = attempts.values().flatten().copied().collect();
+    assert_eq!(ids.len(), attempts.len(), "{what}: attempts were mixed up");
+    assert!(ids.len() < rows.len(), "{what}: somebody tried again");
+
+    let told = |wanted| verdicts.iter().filter(|v| v.launch_event == wanted).count();
+    assert_eq!(
+        told(Some(LaunchSeen::Missing)),
+        0,
+        "every cluster has its event"
+    );
+    assert!(told(Some(LaunchSeen::Found)) > 10, "{what}");
+}
+
+/// Changes where keys and buckets live that clusters name.
+fn compare_changes(
+    truth: &Truth,
+    rows: &[ControlEvent],
+    keys: &[KmsKey],
+    buckets: &[LogBucket],
+    seed: u64,
+    day: u32,
+) {
+    let of_keys = keys.iter().filter(|k| k.lookup == Lookup::Found);
+    let keys: BTreeSet<_> = of_keys
+        .map(|k| (k.account_id.to_string(), k.region.to_string()))
+        .collect();
+    let of_buckets = buckets.iter().filter(|b| b.lookup == Lookup::Found);
+    let buckets: BTreeSet<_> = of_buckets
+        .filter_map(|b| {
+            Some((
+                b.account_id.as_ref()?.to_string(),
+                b.region.as_ref()?.to_string(),
+            ))
+        })
+        .collect();
+    let stated = truth.changes.iter().filter(|change| {
+        let place = (change.account_id.clone(), change.region.to_owned());
+        let lives = if change.name.contains("Bucket") {
+            &buckets
+        } else {
+            &keys
+        };
+        lives.contains(&place)
+    });
+    let stated = stated.map(|c| (c.event_id.clone(), c.name.to_owned()));
+    let found = rows
+        .iter()
+        .map(|e| (e.event_id.clone(), e.event_name.clone()));
+    let what = format!("changes, seed {seed}, day {day}");
+    same(&stated.collect(), &found.collect(), &what);
+    assert!(rows.iter().all(|row| row.resource.is_some()));
+}
+
+/// Every reachable account shows the organization's trail; the log archive's own is stopped.
+fn compare_trails(world: &World, truth: &Truth, rows: &[Trail]) {
+    let reachable = truth.accounts.iter().filter(|a| a.reachable);
+    let of_organization = rows.iter().filter(|t| t.organization == Some(true));
+    assert_eq!(of_organization.count(), reachable.count());
+    for row in rows
+        .iter()
+        .filter(|t| t.account_id.as_str() == world.management_account())
+    {
+        assert_eq!(
+            (row.logging, row.management_writes),
+            (Some(true), Some(true))
+        );
+    }
+    let own: Vec<_> = rows
+        .iter()
+        .filter(|t| t.organization == Some(false))
+        .collect();
+    assert_eq!(own.len(), 1);
+    assert_eq!(own[0].account_id.as_str(), world.log_archive_account());
+    assert_eq!(own[0].logging, Some(false));
+    assert!(own[0].stopped_logging_at.is_some());
+}
+
 pub fn compare_findings(truth: &Truth, rows: &[Finding], seed: u64, day: u32) -> usize {
     // A rule about keys speaks once of each key.
     let mut stated: BTreeMap<(Id, String), Vec<String>> = BTreeMap::new();
@@ -234,7 +360,10 @@ pub fn compare_cells(truth: &Truth, coverage: &[Coverage], hosting: &[&str]) {
         };
         stated.insert(key(cell.source));
         match (cell.source, cell.outcome) {
-            ("regions", outcome) if outcome != "denied_iam" => stated.insert(key("bucket_owners")),
+            ("regions", outcome) if outcome != "denied_iam" => {
+                stated.insert(key("trails"));
+                stated.insert(key("bucket_owners"))
+            }
             ("clusters", "denied_scp") => stated.insert(key("security_configurations")),
             _ => false,
         };
@@ -249,6 +378,8 @@ pub fn compare_cells(truth: &Truth, coverage: &[Coverage], hosting: &[&str]) {
     let found: BTreeSet<_> = coverage
         .iter()
         .filter(|c| c.source != Source::Buckets && !is_data(c))
+        // Where keys or buckets of accounts live that cannot be entered, or not be asked.
+        .filter(|c| c.source != Source::ControlEvents)
         .filter(is_stated_region)
         .map(|c| {
             let place = (c.account_id.to_string(), c.region.to_string());

@@ -6,7 +6,7 @@ this project:
 
 - S3, on the evidence bucket: every operation of one object and of many, Object Lock, checksums;
 - the front end's refusals: credentials, clocks, broken requests;
-- Organizations, STS, account, EMR, KMS and IAM in every account: who can be assumed, which clusters there
+- Organizations, STS, account, EMR, KMS, CloudTrail and IAM in every account: who can be assumed, which clusters there
   are, as the sandbox's own statement of the truth has it;
 - the sampler role, which lists and HEADs log objects, and what the roles are refused;
 - inventories and completion reports, which the source-reader role lists and GETs; jobs of S3 Control;
@@ -421,10 +421,51 @@ def may_deny(name, call):
     return None
 
 
+def events(account, region, trail, truth):
+    """CloudTrail's event history by one name, page by page, and the trails of the account. Gives the number
+    of launch events."""
+    here = f"in {account} {region}"
+    by_name = [{"AttributeKey": "EventName", "AttributeValue": "RunJobFlow"}]
+    pages = may_deny(f"LookupEvents {here}", lambda: list(trail.get_paginator("lookup_events").paginate(
+        LookupAttributes=by_name, PaginationConfig={"PageSize": 3})))
+    if pages is None:
+        return 0
+    found = [e for page in pages for e in page["Events"]]
+    check(f"pages of events {here}", all(len(page["Events"]) <= 3 for page in pages))
+    check(f"each event once {here}", len({e["EventId"] for e in found}) == len(found))
+    times = [e["EventTime"] for e in found]
+    check(f"newest events first {here}", times == sorted(times, reverse=True), times)
+    records = {e["EventId"]: json.loads(e["CloudTrailEvent"]) for e in found}
+    check(f"records {here}", all(
+        (r["eventID"], r["eventName"], r["recipientAccountId"], r["awsRegion"]) == (i, "RunJobFlow", account, region)
+        for i, r in records.items()))
+    stated = {x["event_id"]: x for x in truth["launches"] if (x["account_id"], x["region"]) == (account, region)}
+    check(f"events of the truth {here}", set(stated) <= set(records), set(stated) - set(records))
+    for i, said in stated.items():
+        record = records.get(i, {})
+        check(f"parameters of {i}", (record.get("requestParameters") is not None) == said["params_available"])
+        check(f"answer to {i}", ("errorCode" not in record) == said["class"].startswith("accepted"), record.get("errorCode"))
+    if times:
+        middle = times[len(times) // 2]
+        part = attempt(f"events of a time {here}", lambda: trail.lookup_events(
+            LookupAttributes=by_name, EndTime=middle, MaxResults=50)["Events"])
+        check(f"no event after its time {here}", part and all(e["EventTime"] <= middle for e in part))
+    refused(f"two attributes {here}", "InvalidLookupAttributesException",
+            lambda: trail.lookup_events(LookupAttributes=by_name * 2), 400)
+    refused(f"a token of nobody {here}", "InvalidNextTokenException", lambda: trail.lookup_events(NextToken="x"), 400)
+    for shown in trail.describe_trails()["trailList"]:
+        status = attempt(f"status of {shown['Name']} {here}", lambda: trail.get_trail_status(Name=shown["TrailARN"]))
+        check(f"{shown['Name']} records or was stopped", status and status["IsLogging"] == ("StopLoggingTime" not in status))
+        selectors = trail.get_event_selectors(TrailName=shown["TrailARN"])["EventSelectors"]
+        check(f"selectors of {shown['Name']}", selectors[0]["IncludeManagementEvents"])
+    refused(f"status of no trail {here}", "TrailNotFoundException", lambda: trail.get_trail_status(Name="none"), 400)
+    return len(found)
+
+
 def reads(clients, truth):
     """EMR and KMS in every account that can be assumed: the clusters are those of the truth."""
     expected = {(c["account_id"], c["region"], c["cluster_id"]): c for c in truth["clusters"]}
-    found, keys, configurations = {}, 0, 0
+    found, keys, configurations, launches = {}, 0, 0, 0
     for account, client in clients.items():
         usable = ["ENABLED", "ENABLED_BY_DEFAULT", "DISABLING"]
         regions = may_deny(f"ListRegions in {account}", lambda: client("account").list_regions(
@@ -453,6 +494,7 @@ def reads(clients, truth):
                 g["logGroupName"] for page in client("logs", region).get_paginator("describe_log_groups").paginate(
                     logGroupNamePrefix="/aws/emr/") for g in page["logGroups"]])
             check(f"DescribeLogGroups {here}", groups is None or groups == sorted(groups), groups)
+            launches += events(account, region, client("cloudtrail", region), truth)
             names = may_deny(f"ListSecurityConfigurations {here}", lambda: [
                 c["Name"] for page in emr.get_paginator("list_security_configurations").paginate()
                 for c in page["SecurityConfigurations"]])
@@ -484,6 +526,7 @@ def reads(clients, truth):
         check(f"state and end of {key[2]}", (found[key]["Status"]["State"], ended_ms) == (
             expected[key]["state"], expected[key]["ended_ms"]), found[key]["Status"])
     check("keys somewhere", keys > 0, keys)
+    check("launches somewhere", launches > 0, launches)
     check("security configurations somewhere", configurations > 0, configurations)
 
 

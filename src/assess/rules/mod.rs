@@ -44,6 +44,13 @@ pub const RULES_VERSION: &str = "4";
 
 /// The rule that says whether C1 is under a key that the customer set.
 pub(super) const LOG_KEY_SET: &str = log_key_set::RULE.id;
+/// The rules that an attempt to launch is judged by: a log key is set, it is ours, and the security
+/// configuration is approved.
+pub(super) const OF_LAUNCHES: [&Rule; 3] = [
+    &log_key_set::RULE,
+    &key_customer_managed::RULE,
+    &approved_security_configuration::RULE,
+];
 /// The rule that says whether C1 carries anything.
 pub(super) const LOGS_DELIVERED: &str = logs_delivered::RULE.id;
 

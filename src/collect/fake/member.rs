@@ -637,4 +637,44 @@ impl Member for FakeMember {
         let all = all.into_iter().filter(wanted).collect();
         Ok(self.cloud.page(all, next, what))
     }
+
+    async fn events(
+        &self,
+        region: &Region,
+        name: &str,
+        (from, to): (UtcMillis, UtcMillis),
+        next: Option<String>,
+    ) -> Result<Page<String>, ApiError> {
+        let what = self
+            .enter(Operation::LookupEvents, region.as_str(), name)
+            .await?;
+        let events = self.mine(|a| a.events.get(region.as_str()).cloned());
+        let mut events = events.unwrap_or_default();
+        events.retain(|(at, n, _)| *n == name && (from.0..=to.0).contains(at));
+        events.sort_by_key(|(at, ..)| -at);
+        let records = events.into_iter().map(|(_, _, record)| record).collect();
+        Ok(self.cloud.page(records, next, what))
+    }
+
+    async fn trails(&self, region: &Region) -> Result<Vec<ListedTrail>, ApiError> {
+        self.enter(Operation::DescribeTrails, region.as_str(), "")
+            .await?;
+        Ok(self.mine(|a| a.trails.clone()))
+    }
+
+    async fn trail_status(&self, region: &Region, arn: &str) -> Result<TrailStatus, ApiError> {
+        self.enter(Operation::GetTrailStatus, region.as_str(), arn)
+            .await?;
+        Ok(TrailStatus {
+            logging: Some(false),
+            stopped_at: Some(UtcMillis(START)),
+            ..TrailStatus::default()
+        })
+    }
+
+    async fn trail_writes(&self, region: &Region, arn: &str) -> Result<Option<bool>, ApiError> {
+        self.enter(Operation::GetEventSelectors, region.as_str(), arn)
+            .await?;
+        Ok(Some(true))
+    }
 }

@@ -89,6 +89,9 @@ pub(crate) struct FakeAccount {
     /// Aliases beside those that `keys` have, in every Region.
     pub aliases: Vec<ListedAlias>,
     pub identities: Vec<Identity>,
+    /// By Region: time, name and record of each event.
+    pub events: BTreeMap<String, Vec<(i64, &'static str, String)>>,
+    pub trails: Vec<ListedTrail>,
 }
 
 #[derive(Debug)]

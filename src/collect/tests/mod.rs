@@ -7,11 +7,12 @@ mod clusters;
 mod coverage;
 mod history;
 mod identities;
+mod launches;
 mod lookups;
 mod object_samples;
 mod security_configurations;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -46,9 +47,12 @@ impl FactSink for Memory {
     }
 }
 
-/// What earlier runs knew.
+/// What earlier runs knew: account-regions, and how far they looked at launches, with their ids.
 #[derive(Default)]
-pub(super) struct Earlier(BTreeMap<(AccountId, Region), KnownAccountRegion>);
+pub(super) struct Earlier(
+    BTreeMap<(AccountId, Region), KnownAccountRegion>,
+    pub(super) Option<(UtcMillis, BTreeSet<String>)>,
+);
 
 impl Known for Earlier {
     fn account_region(
@@ -64,6 +68,14 @@ impl Known for Earlier {
         keys.filter(|(a, _)| a == account)
             .map(|(_, r)| r.clone())
             .collect()
+    }
+
+    fn observed_to(&self, _: &AccountId, _: &Region, _: Source) -> Option<UtcMillis> {
+        self.1.as_ref().map(|(to, _)| *to)
+    }
+
+    fn launches(&self, _: &AccountId, _: &Region) -> Result<BTreeSet<String>, KnownError> {
+        Ok(self.1.clone().map(|(_, ids)| ids).unwrap_or_default())
     }
 }
 
@@ -266,6 +278,9 @@ impl Seen {
                     .chain(text(&f.grants))
                     .chain(text(&f.principals))
                     .chain(text(&f.buckets))
+                    .chain(text(&f.launches))
+                    .chain(text(&f.control_events))
+                    .chain(text(&f.trails))
                     .collect::<Vec<_>>()
             })
             .collect();

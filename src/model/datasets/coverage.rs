@@ -34,9 +34,10 @@ dataset! {
     watermark_run: Option<RunId> = "run id";
     /// When that run listed the clusters.
     watermark_at: Option<UtcMillis> = "UTC";
-    /// Start of the time whose events were read; only for sources that read events.
+    /// Start of the time whose events were read; for clusters, of the time since which every cluster that
+    /// was created stands in the lists. Where nothing was read, both ends are where the next run begins.
     observed_from_ms: Option<i64> = "ms since 1970", volatile;
-    /// End of that time, not included.
+    /// End of that time, not included; for clusters, when they were listed.
     observed_to_ms: Option<i64> = "ms since 1970", volatile;
     /// Calls made, retries included.
     calls: i64 = "calls", volatile;
@@ -51,6 +52,9 @@ dataset! {
     /// When the cell ended.
     ended_at: UtcMillis = "UTC", volatile;
 }
+
+/// Error code of a cell among whose events some could not be understood.
+pub const UNREADABLE_EVENT: &str = "UnreadableEvent";
 
 impl Coverage {
     /// Whether the cell needs no further look.

@@ -32,7 +32,7 @@ pub use account::Account;
 pub use archive_check::ArchiveCheck;
 pub use channel::Channel;
 pub use control_event::ControlEvent;
-pub use coverage::Coverage;
+pub use coverage::{Coverage, UNREADABLE_EVENT};
 pub use emr_cluster::{ACTIVE_STATES, EMR_MODEL, EmrCluster, is_active_state};
 pub use emr_security_configuration::EmrSecurityConfiguration;
 pub use emr_session::EmrSession;
@@ -42,7 +42,7 @@ pub use finding::Finding;
 pub use key_access::KeyAccess;
 pub use kms_grant::KmsGrant;
 pub use kms_key::KmsKey;
-pub use launch::Launch;
+pub use launch::{Answer, Launch, LaunchEvent};
 pub use log_bucket::LogBucket;
 pub use log_group::LogGroup;
 pub use log_object_sample::LogObjectSample;
@@ -73,6 +73,7 @@ macro_rules! for_each_dataset {
             $crate::model::datasets::KmsGrant,
             $crate::model::datasets::KmsKey,
             $crate::model::datasets::Launch,
+            $crate::model::datasets::LaunchEvent,
             $crate::model::datasets::LogBucket,
             $crate::model::datasets::LogGroup,
             $crate::model::datasets::LogObjectSample,

@@ -1,7 +1,7 @@
 use crate::dataset;
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::text::Text;
-use crate::model::words::{Delivery, Judgement, OwnerSource, Posture, VerdictBasis};
+use crate::model::words::{Delivery, Judgement, LaunchSeen, OwnerSource, Posture, VerdictBasis};
 use crate::time::{Date, UtcMillis};
 
 dataset! {
@@ -45,6 +45,9 @@ dataset! {
     /// The verdict by the rules of the run of record before, where changed rules alone make the
     /// difference: no alert, no remediation.
     rule_change: Option<Judgement> = "COMPLIANT, NON_COMPLIANT, UNKNOWN, NO_LOGS";
+    /// Whether this run read the event of the cluster's launch; absent where it was not created in the
+    /// hours whose events were read.
+    launch_event: Option<LaunchSeen> = "found, missing";
     /// Path of organizational unit ids of the account.
     ou_path: Option<String> = "o-…/r-…/ou-…/";
     /// Owner of the cluster.

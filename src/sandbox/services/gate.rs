@@ -33,7 +33,8 @@ pub(super) fn admit(world: &World, request: &Request, action: &str) -> Result<()
         ));
     }
     let fenced = |denial: &Denial| {
-        action.starts_with("elasticmapreduce:")
+        let services = ["elasticmapreduce:", "cloudtrail:"];
+        services.iter().any(|service| action.starts_with(service))
             && matches!(denial, Denial::FencedRegion(region) if *region == request.region)
     };
     let reason = if account.denials.iter().any(fenced) {

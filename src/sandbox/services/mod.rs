@@ -2,6 +2,7 @@
 //! state and the instant; it never waits and never touches the network.
 
 pub mod account;
+pub mod cloudtrail;
 pub mod emr;
 pub mod iam;
 pub mod kms;

@@ -33,6 +33,7 @@ pub(super) fn name(service: &str, parts: &Parts<'_>) -> Result<String, Refusal> 
         "elasticmapreduce" => target(parts, "ElasticMapReduce."),
         "kms" => target(parts, "TrentService."),
         "logs" => target(parts, "Logs_20140328."),
+        "cloudtrail" => cloudtrail(parts),
         "iam" | "sts" => action(parts),
         "account" => rest_json(parts),
         "s3" => Ok(s3::operation_name(
@@ -57,6 +58,15 @@ fn target(parts: &Parts<'_>, prefix: &str) -> Result<String, Refusal> {
         Some(operation) if !operation.is_empty() => Ok(operation.to_owned()),
         _ => Err(Refusal::UnknownOperation(target.to_owned())),
     }
+}
+
+/// CloudTrail's target has the name of a Java package before it in some clients, and not in others.
+fn cloudtrail(parts: &Parts<'_>) -> Result<String, Refusal> {
+    target(
+        parts,
+        "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.",
+    )
+    .or_else(|_| target(parts, "CloudTrail_20131101."))
 }
 
 /// awsQuery: `Action=` in the form, or in the query of a GET.

@@ -25,7 +25,9 @@ use super::running::Running;
 use super::scope::Scope;
 use super::token_bucket::{TokenBuckets, rate_of, shared_operation};
 use super::{AwsError, Request, Response, encoding, framing, request};
-use crate::sandbox::services::{account, emr, iam, kms, logs, organizations, s3, s3_control, sts};
+use crate::sandbox::services::{
+    account, cloudtrail, emr, iam, kms, logs, organizations, s3, s3_control, sts,
+};
 use crate::sandbox::{NowMs, World};
 
 /// Largest request body, in bytes. AWS allows a single PUT of 5 GiB; the sandbox holds it in memory.
@@ -317,6 +319,7 @@ fn dispatch(shared: &Shared, now_ms: i64, request: &Request) -> Result<Response,
         "organizations" => organizations::handle(world, now_ms, request),
         "sts" => sts::handle(world, now_ms, request),
         "account" => account::handle(world, now_ms, request),
+        "cloudtrail" => cloudtrail::handle(world, now_ms, request),
         "elasticmapreduce" => emr::handle(world, now_ms, request),
         "iam" => iam::handle(world, now_ms, request),
         "kms" => kms::handle(world, &shared.kms, now_ms, request),
@@ -373,6 +376,7 @@ fn guess_service(headers: &[(String, String)]) -> &'static str {
         Some("ElasticMapReduce") => "elasticmapreduce",
         Some("AWSOrganizationsV20161128") => "organizations",
         Some("Logs_20140328") => "logs",
+        _ if target.contains("CloudTrail_20131101.") => "cloudtrail",
         Some("TrentService") => "kms",
         _ if content_type.starts_with("application/x-www-form-urlencoded") => "sts",
         _ if content_type.starts_with("application/json") => "account",

@@ -2,7 +2,8 @@
 //!
 //! Burst and refill are the published defaults: Organizations
 //! (`orgs_reference_limits.html`), EMR (General Reference, `emr.html`), KMS (request quotas), STS
-//! (`reference_iam-quotas.html`), S3 (`optimizing-performance.html`). Operations without a
+//! (`reference_iam-quotas.html`), S3 (`optimizing-performance.html`), CloudTrail
+//! (`WhatIsCloudTrail-Limits.html`). Operations without a
 //! published rate, such as account ListRegions, have no bucket.
 
 use std::collections::HashMap;
@@ -41,6 +42,8 @@ pub(super) fn rate_of(service: &str, operation: &str) -> Option<Rate> {
         ("elasticmapreduce", "ListSecurityConfigurations" | "DescribeSecurityConfiguration") => {
             (5.0, 0.5)
         }
+        ("cloudtrail", "LookupEvents") => (2.0, 2.0),
+        ("cloudtrail", _) => (10.0, 10.0),
         ("kms", "DescribeKey" | "ListResourceTags") => (2000.0, 2000.0),
         ("kms", "GetKeyPolicy" | "GetKeyRotationStatus") => (1000.0, 1000.0),
         ("kms", "ListAliases") => (500.0, 500.0),

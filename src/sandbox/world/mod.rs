@@ -9,6 +9,7 @@
 //!   policies let a cluster do.
 //! - [`log_objects`]: what clusters wrote to their log buckets; [`history`]: what lies there from before,
 //!   and what was done to it.
+//! - [`launches`]: what CloudTrail remembers.
 //! - [`truth`]: what a run at an instant should find.
 //!
 //! All times are milliseconds since the Unix epoch. Nothing changes but the clock: a cluster's
@@ -27,6 +28,7 @@ pub mod identities;
 mod key_policies;
 pub mod key_rules;
 pub mod keys;
+pub mod launches;
 mod lifetimes;
 pub mod log_objects;
 mod options;

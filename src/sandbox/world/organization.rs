@@ -23,6 +23,8 @@ pub const LIST_REGIONS: &str = "account:ListRegions";
 pub const CONFIGURATIONS: &str = "elasticmapreduce:ListSecurityConfigurations";
 /// The action without which nobody knows what re-encrypts log buckets.
 pub const LIST_JOBS: &str = "s3:ListJobs";
+/// The action without which nobody knows what was attempted.
+pub const EVENTS: &str = "cloudtrail:LookupEvents";
 /// Name of the role that lists and HEADs log objects, beside the reader role wherever that is.
 pub const SAMPLER_ROLE: &str = "keyproof-sampler";
 /// Name of the role that reads reports about log objects, there too.
@@ -43,6 +45,8 @@ pub struct Organization {
     pub delegated_administrators: Vec<String>,
     /// Policy that fences Regions, as error messages name it.
     pub fence_policy_arn: String,
+    /// Policy that denies launches which do not come through the launch broker.
+    pub guardrail_arn: String,
 }
 
 /// An organizational unit.
@@ -185,6 +189,8 @@ enum Story {
     SecurityAuditOnly,
     /// The reader role may not read who is allowed what.
     IdentitiesDenied,
+    /// The reader role may not look up events.
+    EventsDenied,
     OptedOut,
 }
 
@@ -206,6 +212,7 @@ fn story(ordinal: usize, accounts: usize) -> Story {
         10 if accounts >= 12 => Story::MissingAction,
         11 if accounts >= 12 => Story::OptedOut,
         _ => match ordinal % 50 {
+            13 => Story::EventsDenied,
             16 => Story::NeedsExternalId,
             19 => Story::IdentitiesDenied,
             23 => Story::RoleMissing,
@@ -247,9 +254,14 @@ pub(super) fn generate(
 
     let ids = account_ids(options);
     let policy = Rng::stream(options.seed, "fence").hex(10);
+    let guardrail = Rng::stream(options.seed, "guardrail").hex(10);
     let organization = Organization {
         fence_policy_arn: format!(
             "arn:aws:organizations::{}:policy/{id}/service_control_policy/p-{policy}",
+            ids[0]
+        ),
+        guardrail_arn: format!(
+            "arn:aws:organizations::{}:policy/{id}/service_control_policy/p-{guardrail}",
             ids[0]
         ),
         id,
@@ -323,6 +335,7 @@ fn account(
             Story::LogGroupsDenied => vec![Denial::MissingAction(LOG_GROUPS)],
             Story::SecurityAuditOnly => vec![Denial::SecurityAuditOnly],
             Story::IdentitiesDenied => vec![Denial::MissingAction(access::IDENTITIES)],
+            Story::EventsDenied => vec![Denial::MissingAction(EVENTS)],
             _ => Vec::new(),
         },
         secret: secret + 2,

@@ -3,10 +3,18 @@
 //! <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/SecurityAudit.html>, version 45.
 //! An audit misses in it: steps, sessions, which Regions an account turned on, and jobs of S3 Batch Operations.
 
-const ALLOWED: [&str; 31] = [
+const ALLOWED: [&str; 39] = [
     "account:GetAlternateContact",
     "account:GetPrimaryEmail",
     "account:GetRegionOptStatus",
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetEventSelectors",
+    "cloudtrail:GetInsightSelectors",
+    "cloudtrail:GetTrail",
+    "cloudtrail:GetTrailStatus",
+    "cloudtrail:ListTags",
+    "cloudtrail:ListTrails",
+    "cloudtrail:LookupEvents",
     "elasticmapreduce:Describe*",
     "elasticmapreduce:GetAutoTerminationPolicy",
     "elasticmapreduce:GetBlockPublicAccessConfiguration",

@@ -10,9 +10,11 @@ use super::account_region::AccountRegion;
 use super::beside;
 use super::clusters::Cluster;
 use super::key_rules;
+use super::launches::{self, ChangeTruth, LaunchTruth};
 use super::log_objects;
 use super::organization::{
-    Account, CONFIGURATIONS, LIST_JOBS, LIST_REGIONS, LOG_GROUPS, ReaderRole, SESSIONS, STEPS,
+    Account, CONFIGURATIONS, EVENTS, LIST_JOBS, LIST_REGIONS, LOG_GROUPS, ReaderRole, SESSIONS,
+    STEPS,
 };
 use super::regions;
 use super::scenario::{Delivery, Finding, Outcome, Posture, STATED, Scenario, Verdict};
@@ -32,12 +34,18 @@ pub const TAGS: [(&str, &str); 4] = [
 pub struct Truth {
     /// Settings that the run is assumed to have: [`TAGS`].
     pub settings: BTreeMap<&'static str, &'static str>,
+    /// ARN of the policy that the run is assumed to count as a guardrail (`rules.guardrails`).
+    pub guardrail: String,
     /// The clusters that the run holds, by account, Region and id.
     pub clusters: Vec<ClusterTruth>,
     /// The cells that end in something else than data.
     pub cells: Vec<CellTruth>,
     /// Every account of the organization, in its order.
     pub accounts: Vec<AccountTruth>,
+    /// The launch events that the run records, by account, Region and id.
+    pub launches: Vec<LaunchTruth>,
+    /// Changes of keys and buckets in the hours that the run looks at.
+    pub changes: Vec<ChangeTruth>,
 }
 
 /// One cluster as a run at this instant should see and judge it.
@@ -70,7 +78,7 @@ pub struct CellTruth {
     pub account_id: String,
     /// `global` for what is once per account.
     pub region: &'static str,
-    /// `regions`, `clusters`, `steps`, `sessions`, `log_groups`, `security_configurations`,
+    /// `regions`, `clusters`, `launches`, `steps`, `sessions`, `log_groups`, `security_configurations`,
     /// `identities` or `reencryption`.
     pub source: &'static str,
     /// `account_state`, `denied_trust`, `denied_iam`, `denied_scp` or `region_off`.
@@ -106,6 +114,9 @@ impl World {
     ) -> Truth {
         let mut truth = Truth {
             settings: TAGS.into(),
+            guardrail: self.organization.guardrail_arn.clone(),
+            launches: Vec::new(),
+            changes: Vec::new(),
             clusters: Vec::new(),
             cells: Vec::new(),
             accounts: Vec::new(),
@@ -133,6 +144,9 @@ impl World {
         truth.cells.sort();
         let key = |c: &ClusterTruth| (c.account_id.clone(), c.region, c.cluster_id.clone());
         truth.clusters.sort_by_cached_key(key);
+        let key = |l: &LaunchTruth| (l.account_id.clone(), l.region, l.event_id.clone());
+        truth.launches.sort_by_cached_key(key);
+        truth.changes.sort();
         truth
     }
 
@@ -192,9 +206,11 @@ impl World {
                 continue;
             }
             if account.hides_region(region) {
-                truth
-                    .cells
-                    .push(cell(account, region, "clusters", "denied_scp"));
+                for source in ["clusters", "launches"] {
+                    truth
+                        .cells
+                        .push(cell(account, region, source, "denied_scp"));
+                }
                 continue;
             }
             if account.lacks(CONFIGURATIONS) {
@@ -202,6 +218,11 @@ impl World {
                 truth
                     .cells
                     .push(cell(account, region, source, "denied_iam"));
+            }
+            if account.lacks(EVENTS) {
+                truth
+                    .cells
+                    .push(cell(account, region, "launches", "denied_iam"));
             }
             let Some(here) = self.account_region(&account.id, region) else {
                 continue;
@@ -216,6 +237,16 @@ impl World {
                 let setting = key_rules::Setting { account, archive };
                 cluster_truth(&setting, here, cluster, now_ms, since_ms)
             }));
+            if !account.lacks(EVENTS) {
+                let held = truth.clusters[before..].iter();
+                let held: Vec<&str> = held.map(|c| c.cluster_id.as_str()).collect();
+                let run = launches::Run { now_ms, since_ms };
+                let told = launches::truth(self, here, run, &held);
+                truth.launches.extend(told);
+                truth
+                    .changes
+                    .extend(launches::change_truth(self, here, run));
+            }
             let told: Vec<Scenario> = truth.clusters[before..]
                 .iter()
                 .map(|cluster| cluster.scenario)

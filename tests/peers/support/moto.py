@@ -99,6 +99,7 @@ def keyproof(binary, work, *arguments, **settings):
     }
     environment.update(
         CREDENTIALS, HOME=work, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        KEYPROOF_LAUNCHES="false",  # moto has no LookupEvents
         KEYPROOF_CELL_DEADLINE="5s",  # moto answers 500 to ListSecurityConfigurations, always
     )
     environment.update(settings)

@@ -1,0 +1,146 @@
+//! Events that turn good clusters bad or repair them, looked up where log keys and log buckets live.
+//!
+//! LookupEvents takes one name a call, so every name costs a call or more of its two a second. Trails
+//! and security configurations are not asked for here: the state of each is read in every run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::collect::attempt::{CallError, lock};
+use crate::collect::engine::{CollectError, Run};
+use crate::collect::events::{Looked, Place};
+use crate::collect::facts::Facts;
+use crate::collect::launches::{Read, window};
+use crate::collect::session::Session;
+use crate::collect::trail_events::control::{About, KINDS};
+use crate::collect::trail_events::{Event, newest_of_each};
+use crate::model::datasets::ControlEvent;
+use crate::model::ids::{AccountId, Region};
+use crate::model::words::{Lookup, Source};
+
+/// What lives in an account-region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Lives {
+    keys: bool,
+    buckets: bool,
+}
+
+/// Places where log keys and log buckets live.
+pub(super) type Places = BTreeMap<(AccountId, Region), Lives>;
+
+/// Notes where the keys and buckets live that were looked up.
+pub(super) fn note(places: &mut Places, facts: &Facts) {
+    for key in facts.keys.iter().filter(|k| k.lookup == Lookup::Found) {
+        let place = (key.account_id.clone(), key.region.clone());
+        places.entry(place).or_default().keys = true;
+    }
+    for bucket in facts.buckets.iter().filter(|b| b.lookup == Lookup::Found) {
+        if let (Some(account), Some(region)) = (&bucket.account_id, &bucket.region) {
+            let place = (account.clone(), region.clone());
+            places.entry(place).or_default().buckets = true;
+        }
+    }
+}
+
+/// One account with its places.
+#[derive(Debug)]
+pub(super) struct Unit {
+    account: AccountId,
+    places: Vec<(Region, Lives)>,
+}
+
+/// The accounts of the scope in which something lives.
+pub(super) fn units(run: &Run) -> Vec<Unit> {
+    let options = run.options();
+    if options.launch_days == 0 || !options.control_events {
+        return Vec::new();
+    }
+    let mut units: BTreeMap<AccountId, Unit> = BTreeMap::new();
+    for ((account, region), lives) in std::mem::take(&mut *lock(&run.places)) {
+        let cell = (account.clone(), region.clone(), Source::ControlEvents);
+        let in_scope = run.scope.account(&account).is_some_and(|a| a.in_scope);
+        if in_scope && !run.finished.lookups.contains(&cell) {
+            let unit = units.entry(account.clone()).or_insert_with(|| Unit {
+                account,
+                places: vec![],
+            });
+            unit.places.push((region, lives));
+        }
+    }
+    units.into_values().collect()
+}
+
+/// Looks up the events of one account, one place after the other.
+pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
+    let Some(account) = run.scope.account(&unit.account) else {
+        return Ok(());
+    };
+    let mut session = None;
+    for (region, lives) in &unit.places {
+        let budget = run.budget();
+        let window = window(&run, account, region, Source::ControlEvents);
+        let mut read = Read::new(&run, account, region, window);
+        let mut rows: Vec<ControlEvent> = Vec::new();
+        let mut looked = Looked {
+            again: true,
+            to: Some(window.to),
+            stopped: None,
+        };
+        if session.is_none() {
+            let opened = match run.may_begin() {
+                Ok(()) => Session::open(&run.context, &unit.account, &budget).await,
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(opened) => session = Some(opened),
+                Err(error) => looked = looked.and(stopped(error)),
+            }
+        }
+        if let Some(session) = &session {
+            let place = Place {
+                session,
+                region,
+                budget: &budget,
+            };
+            for kind in KINDS.iter().filter(|kind| lives.concerns(kind.about)) {
+                if looked.stopped.is_some() {
+                    break;
+                }
+                if let Err(error) = run.may_begin() {
+                    looked = looked.and(stopped(error));
+                    break;
+                }
+                let of_name = place.look(kind.name, &window, |record| {
+                    if let Some(Event::Control(row)) = read.record(&record) {
+                        rows.push(*row);
+                    }
+                });
+                looked = looked.and(of_name.await);
+            }
+        }
+        newest_of_each(&mut rows);
+        let cell = read.cell(Source::ControlEvents, rows.len(), looked, &budget);
+        let mut facts = Facts::new(unit.account.clone(), region.clone());
+        facts.control_events = rows;
+        facts.coverage.push(cell);
+        run.append(facts)?;
+    }
+    Ok(())
+}
+
+fn stopped(error: CallError) -> Looked {
+    Looked {
+        stopped: Some(error),
+        ..Looked::default()
+    }
+}
+
+impl Lives {
+    fn concerns(self, about: About) -> bool {
+        match about {
+            About::Key | About::Alias => self.keys,
+            About::Bucket => self.buckets,
+            About::SecurityConfiguration | About::Trail => false,
+        }
+    }
+}
