@@ -38,6 +38,10 @@ dataset! {
     end_delivery_broken: i64 = "clusters";
     /// Active clusters at quarter end of which this is not known.
     end_delivery_unknown: i64 = "clusters";
+    /// Active clusters at quarter end whose logs AWS keeps in storage of its own too.
+    end_copies_retained: i64 = "clusters";
+    /// Active clusters at quarter end of which this is not known.
+    end_copies_unknown: i64 = "clusters";
     /// Clusters active and COMPLIANT at the run of a date, summed over the quarter.
     days_compliant: i64 = "cluster-days";
     /// The same for NON_COMPLIANT.

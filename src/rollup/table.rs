@@ -86,13 +86,16 @@ fn foot(whole: &CompliantShare) -> String {
     let mut text = format!(
         "\nShare = COMPLIANT / (COMPLIANT + NON_COMPLIANT + UNKNOWN); n/a: none active.\n\
          At end   {} COMPLIANT, {} NON_COMPLIANT, {} UNKNOWN, {} NO_LOGS (left out)\n\
-         Delivery {} broken, {} unknown\n",
+         Delivery {} broken, {} unknown\n\
+         Copies   AWS keeps {} of the active clusters' logs too, {} unknown\n",
         grouped(whole.end_compliant),
         grouped(whole.end_non_compliant),
         grouped(whole.end_unknown),
         grouped(whole.end_no_logs),
         grouped(whole.end_delivery_broken),
         grouped(whole.end_delivery_unknown),
+        grouped(whole.end_copies_retained),
+        grouped(whole.end_copies_unknown),
     );
     if let (Some(end), Some(end_open), Some(cells), Some(open)) = (
         whole.end_cells,

@@ -65,5 +65,7 @@ pub fn verdict(cluster: &str, verdict: Judgement, active: bool) -> Verdict {
         business_unit_source: None,
         data_classification: None,
         data_classification_source: None,
+        lineage: None,
+        retained_copies: None,
     }
 }
