@@ -41,6 +41,7 @@ package_of() {
     python3) echo "python3 python3-venv" ;;
     sha256sum) echo coreutils ;;
     node) echo nodejs ;;
+    java) echo openjdk-17-jre-headless ;;
     *) echo "$1" ;;
   esac
 }

@@ -225,15 +225,19 @@ scoped AS (
         SUM(blocked_meeting) AS blocked_meeting_events,
         SUM(CASE WHEN blocked_meeting > 0 THEN 1 ELSE 0 END) AS blocked_meeting_attempts,
         SUM(blocked_params_unknown) AS blocked_params_unknown_events,
-        SUM(CASE WHEN blocked_params_unknown > 0 THEN 1 ELSE 0 END) AS blocked_params_unknown_attempts,
+        SUM(CASE WHEN blocked_params_unknown > 0 THEN 1 ELSE 0 END)
+            AS blocked_params_unknown_attempts,
         SUM(accepted_compliant) AS accepted_compliant_events,
         SUM(CASE WHEN accepted_compliant > 0 THEN 1 ELSE 0 END) AS accepted_compliant_attempts,
         SUM(accepted_noncompliant) AS accepted_noncompliant_events,
-        SUM(CASE WHEN accepted_noncompliant > 0 THEN 1 ELSE 0 END) AS accepted_noncompliant_attempts,
+        SUM(CASE WHEN accepted_noncompliant > 0 THEN 1 ELSE 0 END)
+            AS accepted_noncompliant_attempts,
         SUM(accepted_no_log_place) AS accepted_no_log_place_events,
-        SUM(CASE WHEN accepted_no_log_place > 0 THEN 1 ELSE 0 END) AS accepted_no_log_place_attempts,
+        SUM(CASE WHEN accepted_no_log_place > 0 THEN 1 ELSE 0 END)
+            AS accepted_no_log_place_attempts,
         SUM(accepted_params_unavailable) AS accepted_params_unavailable_events,
-        SUM(CASE WHEN accepted_params_unavailable > 0 THEN 1 ELSE 0 END) AS accepted_params_unavailable_attempts,
+        SUM(CASE WHEN accepted_params_unavailable > 0 THEN 1 ELSE 0 END)
+            AS accepted_params_unavailable_attempts,
         SUM(accepted_key_unknown) AS accepted_key_unknown_events,
         SUM(CASE WHEN accepted_key_unknown > 0 THEN 1 ELSE 0 END) AS accepted_key_unknown_attempts,
         SUM(accepted_then_failed) AS accepted_then_failed_events,
@@ -243,7 +247,8 @@ scoped AS (
         SUM(denied_compliant) AS denied_compliant_events,
         SUM(CASE WHEN denied_compliant > 0 THEN 1 ELSE 0 END) AS denied_compliant_attempts,
         SUM(denied_params_unavailable) AS denied_params_unavailable_events,
-        SUM(CASE WHEN denied_params_unavailable > 0 THEN 1 ELSE 0 END) AS denied_params_unavailable_attempts,
+        SUM(CASE WHEN denied_params_unavailable > 0 THEN 1 ELSE 0 END)
+            AS denied_params_unavailable_attempts,
         SUM(rejected_invalid) AS rejected_invalid_events,
         SUM(CASE WHEN rejected_invalid > 0 THEN 1 ELSE 0 END) AS rejected_invalid_attempts,
         SUM(throttled) AS throttled_events,
@@ -331,8 +336,10 @@ sums AS (
         CAST(SUM(accepted_noncompliant_attempts) AS BIGINT) AS accepted_noncompliant_attempts,
         CAST(SUM(accepted_no_log_place_events) AS BIGINT) AS accepted_no_log_place_events,
         CAST(SUM(accepted_no_log_place_attempts) AS BIGINT) AS accepted_no_log_place_attempts,
-        CAST(SUM(accepted_params_unavailable_events) AS BIGINT) AS accepted_params_unavailable_events,
-        CAST(SUM(accepted_params_unavailable_attempts) AS BIGINT) AS accepted_params_unavailable_attempts,
+        CAST(SUM(accepted_params_unavailable_events) AS BIGINT)
+            AS accepted_params_unavailable_events,
+        CAST(SUM(accepted_params_unavailable_attempts) AS BIGINT)
+            AS accepted_params_unavailable_attempts,
         CAST(SUM(accepted_key_unknown_events) AS BIGINT) AS accepted_key_unknown_events,
         CAST(SUM(accepted_key_unknown_attempts) AS BIGINT) AS accepted_key_unknown_attempts,
         CAST(SUM(accepted_then_failed_events) AS BIGINT) AS accepted_then_failed_events,
@@ -342,7 +349,8 @@ sums AS (
         CAST(SUM(denied_compliant_events) AS BIGINT) AS denied_compliant_events,
         CAST(SUM(denied_compliant_attempts) AS BIGINT) AS denied_compliant_attempts,
         CAST(SUM(denied_params_unavailable_events) AS BIGINT) AS denied_params_unavailable_events,
-        CAST(SUM(denied_params_unavailable_attempts) AS BIGINT) AS denied_params_unavailable_attempts,
+        CAST(SUM(denied_params_unavailable_attempts) AS BIGINT)
+            AS denied_params_unavailable_attempts,
         CAST(SUM(rejected_invalid_events) AS BIGINT) AS rejected_invalid_events,
         CAST(SUM(rejected_invalid_attempts) AS BIGINT) AS rejected_invalid_attempts,
         CAST(SUM(throttled_events) AS BIGINT) AS throttled_events,

@@ -240,7 +240,7 @@ numbered AS (
             PARTITION BY account_id, region, lineage
             ORDER BY opened_ms, created_ms, cluster_id
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS number
+        ) AS ordinal
     FROM (
         SELECT
             c.*,
@@ -256,14 +256,14 @@ placed AS (
     SELECT
         n.*,
         MAX(closed_ms) OVER (
-            PARTITION BY account_id, region, lineage, number
+            PARTITION BY account_id, region, lineage, ordinal
         ) AS end_ms,
         ROW_NUMBER() OVER (
-            PARTITION BY account_id, region, lineage, number
+            PARTITION BY account_id, region, lineage, ordinal
             ORDER BY opened_ms, created_ms, cluster_id
         ) AS from_first,
         ROW_NUMBER() OVER (
-            PARTITION BY account_id, region, lineage, number
+            PARTITION BY account_id, region, lineage, ordinal
             ORDER BY last_bad_ms DESC, created_ms DESC, cluster_id DESC
         ) AS from_last
     FROM numbered n
@@ -273,7 +273,7 @@ intervals AS (
         account_id,
         region,
         lineage,
-        number,
+        ordinal,
         MIN(opened_ms) AS opened_ms,
         MAX(end_ms) AS closed_ms,
         MAX(CASE WHEN closed_ms = end_ms THEN way ELSE 0 END) AS way,
@@ -282,14 +282,14 @@ intervals AS (
         MAX(CASE WHEN from_last = 1 THEN cluster_id END) AS last_cluster_id,
         MAX(CASE WHEN from_last = 1 THEN last_bad_ms END) AS last_bad_ms
     FROM placed
-    GROUP BY account_id, region, lineage, number
+    GROUP BY account_id, region, lineage, ordinal
 )
 SELECT
     q.first_day AS quarter_start,
     i.account_id,
     i.region,
     i.lineage,
-    CAST(i.number AS BIGINT) AS number,
+    CAST(i.ordinal AS BIGINT) AS number,
     CASE i.way
         WHEN 3 THEN 'fixed_in_place'
         WHEN 2 THEN 'replaced'
@@ -321,4 +321,4 @@ JOIN verdict v
     AND v.region = i.region
     AND v.cluster_id = i.last_cluster_id
 WHERE i.closed_ms >= q.start_ms
-ORDER BY i.account_id, i.region, i.lineage, i.number
+ORDER BY i.account_id, i.region, i.lineage, i.ordinal

@@ -8,8 +8,18 @@ const JOINS: &[char] = &['-', '_', ':', '.', '/', ' ', ',', '+', 'T'];
 const ID_LENGTH: usize = 8;
 const UUID_LENGTH: usize = 36;
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 /// The lineage of a cluster within its account and Region: the value of the configured tag, else the
@@ -125,12 +135,12 @@ fn joined(pieces: &[Piece<'_>]) -> String {
     for piece in pieces {
         match piece {
             Piece::Folded => {
-                let joins = between
-                    .take()
-                    .is_some_and(|held| held.chars().all(|c| JOINS.contains(&c)) || {
+                let joins = between.take().is_some_and(|held| {
+                    held.chars().all(|c| JOINS.contains(&c)) || {
                         text.push_str(&held);
                         false
-                    });
+                    }
+                });
                 if !joins {
                     text.push_str(FOLDED);
                 }
@@ -207,7 +217,14 @@ mod tests {
 
     #[test]
     fn folding_again_changes_nothing() {
-        for name in ["a-2026-10-01-b7", "j-1ABCDEFGHIJKL", "é٣-12_13", "#-1", "1T2T", "T1T"] {
+        for name in [
+            "a-2026-10-01-b7",
+            "j-1ABCDEFGHIJKL",
+            "é٣-12_13",
+            "#-1",
+            "1T2T",
+            "T1T",
+        ] {
             let once = folded(name);
             assert_eq!(folded(&once), once, "{name}");
         }

@@ -73,6 +73,23 @@ pub fn write_rows<D: Dataset>(
     written
 }
 
+/// Rows as one Arrow batch, for an engine that reads them from memory.
+///
+/// # Errors
+/// [`RecordError::Encode`] when Arrow refuses them.
+pub fn batch_of_rows<D: Dataset>(rows: &[D]) -> Result<RecordBatch, RecordError> {
+    let mut slice = Slice::new::<D>();
+    for row in rows {
+        slice.push(row);
+    }
+    slice
+        .finish(&arrow_schema::<D>())
+        .map_err(|e| RecordError::Encode {
+            file: D::NAME.to_owned(),
+            detail: e.to_string(),
+        })
+}
+
 fn write_to<D: Dataset>(
     path: &Path,
     file: File,

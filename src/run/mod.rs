@@ -61,7 +61,7 @@ pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
 pub use reassess::{By, Reassessed, reassess};
-pub use rollup::{RolledUp, rollup};
+pub use rollup::{RolledUp, RollupRequest, rollup};
 pub use running::Audited;
 pub use shards::{ShardDone, assess, collect, prepare, seal};
 pub use story::{ClusterName, Which, story};
