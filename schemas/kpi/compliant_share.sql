@@ -28,7 +28,8 @@
 -- Coverage: cells expected, and cells that ended neither in an answer nor in an accepted gap, at
 --   quarter end and summed over the quarter's runs. Only an organization, an OU and an account
 --   have cells; for other scopes they are NULL.
--- Not here yet: copies of logs that AWS retains (rule EL-07).
+-- Retained copies: active clusters at quarter end, whatever their verdict, whose logs AWS keeps in
+--   storage of its own as well (rule EL-07), or for which this is not known.
 --
 -- A scope of kind `ou` is the full path of the account's own unit, without the units below it. A
 -- cluster with no value is in the scope `(no owner)` and the like.
@@ -65,6 +66,7 @@ seen AS (
         COALESCE(v.cost_center, '(no cost center)') AS cost_center,
         v.verdict,
         v.delivery,
+        COALESCE(v.retained_copies, 'unknown') AS retained_copies,
         v.created_ms,
         v.ended_ms,
         CASE
@@ -145,6 +147,9 @@ places AS (
         SUM(CASE WHEN verdict = 'NO_LOGS' THEN end_active ELSE 0 END) AS end_no_logs,
         SUM(CASE WHEN delivery = 'BROKEN' THEN end_active ELSE 0 END) AS end_delivery_broken,
         SUM(CASE WHEN delivery = 'UNKNOWN' THEN end_active ELSE 0 END) AS end_delivery_unknown,
+        SUM(CASE WHEN retained_copies = 'yes' THEN end_active ELSE 0 END) AS end_copies_retained,
+        SUM(CASE WHEN retained_copies = 'unknown' THEN end_active ELSE 0 END)
+            AS end_copies_unknown,
         SUM(CASE WHEN verdict = 'COMPLIANT' THEN day_active ELSE 0 END) AS days_compliant,
         SUM(CASE WHEN verdict = 'NON_COMPLIANT' THEN day_active ELSE 0 END) AS days_non_compliant,
         SUM(CASE WHEN verdict = 'UNKNOWN' THEN day_active ELSE 0 END) AS days_unknown,
@@ -159,7 +164,7 @@ places AS (
     UNION ALL
     SELECT
         account_id, ou, business_unit, owner, cost_center,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         SUM(unobserved_ms)
     FROM unobserved
     GROUP BY account_id, ou, business_unit, owner, cost_center
@@ -210,6 +215,7 @@ scoped AS (
         END AS scope,
         p.end_compliant, p.end_non_compliant, p.end_unknown, p.end_no_logs,
         p.end_delivery_broken, p.end_delivery_unknown,
+        p.end_copies_retained, p.end_copies_unknown,
         p.days_compliant, p.days_non_compliant, p.days_unknown, p.days_no_logs,
         p.compliant_ms, p.non_compliant_ms, p.unknown_ms, p.no_logs_ms, p.unobserved_ms,
         CAST(NULL AS BIGINT) AS end_cells,
@@ -228,7 +234,7 @@ scoped AS (
             WHEN 'ou' THEN c.ou
             ELSE c.account_id
         END,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         c.end_cells, c.end_cells_open, c.cells, c.cells_open
     FROM cell_places c
     CROSS JOIN (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
@@ -236,7 +242,7 @@ scoped AS (
     -- The organization has a row even when nothing was recorded.
     SELECT
         'organization', '(all)',
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         0, 0, 0, 0
     FROM quarter
 ),
@@ -250,6 +256,8 @@ sums AS (
         CAST(SUM(end_no_logs) AS BIGINT) AS end_no_logs,
         CAST(SUM(end_delivery_broken) AS BIGINT) AS end_delivery_broken,
         CAST(SUM(end_delivery_unknown) AS BIGINT) AS end_delivery_unknown,
+        CAST(SUM(end_copies_retained) AS BIGINT) AS end_copies_retained,
+        CAST(SUM(end_copies_unknown) AS BIGINT) AS end_copies_unknown,
         CAST(SUM(days_compliant) AS BIGINT) AS days_compliant,
         CAST(SUM(days_non_compliant) AS BIGINT) AS days_non_compliant,
         CAST(SUM(days_unknown) AS BIGINT) AS days_unknown,
@@ -277,6 +285,7 @@ SELECT
     e.end_date,
     s.end_compliant, s.end_non_compliant, s.end_unknown, s.end_no_logs,
     s.end_delivery_broken, s.end_delivery_unknown,
+    s.end_copies_retained, s.end_copies_unknown,
     s.days_compliant, s.days_non_compliant, s.days_unknown, s.days_no_logs,
     s.compliant_ms, s.non_compliant_ms, s.unknown_ms, s.no_logs_ms, s.unobserved_ms,
     s.end_cells, s.end_cells_open, s.cells, s.cells_open,

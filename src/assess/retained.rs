@@ -6,6 +6,7 @@
 
 use super::case::Case;
 use super::release::Release;
+use crate::model::words::RetainedCopies;
 
 /// What a cluster's settings say of its copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,26 @@ impl Retained {
                     other => other,
                 },
             }),
+        }
+    }
+}
+
+impl Retained {
+    /// The same in one word.
+    pub fn copies(self) -> RetainedCopies {
+        let Self::Switched(policies) = self else {
+            return match self {
+                Self::NoSwitch => RetainedCopies::Yes,
+                _ => RetainedCopies::Unknown,
+            };
+        };
+        let has = |wanted| policies.named().iter().any(|(_, upload)| *upload == wanted);
+        if has(Upload::EmrManaged) {
+            RetainedCopies::Yes
+        } else if has(Upload::Undocumented) {
+            RetainedCopies::Unknown
+        } else {
+            RetainedCopies::No
         }
     }
 }

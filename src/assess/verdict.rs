@@ -3,9 +3,14 @@
 use super::case::{Case, Unread};
 use super::key_use::{KeyUse, Standing};
 use super::owners::Owners;
+use super::retained::Retained;
 use super::rules::{LOG_KEY_SET, LOGS_DELIVERED};
 use crate::model::datasets::{Finding, Verdict};
-use crate::model::words::{Delivery, Judgement, Outcome, Posture, RuleKind, VerdictBasis};
+use crate::model::lineage::lineage;
+use crate::model::text::Text;
+use crate::model::words::{
+    Delivery, Judgement, Outcome, Posture, RetainedCopies, RuleKind, VerdictBasis,
+};
 
 /// The verdict row.
 pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) -> Verdict {
@@ -44,6 +49,11 @@ pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) ->
         business_unit_source: owners.business_unit.source,
         data_classification: owners.data_classification.value,
         data_classification_source: owners.data_classification.source,
+        lineage: lineage(cluster.lineage.as_deref(), cluster.name.as_deref()).map(Text::from),
+        retained_copies: Some(match case.unread() {
+            None => Retained::of(case).copies(),
+            Some(_) => RetainedCopies::Unknown,
+        }),
     }
 }
 

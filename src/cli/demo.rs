@@ -73,7 +73,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let quarter = args.first_day.quarter();
     common::print(&format!("\n--- keyproof rollup --quarter {quarter}\n\n"))?;
     common::print(
-        &run::rollup(&shell, &config, quarter, true)
+        &run::rollup(&shell, &config, &run::RollupRequest::new(quarter))
             .await
             .map_err(failure)?
             .text,

@@ -1,10 +1,13 @@
 //! `keyproof rollup`.
 
+use std::path::{Path, PathBuf};
+
 use super::common::{self, Common};
 use super::writing::Writing;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
-use crate::run;
+use crate::rollup::{Price, parse_prices};
+use crate::run::{self, RollupRequest};
 use crate::time::Quarter;
 
 #[derive(Debug, clap::Args)]
@@ -17,11 +20,23 @@ pub struct Args {
     /// PEM file or KMS key ARN that signs the seal
     #[arg(long, value_name = "FILE|ARN")]
     signing_key: Option<String>,
+    /// Prices that costs are reckoned with, of the form of schemas/prices.csv
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
     /// Print the figures without sealing them
     #[arg(long)]
     no_seal: bool,
     #[command(flatten)]
     writing: Writing,
+    /// How the figures are written
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
@@ -30,11 +45,26 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     flags.flag("signing_key", args.signing_key);
     args.writing.add_to(&mut flags);
     let (config, _) = common::load(&args.common, flags)?;
-    let done = run::rollup(&common::shell(), &config, args.quarter, !args.no_seal)
+    let request = RollupRequest {
+        quarter: args.quarter,
+        prices: args.prices.as_deref().map(read_prices).transpose()?,
+        seal: !args.no_seal,
+    };
+    let done = run::rollup(&common::shell(), &config, &request)
         .await
         .map_err(|e| Failure {
             exit: e.exit(),
             message: e.to_string(),
         })?;
-    common::print(&done.text)
+    match args.format {
+        Format::Text => common::print(&done.text),
+        Format::Json => common::print(&done.measures.json()),
+    }
+}
+
+fn read_prices(path: &Path) -> Result<Vec<Price>, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::usage(format!("cannot read the prices in {shown}: {e}")))?;
+    parse_prices(&text).map_err(|e| Failure::usage(format!("{shown} is no list of prices: {e}")))
 }

@@ -5,6 +5,7 @@ pub mod datasets;
 pub mod emrfs;
 pub mod ids;
 pub mod key_reference;
+pub mod lineage;
 pub mod s3_location;
 pub mod table;
 pub mod text;

@@ -228,6 +228,15 @@ text_enum! {
 }
 
 text_enum! {
+    /// Whether AWS keeps copies of a cluster's logs in storage of its own.
+    pub enum RetainedCopies {
+        Yes = "yes",
+        No = "no",
+        Unknown = "unknown",
+    }
+}
+
+text_enum! {
     /// How a channel's content is encrypted, as far as facts prove it.
     pub enum Encryption {
         CustomerKey = "customer_key",

@@ -86,6 +86,19 @@ pub fn write_rows<D: Dataset>(
     written
 }
 
+/// Rows as one Arrow batch, for an engine that reads them from memory.
+///
+/// # Errors
+/// [`RecordError::Encode`] when Arrow refuses them.
+pub fn batch_of_rows<D: Dataset>(rows: &[D]) -> Result<RecordBatch, RecordError> {
+    Columns::new::<D>()
+        .of(rows, &arrow_schema::<D>())
+        .map_err(|e| RecordError::Encode {
+            file: D::NAME.to_owned(),
+            detail: e.to_string(),
+        })
+}
+
 fn write_to<D: Dataset>(
     path: &Path,
     file: File,

@@ -21,7 +21,7 @@ mod pages;
 mod schema;
 
 pub use decode::{RowReader, read_bytes, read_file, read_rows, rows_of_batch};
-pub use encode::{Encoded, write_rows};
+pub use encode::{Encoded, batch_of_rows, write_rows};
 pub use error::{JournalError, RecordError};
 pub use journal::{Journal, Opened, Unfinished};
 pub use lines::{LineReader, LineWriter, canonical_line};

@@ -1,9 +1,6 @@
 //! KPI 1: compliant share of active clusters. The definition stands at the head of the SQL file.
 
-use super::engine::{RollupError, RollupInputs, measure};
 use crate::dataset;
-use crate::model::table::Dataset as _;
-use crate::record::dataset_page;
 use crate::time::Date;
 
 /// The SQL of the measure, portable between engines.
@@ -38,6 +35,10 @@ dataset! {
     end_delivery_broken: i64 = "clusters";
     /// Active clusters at quarter end of which this is not known.
     end_delivery_unknown: i64 = "clusters";
+    /// Active clusters at quarter end whose logs AWS keeps in storage of its own too.
+    end_copies_retained: i64 = "clusters";
+    /// Active clusters at quarter end of which this is not known.
+    end_copies_unknown: i64 = "clusters";
     /// Clusters active and COMPLIANT at the run of a date, summed over the quarter.
     days_compliant: i64 = "cluster-days";
     /// The same for NON_COMPLIANT.
@@ -64,26 +65,4 @@ dataset! {
     cells: Option<i64> = "cells";
     /// Of these, cells that ended neither in an answer nor in an accepted gap.
     cells_open: Option<i64> = "cells";
-}
-
-/// Computes the measure; rows in key order, the same for any `target_partitions`. A quarter without
-/// runs has one row, the organization's, with nothing in it.
-///
-/// Must be called inside a Tokio runtime.
-///
-/// # Errors
-/// [`RollupError`]: files that cannot be read, two runs for a date, rows without their run.
-pub async fn compliant_share(
-    inputs: &RollupInputs,
-    target_partitions: usize,
-) -> Result<Vec<CompliantShare>, RollupError> {
-    measure(inputs, COMPLIANT_SHARE_SQL, target_partitions).await
-}
-
-/// Generated schema files of the rollups, as [`crate::record::schema_files`] gives those of datasets.
-pub fn schema_files() -> Vec<(String, String)> {
-    vec![(
-        format!("rollups/{}.md", CompliantShare::NAME),
-        dataset_page::<CompliantShare>(),
-    )]
 }

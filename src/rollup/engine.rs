@@ -1,5 +1,6 @@
 //! DataFusion over local evidence files: nothing but what a measure needs.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,11 @@ use datafusion::datasource::listing::{
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::model::datasets::{Account, Coverage, Run, Verdict};
+use super::prices::Price;
+use crate::model::datasets::{
+    Account, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
+    Verdict,
+};
 use crate::model::table::Dataset;
 use crate::record::{self, RecordError};
 use crate::time::{Date, Quarter};
@@ -45,46 +50,151 @@ impl From<DataFusionError> for RollupError {
     }
 }
 
-/// The verified files that a measure is computed from: those of the runs of record whose dates lie in
-/// [`dates_needed`], each date's run once.
+/// The verified files that measures are computed from: those of runs of record whose dates lie in
+/// [`dates_needed`], each date's run once; and the prices.
 #[derive(Debug, Clone)]
 pub struct RollupInputs {
     pub account: Vec<PathBuf>,
+    pub channel: Vec<PathBuf>,
     pub coverage: Vec<PathBuf>,
+    pub kms_key: Vec<PathBuf>,
+    pub launch: Vec<PathBuf>,
+    pub log_bucket: Vec<PathBuf>,
+    pub log_object_summary: Vec<PathBuf>,
+    pub reencryption: Vec<PathBuf>,
     pub run: Vec<PathBuf>,
     pub verdict: Vec<PathBuf>,
+    /// In key order.
+    pub price: Vec<Price>,
     pub quarter: Quarter,
 }
 
-/// The half-open range of dates whose runs can matter to a quarter. Runs that started up to 48 h
-/// before it speak for its first hours, and a run may start 36 h after its date's start; runs up to
-/// 48 h after it tell which clusters ended.
-pub fn dates_needed(quarter: Quarter) -> (Date, Date) {
-    (quarter.first().plus_days(-4), quarter.end().plus_days(2))
+impl RollupInputs {
+    /// No files yet, and no prices.
+    pub fn new(quarter: Quarter) -> Self {
+        Self {
+            account: Vec::new(),
+            channel: Vec::new(),
+            coverage: Vec::new(),
+            kms_key: Vec::new(),
+            launch: Vec::new(),
+            log_bucket: Vec::new(),
+            log_object_summary: Vec::new(),
+            reencryption: Vec::new(),
+            run: Vec::new(),
+            verdict: Vec::new(),
+            price: Vec::new(),
+            quarter,
+        }
+    }
+
+    /// The files of a dataset that some measure reads; `None` of any other.
+    pub fn files_mut(&mut self, dataset: &str) -> Option<&mut Vec<PathBuf>> {
+        Some(match dataset {
+            Account::NAME => &mut self.account,
+            Channel::NAME => &mut self.channel,
+            Coverage::NAME => &mut self.coverage,
+            KmsKey::NAME => &mut self.kms_key,
+            Launch::NAME => &mut self.launch,
+            LogBucket::NAME => &mut self.log_bucket,
+            LogObjectSummary::NAME => &mut self.log_object_summary,
+            Reencryption::NAME => &mut self.reencryption,
+            Run::NAME => &mut self.run,
+            Verdict::NAME => &mut self.verdict,
+            _ => return None,
+        })
+    }
 }
 
-/// Runs the SQL of one measure over `inputs` and reads its rows as `D`. Columns that `D` does not
-/// have (derived ratios) are left out.
-pub(super) async fn measure<D: Dataset>(
+/// Datasets that measures read, with the dates of runs that can matter to a quarter, half open; more
+/// do no harm.
+///
+/// Runs that started up to 48 h before a quarter speak for its first hours, and a run may start 36 h
+/// after its date's start; runs up to 48 h after it tell which clusters ended. What was not remediated
+/// may have been found at any earlier date, and jobs may have begun then. Later runs tell of events
+/// that came late.
+pub fn dates_needed(quarter: Quarter) -> [(&'static str, Range<Date>); 10] {
+    let (first, end) = (quarter.first(), quarter.end());
+    let (before, after) = (first.plus_days(-4), end.plus_days(2));
+    let (ever, always) = (Date::from_days(0), Date::from_days(i64::from(i32::MAX)));
+    [
+        (Account::NAME, before..after),
+        // Of the quarter's latest run only.
+        (Channel::NAME, first..end),
+        (Coverage::NAME, ever..always),
+        (KmsKey::NAME, first..end),
+        (Launch::NAME, first..always),
+        (LogBucket::NAME, first..end),
+        (LogObjectSummary::NAME, first..end),
+        (Reencryption::NAME, ever..end),
+        (Run::NAME, ever..always),
+        (Verdict::NAME, ever..after),
+    ]
+}
+
+/// Stack of the thread that plans a statement. DataFusion plans by recursion; the longest measure needs
+/// more than a thread of the runtime has.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Runs `work` over a session with `inputs`, in a thread of its own: for its stack, and because a file
+/// that makes the engine panic must end as an error.
+pub(super) async fn with_session<T, F>(
     inputs: &RollupInputs,
-    sql: &'static str,
     target_partitions: usize,
-) -> Result<Vec<D>, RollupError> {
+    work: impl FnOnce(SessionContext) -> F + Send + 'static,
+) -> Result<T, RollupError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, RollupError>> + Send,
+{
     let inputs = inputs.clone();
-    // In a task of its own: a file that makes the engine panic must end as an error.
-    let task = tokio::spawn(async move {
-        let session = session(&inputs, target_partitions).await?;
-        check_runs(&session).await?;
-        let batches = session.sql(sql).await?.collect().await?;
-        let mut rows = Vec::new();
-        for batch in batches {
-            let batch = with_types_of::<D>(&batch)?;
-            rows.extend(record::rows_of_batch(D::NAME, &batch)?);
-        }
-        Ok(rows)
-    });
-    task.await
-        .unwrap_or_else(|e| Err(RollupError::Query(e.to_string())))
+    let runtime = tokio::runtime::Handle::current();
+    let (done, told) = tokio::sync::oneshot::channel();
+    let plan = move || {
+        let computed = runtime.block_on(async {
+            let session = session(&inputs, target_partitions).await?;
+            check_runs(&session).await?;
+            work(session).await
+        });
+        // Nobody waits for it any more when the command was interrupted.
+        let _ = done.send(computed);
+    };
+    std::thread::Builder::new()
+        .name("rollup".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(plan)
+        .map_err(|e| RollupError::Query(format!("no thread for it: {e}")))?;
+    told.await.unwrap_or_else(|_| {
+        Err(RollupError::Query(
+            "the engine gave up on a file".to_owned(),
+        ))
+    })
+}
+
+/// The rows that the SQL of one measure gives, as `D`. Columns that `D` does not have (derived ratios)
+/// are left out.
+pub(super) async fn measure<D: Dataset>(
+    session: &SessionContext,
+    sql: &str,
+) -> Result<Vec<D>, RollupError> {
+    let batches = session.sql(sql).await?.collect().await?;
+    let mut rows = Vec::new();
+    for batch in batches {
+        let batch = with_types_of::<D>(&batch)?;
+        rows.extend(record::rows_of_batch(D::NAME, &batch)?);
+    }
+    Ok(rows)
+}
+
+/// Makes the rows of one measure a table that another reads.
+pub(super) fn register_rows<D: Dataset>(
+    session: &SessionContext,
+    rows: &[D],
+) -> Result<(), RollupError> {
+    let batch = record::batch_of_rows(rows)?;
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+    session.register_table(D::NAME, Arc::new(table))?;
+    Ok(())
 }
 
 async fn session(
@@ -96,9 +206,16 @@ async fn session(
         .with_information_schema(false);
     let session = SessionContext::new_with_config(config);
     register::<Account>(&session, &inputs.account)?;
+    register::<Channel>(&session, &inputs.channel)?;
     register::<Coverage>(&session, &inputs.coverage)?;
+    register::<KmsKey>(&session, &inputs.kms_key)?;
+    register::<Launch>(&session, &inputs.launch)?;
+    register::<LogBucket>(&session, &inputs.log_bucket)?;
+    register::<LogObjectSummary>(&session, &inputs.log_object_summary)?;
+    register::<Reencryption>(&session, &inputs.reencryption)?;
     register::<Run>(&session, &inputs.run)?;
     register::<Verdict>(&session, &inputs.verdict)?;
+    register_rows(&session, &inputs.price)?;
     let (first, end) = (inputs.quarter.first(), inputs.quarter.end());
     session
         .sql(&format!(
@@ -155,7 +272,17 @@ async fn check_runs(session: &SessionContext) -> Result<(), RollupError> {
     if let Some(date) = first_text(session, twice).await? {
         return Err(RollupError::TwoRuns { date });
     }
-    for dataset in [Account::NAME, Coverage::NAME, Verdict::NAME] {
+    for dataset in [
+        Account::NAME,
+        Channel::NAME,
+        Coverage::NAME,
+        KmsKey::NAME,
+        Launch::NAME,
+        LogBucket::NAME,
+        LogObjectSummary::NAME,
+        Reencryption::NAME,
+        Verdict::NAME,
+    ] {
         let orphan = format!(
             "SELECT scheduled_for FROM {dataset} \
              WHERE scheduled_for NOT IN (SELECT scheduled_for FROM run) \

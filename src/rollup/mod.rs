@@ -3,14 +3,34 @@
 //! A measure is one SQL file in `schemas/kpi/`, the same text that an auditor runs in Athena or
 //! DuckDB; here DataFusion runs it. It sums integers and ends in a total order, so that the rows,
 //! and the file that `record` writes of them, do not depend on the number of threads.
+//!
+//! - [`measures`]: all of them for one quarter; `compliant_share`, `remediation`, `launch_attempts`,
+//!   `logs_reencrypted`, `key_cost`: the rows of each.
+//! - [`prices`]: what costs are reckoned with.
+//! - [`engine`]: DataFusion, and which files a quarter needs.
+//! - [`table`], [`tables`]: measures as a person reads them.
 
 mod compliant_share;
 mod engine;
+mod key_cost;
+mod launch_attempts;
+mod logs_reencrypted;
+mod measures;
+mod prices;
+mod remediation;
 mod table;
+mod tables;
 
-pub use compliant_share::{COMPLIANT_SHARE_SQL, CompliantShare, compliant_share, schema_files};
+pub use compliant_share::{COMPLIANT_SHARE_SQL, CompliantShare};
 pub use engine::{RollupError, RollupInputs, dates_needed};
+pub use key_cost::KeyCost;
+pub use launch_attempts::LaunchAttempts;
+pub use logs_reencrypted::LogsReencrypted;
+pub use measures::{MEASURES, MeasureFile, Measures, measures, schema_files};
+pub use prices::{DEFAULT_PRICES, Price, PriceError, parse_prices};
+pub use remediation::{Remediation, TimeToRemediate};
 pub use table::table;
+pub use tables::summary;
 
 #[cfg(test)]
 mod tests;

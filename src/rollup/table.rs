@@ -1,4 +1,4 @@
-//! The measure as a person reads it: 80 columns, the organization first.
+//! The compliant share as a person reads it: 80 columns, the organization first.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::compliant_share::CompliantShare;
 use crate::model::table::Dataset as _;
 
 /// Kinds of scope in the order shown, with their headings.
-const KINDS: [(&str, &str); 5] = [
+pub(super) const KINDS: [(&str, &str); 5] = [
     ("ou", "Organizational unit"),
     ("account", "Account"),
     ("business_unit", "Business unit"),
@@ -15,7 +15,7 @@ const KINDS: [(&str, &str); 5] = [
 ];
 /// Scopes shown of a kind; the file has all of them.
 const SHOWN: usize = 12;
-const SCOPE_WIDTH: usize = 30;
+pub(super) const SCOPE_WIDTH: usize = 30;
 
 /// Renders rows of one quarter. Within a kind, scopes with the most clusters that are not compliant
 /// stand first.
@@ -86,13 +86,16 @@ fn foot(whole: &CompliantShare) -> String {
     let mut text = format!(
         "\nShare = COMPLIANT / (COMPLIANT + NON_COMPLIANT + UNKNOWN); n/a: none active.\n\
          At end   {} COMPLIANT, {} NON_COMPLIANT, {} UNKNOWN, {} NO_LOGS (left out)\n\
-         Delivery {} broken, {} unknown\n",
+         Delivery {} broken, {} unknown\n\
+         Copies   AWS keeps {} of the active clusters' logs too, {} unknown\n",
         grouped(whole.end_compliant),
         grouped(whole.end_non_compliant),
         grouped(whole.end_unknown),
         grouped(whole.end_no_logs),
         grouped(whole.end_delivery_broken),
         grouped(whole.end_delivery_unknown),
+        grouped(whole.end_copies_retained),
+        grouped(whole.end_copies_unknown),
     );
     if let (Some(end), Some(end_open), Some(cells), Some(open)) = (
         whole.end_cells,
@@ -118,7 +121,7 @@ fn open(row: &CompliantShare) -> i64 {
 }
 
 /// A name that fits its column. Of an OU path the last id tells all: it is unique in an organization.
-fn shortened(kind: &str, scope: &str) -> String {
+pub(super) fn shortened(kind: &str, scope: &str) -> String {
     let width = SCOPE_WIDTH - 3;
     let scope = if kind == "ou" {
         let mut ids = scope.rsplit('/');
@@ -135,7 +138,7 @@ fn shortened(kind: &str, scope: &str) -> String {
 }
 
 /// `part / whole` with one decimal, half rounded up; `n/a` when there is no whole.
-fn percent(part: i64, whole: i64) -> String {
+pub(super) fn percent(part: i64, whole: i64) -> String {
     if whole <= 0 {
         return "n/a".to_owned();
     }
@@ -145,7 +148,7 @@ fn percent(part: i64, whole: i64) -> String {
 }
 
 /// Thousands apart: `1,234,567`.
-fn grouped(number: i64) -> String {
+pub(super) fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::from(if number < 0 { "-" } else { "" });
     for (i, digit) in digits.chars().enumerate() {

@@ -69,7 +69,7 @@ pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
 pub use query::{QueryRequest, When, query};
 pub use reassess::{By, Reassessed, reassess};
-pub use rollup::{RolledUp, rollup};
+pub use rollup::{RolledUp, RollupRequest, rollup};
 pub use running::Audited;
 pub use shards::{ShardDone, assess, collect, prepare, seal};
 pub use story::{ClusterName, Which, story};

@@ -1,17 +1,19 @@
 //! `keyproof rollup`: a quarter's measures from sealed runs, sealed in turn.
 
-use std::path::Path;
-
-use crate::archive::chain::Chain;
+use crate::archive::chain::{Chain, Entry};
 use crate::archive::commit::{self, CommitRequest};
 use crate::archive::layout;
+use crate::archive::records;
+use crate::archive::signer::Signer;
 use crate::archive::store::{Store, Stored};
 use crate::config::Config;
-use crate::model::datasets::{Account, Coverage, Run, Verdict};
+use crate::model::datasets::{
+    Account, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
+    Verdict,
+};
 use crate::model::ids::{RunId, Sha256Hex};
-use crate::model::table::Dataset;
-use crate::record;
-use crate::rollup::{self as measures, CompliantShare, RollupInputs};
+use crate::model::table::Dataset as _;
+use crate::rollup::{self as measures, MeasureFile, Measures, Price, RollupInputs};
 use crate::seal::{Content, Lacking, Manifest, Period, RollupSeal};
 use crate::time::Quarter;
 
@@ -25,37 +27,59 @@ use super::{RunError, Shell, memory, producer, random, sealed};
 /// Tasks that the SQL engine may split into; the result does not depend on it.
 const PARTITIONS: usize = 2;
 
+/// What is to be rolled up.
+#[derive(Debug, Clone)]
+pub struct RollupRequest {
+    pub quarter: Quarter,
+    /// What costs are reckoned with; `None`: the program's own prices.
+    pub prices: Option<Vec<Price>>,
+    /// Whether a new edition is sealed.
+    pub seal: bool,
+}
+
+impl RollupRequest {
+    /// Sealed, with the program's own prices.
+    pub fn new(quarter: Quarter) -> Self {
+        Self {
+            quarter,
+            prices: None,
+            seal: true,
+        }
+    }
+}
+
 /// A computed quarter.
 #[derive(Debug)]
 pub struct RolledUp {
-    pub rows: Vec<CompliantShare>,
+    pub measures: Measures,
     pub text: String,
 }
 
-/// Computes the measures of `quarter` from runs of record and, when `seal` is true, seals them as a
-/// new edition.
+/// Computes the measures of a quarter from runs of record and, when asked to, seals them as a new
+/// edition. Where the newest edition has the same bytes, it stands and nothing is sealed.
 pub async fn rollup(
     shell: &Shell,
     config: &Config,
-    quarter: Quarter,
-    seal: bool,
+    request: &RollupRequest,
 ) -> Result<RolledUp, RunError> {
+    let quarter = request.quarter;
     let archive = open_store(shell, config, None).await?;
     if find(archive.as_fetch()).await? != AtUrl::Archive {
         return Err(RunError::NoChain { url: archive.url() });
     }
     let run_id = RunId::new(shell.clock.now(), random()?);
     let work = Work::create(config, &format!("rollup-{run_id}"))?;
-    if !seal {
+    if !request.seal {
         let evidence = Evidence {
             fetch: archive.as_fetch(),
             work: &work.path,
         };
         let chain = read_chain(archive.as_fetch()).await?;
         memory::check(config, &archive.url(), &chain)?;
-        let rows = compute(&evidence, &chain, quarter).await?;
-        let text = format!("{}\nNot sealed.\n", measures::table(&rows));
-        return Ok(RolledUp { rows, text });
+        let measures = compute(&evidence, &chain, request).await?;
+        let shown = measures::summary(&measures, quarter, shell.clock.now());
+        let text = format!("{shown}\nNot sealed.\n");
+        return Ok(RolledUp { measures, text });
     }
     let signer = open_signer(shell, config, None, KeyFile::Load).await?;
     let mut chain = read_chain(archive.as_fetch()).await?;
@@ -68,9 +92,16 @@ pub async fn rollup(
         fetch: store.as_fetch(),
         work: &work.path,
     };
-    let rows = compute(&evidence, &chain, quarter).await?;
-    let file = work.path.join("compliant_share.parquet");
-    let encoded = record::write_rows(&file, rows.iter().cloned().map(Ok))?;
+    let measures = compute(&evidence, &chain, request).await?;
+    let shown = measures::summary(&measures, quarter, shell.clock.now());
+    let files = measures.write(&work.path)?;
+    if let Some((entry, edition)) = standing(store.as_ref(), &chain, quarter, &files).await? {
+        let text = format!(
+            "{shown}\nNothing new: edition {} of {quarter} stands, chain {}\n",
+            edition.edition, entry.seq,
+        );
+        return Ok(RolledUp { measures, text });
+    }
     let sealing = Sealing {
         shell,
         store: store.as_ref(),
@@ -79,42 +110,84 @@ pub async fn rollup(
         quarter,
         lacking,
     };
-    let done = sealing.seal(&mut chain, &file, encoded, &rows).await?;
+    let told = sealing.seal(&mut chain, &files).await?;
     anchor(shell, config, store.as_ref(), &chain).await;
-    Ok(done)
+    let text = format!("{shown}\n{told}");
+    Ok(RolledUp { measures, text })
 }
 
 async fn compute(
     evidence: &Evidence<'_>,
     chain: &Chain,
-    quarter: Quarter,
-) -> Result<Vec<CompliantShare>, RunError> {
-    let (first, end) = measures::dates_needed(quarter);
-    let mut inputs = RollupInputs {
-        account: Vec::new(),
-        coverage: Vec::new(),
-        run: Vec::new(),
-        verdict: Vec::new(),
-        quarter,
+    request: &RollupRequest,
+) -> Result<Measures, RunError> {
+    let quarter = request.quarter;
+    let mut inputs = RollupInputs::new(quarter);
+    inputs.price = match &request.prices {
+        Some(prices) => prices.clone(),
+        None => measures::parse_prices(measures::DEFAULT_PRICES)
+            .map_err(|e| RunError::Internal(format!("the program's own prices: {e}")))?,
     };
-    for run in sealed::of_record(chain)
-        .range(first..end)
-        .map(|(_, run)| run)
-    {
-        inputs.account.extend(evidence.files::<Account>(run).await?);
-        inputs
-            .coverage
-            .extend(evidence.files::<Coverage>(run).await?);
-        inputs.run.extend(evidence.files::<Run>(run).await?);
-        inputs.verdict.extend(evidence.files::<Verdict>(run).await?);
+    let runs = sealed::of_record(chain);
+    for (dataset, dates) in measures::dates_needed(quarter) {
+        let wanted = runs.range(dates);
+        // Of channels the latest run tells all that is asked.
+        let skipped = if dataset == Channel::NAME {
+            wanted.clone().count().saturating_sub(1)
+        } else {
+            0
+        };
+        for (_, run) in wanted.skip(skipped) {
+            macro_rules! fetched {
+                ($($row:ty),+) => { match dataset {
+                    $( <$row>::NAME => evidence.files::<$row>(run).await?, )+
+                    _ => Vec::new(),
+                } };
+            }
+            let files = fetched!(
+                Account,
+                Channel,
+                Coverage,
+                KmsKey,
+                Launch,
+                LogBucket,
+                LogObjectSummary,
+                Reencryption,
+                Run,
+                Verdict
+            );
+            if let Some(of_dataset) = inputs.files_mut(dataset) {
+                of_dataset.extend(files);
+            }
+        }
     }
-    Ok(measures::compliant_share(&inputs, PARTITIONS).await?)
+    Ok(measures::measures(&inputs, PARTITIONS).await?)
+}
+
+/// The newest edition of the quarter, where it has the bytes of `files`.
+async fn standing<'c>(
+    store: &dyn Store,
+    chain: &'c Chain,
+    quarter: Quarter,
+    files: &[MeasureFile],
+) -> Result<Option<(&'c Entry, &'c RollupSeal)>, RunError> {
+    let mut editions = chain.rollups().filter(|(_, r)| r.quarter == quarter);
+    let Some(newest) = editions.next_back() else {
+        return Ok(None);
+    };
+    let manifest = records::read_manifest(store.as_fetch(), newest.0).await?;
+    let sealed = manifest.files.iter().map(|file| &file.sha256);
+    let mut sealed: Vec<_> = sealed.collect();
+    let mut again: Vec<_> = files.iter().map(|file| &file.encoded.sha256).collect();
+    sealed.sort();
+    again.sort();
+    Ok((sealed == again).then_some(newest))
 }
 
 struct Sealing<'a> {
     shell: &'a Shell,
     store: &'a dyn Store,
-    signer: &'a dyn crate::archive::signer::Signer,
+    signer: &'a dyn Signer,
     run_id: RunId,
     quarter: Quarter,
     /// What was not found of the archive's protection.
@@ -122,27 +195,26 @@ struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
-    async fn seal(
-        &self,
-        chain: &mut Chain,
-        file: &Path,
-        encoded: record::Encoded,
-        rows: &[CompliantShare],
-    ) -> Result<RolledUp, RunError> {
+    /// Seals the measures as one entry, and says so.
+    async fn seal(&self, chain: &mut Chain, files: &[MeasureFile]) -> Result<String, RunError> {
         let clock = &*self.shell.clock;
-        let name = layout::rollup(
-            CompliantShare::NAME,
-            CompliantShare::VERSION,
-            self.quarter,
-            &self.run_id,
-        );
-        // The manifest is written before the file, so it holds no word of how the file is kept.
-        let listed = entry(name.clone(), encoded.clone(), &Stored::default());
+        let named: Vec<(String, &MeasureFile)> = files
+            .iter()
+            .map(|file| {
+                let name = layout::rollup(file.measure, file.version, self.quarter, &self.run_id);
+                (name, file)
+            })
+            .collect();
+        // The manifest is written before the files, so it holds no word of how they are kept.
+        let listed = named
+            .iter()
+            .map(|(name, file)| entry(name.clone(), file.encoded.clone(), &Stored::default()))
+            .collect();
         let manifest = Manifest::new(
             chain.archive_id().clone(),
             self.run_id.clone(),
             Period::Quarter(self.quarter),
-            vec![listed],
+            listed,
             Vec::new(),
         )
         .map_err(|e| RunError::Internal(e.to_string()))?;
@@ -150,7 +222,9 @@ impl Sealing<'_> {
         commit::write_manifest(self.store, clock, &manifest)
             .await
             .map_err(|e| super::archive::store_error(self.store.url(), e))?;
-        put(self.store, clock, &name, file, &encoded).await?;
+        for (name, file) in &named {
+            put(self.store, clock, name, &file.path, &file.encoded).await?;
+        }
         let edition = 1 + chain
             .rollups()
             .filter(|(_, r)| r.quarter == self.quarter)
@@ -161,26 +235,24 @@ impl Sealing<'_> {
             edition,
             chain_from: 1,
             chain_to: chain.head().seq,
-            rows: [(CompliantShare::NAME.to_owned(), encoded.rows)].into(),
+            rows: files
+                .iter()
+                .map(|file| (file.measure.to_owned(), file.encoded.rows))
+                .collect(),
         };
         // A rollup reads no configuration; the SQL is what decides.
-        let sql = Sha256Hex::of(measures::COMPLIANT_SHARE_SQL.as_bytes());
+        let sql: String = measures::MEASURES.iter().map(|(_, sql)| *sql).collect();
         let request = CommitRequest {
             content: Content::Rollup(content),
             manifest: &manifest,
-            producer: producer(sql, None, self.lacking.clone()),
+            producer: producer(Sha256Hex::of(sql.as_bytes()), None, self.lacking.clone()),
         };
         let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
-        let text = format!(
-            "{}\nSealed     edition {edition} of {}, chain {}, head {}\n",
-            measures::table(rows),
+        Ok(format!(
+            "Sealed     edition {edition} of {}, chain {}, head {}\n",
             self.quarter,
             committed.seq,
             &committed.sha256.as_str()[..12]
-        );
-        Ok(RolledUp {
-            rows: rows.to_vec(),
-            text,
-        })
+        ))
     }
 }

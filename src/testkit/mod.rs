@@ -14,7 +14,10 @@ mod temp_dir;
 pub use clock::FixedClock;
 pub use fault_store::{Fault, FaultStore};
 pub use memory_store::MemoryStore;
-pub use rows::{coverage, verdict};
+pub use rows::{
+    account, channel, coverage, kms_key, launch, log_bucket, log_object_summary, reencryption, run,
+    verdict,
+};
 pub use sample_archive::{SampleArchive, SampleError, parquet};
 pub use signer::TestSigner;
 pub use store_suite::store_suite;

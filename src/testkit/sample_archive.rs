@@ -415,20 +415,7 @@ const CLUSTERS: &str = "emr_cluster";
 const ACCOUNTS: [&str; 2] = ["111122223333", "222233334444"];
 
 fn account(id: &str) -> Account {
-    Account {
-        scheduled_for: Date::from_days(0),
-        account_id: id.parse().expect("an account id"),
-        name: None,
-        state: Some("ACTIVE".to_owned()),
-        ou_path: None,
-        management: false,
-        in_scope: true,
-        left_out_because: None,
-        joined_at: None,
-        owner: None,
-        cost_center: None,
-        business_unit: None,
-    }
+    testkit::account(id.parse().expect("an account id"))
 }
 
 /// The cells of one account: a global one and three of a Region.

@@ -819,8 +819,22 @@ fn sealed_runs_can_be_looked_at() {
     let none = "rollup --archive archive --quarter 2020Q1";
     let dry = desk.changes_nothing(&format!("{none} --no-seal"));
     dry.says(0, &["Runs of record 0 of 91 days", "n/a", "Not sealed"]);
-    desk.line(none)
-        .says(0, &["Runs of record 0 of 91 days", "edition 1"]);
+    let json = desk.changes_nothing(&format!("{none} --no-seal --format json"));
+    json.says(0, &["{\"compliant_share\":[{", "\"time_to_remediate\":[{"]);
+    desk.write("prices.csv", "item,valid_from,nano_usd,unit\n");
+    desk.changes_nothing(&format!("{none} --prices prices.csv"))
+        .fails(2, &["prices.csv", "no price of kms_key_month"]);
+    desk.changes_nothing(&format!("{none} --prices missing.csv"))
+        .fails(2, &["missing.csv"]);
+    desk.line(none).says(
+        0,
+        &[
+            "Runs of record 0 of 91 days",
+            "Time to remediate",
+            "edition 1",
+        ],
+    );
+    desk.line(none).says(0, &["Nothing new: edition 1"]);
     desk.line(&format!("verify archive --pin {}", SEALED.pin))
         .says(0, &["1 rollup"]);
 }

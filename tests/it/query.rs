@@ -246,8 +246,12 @@ fn only_file(archive: &Path, dataset: &str, run_id: &str) -> PathBuf {
 
 async fn share(place: &Place, config: &Config) -> Result<Vec<CompliantShare>, RunError> {
     let quarter = place.clock.now().date().quarter();
-    let done = run::rollup(&place.shell(), config, quarter, false).await?;
-    Ok(done.rows)
+    let request = run::RollupRequest {
+        seal: false,
+        ..run::RollupRequest::new(quarter)
+    };
+    let done = run::rollup(&place.shell(), config, &request).await?;
+    Ok(done.measures.compliant_share)
 }
 
 const COUNTS: &str = "SELECT scheduled_for, COUNT(*) AS n FROM verdict GROUP BY scheduled_for \

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use keyproof::archive::{layout, records};
 use keyproof::error::Exit;
-use keyproof::model::datasets::{Account, Coverage, EmrCluster, Exception, Finding, Run, Verdict};
+use keyproof::model::datasets::{Channel, EmrCluster, Exception, Finding, Verdict};
 use keyproof::model::ids::Sha256Hex;
 use keyproof::model::table::Dataset;
 use keyproof::model::words::{Outcome, RunOutcome};
-use keyproof::record;
 use keyproof::rollup::{self, CompliantShare, RollupInputs};
-use keyproof::run::{self, By};
+use keyproof::run::{self, By, RollupRequest};
 use keyproof::sandbox::Options;
 
 use crate::support::{Place, Sealed, TAGS, files_below};
@@ -185,70 +184,102 @@ async fn a_rollup_is_the_same_whatever_computes_it() {
     // A second run for the last date: it speaks for nothing.
     place.audit_with(&config).await.expect("sealed");
     let quarter = place.at_day(3).quarter();
-    let rolled = run::rollup(&place.shell(), &config, quarter, true)
+    let request = RollupRequest::new(quarter);
+    let rolled = run::rollup(&place.shell(), &config, &request)
         .await
         .expect("rolled up");
-    assert!(rolled.rows.len() > 10, "{}", rolled.text);
+    let shares = &rolled.measures.compliant_share;
+    assert!(shares.len() > 10, "{}", rolled.text);
+    assert!(rolled.text.starts_with("UNFINISHED: "), "{}", rolled.text);
+    assert!(!rolled.measures.remediation.is_empty());
+    assert!(!rolled.measures.key_cost.is_empty());
 
     let report = place.report().await;
     let [sealed] = report.rollups.as_slice() else {
         panic!("{} rollups", report.rollups.len());
     };
     assert_eq!(sealed.seal.chain_to, 6, "entry 1 and five runs");
-    let files = |dataset: &'static str| -> Vec<PathBuf> {
-        let (first, end) = rollup::dates_needed(quarter);
-        records::runs_of_record(&report.runs, first, end)
+    assert_eq!(sealed.files.len(), 7, "six measures and the prices");
+    let mut inputs = RollupInputs::new(quarter);
+    inputs.price = rollup::parse_prices(rollup::DEFAULT_PRICES).expect("prices");
+    for (dataset, dates) in rollup::dates_needed(quarter) {
+        // Only the dates that have runs.
+        let (first, end) = (quarter.first(), quarter.end());
+        let records =
+            records::runs_of_record(&report.runs, dates.start.max(first), dates.end.min(end));
+        let mut paths: Vec<PathBuf> = records
             .filter_map(|(_, run)| run)
             .flat_map(|run| records::dataset_files(&run.files, dataset))
             .map(|file| place.archive().join(&file.name))
-            .collect()
-    };
-    let inputs = RollupInputs {
-        account: files(Account::NAME),
-        coverage: files(Coverage::NAME),
-        run: files(Run::NAME),
-        verdict: files(Verdict::NAME),
-        quarter,
-    };
-    assert_eq!(inputs.verdict.len(), 4, "one run of record a date");
-    let mut backwards = inputs.clone();
-    for files in [
-        &mut backwards.account,
-        &mut backwards.coverage,
-        &mut backwards.run,
-        &mut backwards.verdict,
-    ] {
-        files.reverse();
+            .collect();
+        assert_eq!(paths.len(), 4, "one run of record a date");
+        if dataset == Channel::NAME {
+            paths.drain(..3);
+        }
+        *inputs.files_mut(dataset).expect("a dataset of measures") = paths;
     }
-    for (inputs, partitions) in [(&inputs, 1), (&inputs, 2), (&backwards, 2), (&inputs, 7)] {
-        let rows = rollup::compliant_share(inputs, partitions)
+    let mut backwards = inputs.clone();
+    for (dataset, _) in rollup::dates_needed(quarter) {
+        backwards.files_mut(dataset).expect("files").reverse();
+    }
+    for (n, (inputs, partitions)) in [(&inputs, 1), (&inputs, 2), (&backwards, 2), (&inputs, 7)]
+        .into_iter()
+        .enumerate()
+    {
+        let measures = rollup::measures(inputs, partitions)
             .await
             .expect("computed");
-        let path = place.path("again.parquet");
-        let again =
-            record::write_rows::<CompliantShare>(&path, rows.into_iter().map(Ok)).expect("written");
-        assert_eq!(
-            again.sha256, sealed.files[0].sha256,
-            "{partitions} partitions"
-        );
-        let bytes = std::fs::read(&path).expect("the file");
-        assert_eq!(Sha256Hex::of(&bytes), sealed.files[0].sha256);
-        std::fs::remove_file(&path).expect("removed");
+        let folder = place.path(&format!("again-{n}"));
+        std::fs::create_dir(&folder).expect("a folder");
+        for file in measures.write(&folder).expect("written") {
+            let bytes = std::fs::read(&file.path).expect("the file");
+            let digest = Sha256Hex::of(&bytes);
+            let part = format!("rollup/{}/", file.measure);
+            let mut of_measure = sealed.files.iter().filter(|f| f.name.starts_with(&part));
+            let entry = of_measure.next().expect("sealed");
+            assert_eq!(digest, entry.sha256, "{part} {partitions} partitions");
+        }
     }
-    counts_by_hand(&place, &rolled.rows).await;
-    // Late data makes another edition; nothing new makes the same bytes.
-    run::rollup(&place.shell(), &config, quarter, true)
+    counts_by_hand(&place, shares).await;
+
+    // Nothing new makes no edition; other prices make one, and so does late data. Earlier ones stay.
+    let again = run::rollup(&place.shell(), &config, &request).await;
+    let text = again.expect("rolled up").text;
+    assert!(text.contains("Nothing new: edition 1"), "{text}");
+    assert_eq!(place.report().await.rollups.len(), 1);
+    let mut dearer = inputs.price.clone();
+    for price in &mut dearer {
+        price.nano_usd *= 2;
+    }
+    let other = RollupRequest {
+        prices: Some(dearer),
+        ..request.clone()
+    };
+    let told = run::rollup(&place.shell(), &config, &other)
+        .await
+        .expect("rolled up");
+    assert!(told.text.contains("edition 2"), "{}", told.text);
+    assert_eq!(told.measures.compliant_share, *shares);
+    run::rollup(&place.shell(), &config, &request)
         .await
         .expect("rolled up");
     let report = place.report().await;
-    let both: Vec<_> = report
+    assert!(report.passed());
+    let editions: Vec<_> = report
         .rollups
         .iter()
-        .map(|r| (r.seal.edition, &r.files[0].sha256))
+        .map(|r| (r.seal.edition, r.seal.chain_to))
         .collect();
-    assert_eq!(both[0].0, 1);
-    assert_eq!(both[1].0, 2);
-    assert_eq!(both[0].1, both[1].1);
+    assert_eq!(editions, [(1, 6), (2, 7), (3, 8)]);
+    let share = |n: usize| {
+        let files = &report.rollups[n].files;
+        let mut named = files
+            .iter()
+            .filter(|f| f.name.starts_with("rollup/compliant_share/"));
+        named.next().map(|file| &file.sha256)
+    };
+    assert_eq!(share(0), share(2));
+    assert!(share(0).is_some());
 }
 
 /// The organization's row, counted without SQL.

@@ -198,22 +198,23 @@ def quarter_bounds(text):
     return first, end
 
 
-def check_rollup(checks, root, entry, measure, sealed):
-    """Runs the measure's SQL on the runs of record and compares row by row."""
-    name = entry["name"]
-    sql = (SCHEMAS / "kpi" / f"{measure}.sql").read_text()
-    first, end = quarter_bounds(re.search(r"/quarter=(\d{4}Q[1-4])/", name).group(1))
+def measures_read():
+    """The datasets that the SQL of some measure reads."""
+    text = "\n".join(path.read_text() for path in sorted((SCHEMAS / "kpi").glob("*.sql")))
+    named = set(re.findall(r"\b(?:FROM|JOIN) (\w+)", text))
+    return sorted(path.stem for path in (SCHEMAS / "datasets").glob("*.md") if path.stem in named)
+
+
+def check_rollup(checks, root, tables, quarter, sealed):
+    """Runs the SQL of every measure of one rollup on the runs of record and compares row by row.
+    `tables` are the rollup's own files: measure -> entry."""
+    first, end = quarter_bounds(quarter)
     db = connect()
-    records = runs_of_record(db, root, sealed)
-    # The dates that the program reads too: runs up to 48 h outside the quarter matter.
-    low, high = first - datetime.timedelta(days=4), end + datetime.timedelta(days=2)
-    wanted = [
-        tables for date, tables in sorted(records.items()) if low.isoformat() <= date < high.isoformat()
-    ]
-    for dataset in ("account", "coverage", "run", "verdict"):
-        paths = [path for tables in wanted for path in tables.get(dataset, [])]
+    records = [tables for _, tables in sorted(runs_of_record(db, root, sealed).items())]
+    for dataset in measures_read():
+        paths = [path for run in records for path in run.get(dataset, [])]
         if not paths:
-            checks.expect(f"{name}: files of {dataset} for {measure}", 0, "at least one")
+            checks.expect(f"{quarter}: files of {dataset}", 0, "at least one")
             return
         db.execute(f"CREATE VIEW {dataset} AS SELECT * FROM {files(paths)}")
     days = [(date - EPOCH).days * DAY_MS for date in (first, end)]
@@ -221,6 +222,17 @@ def check_rollup(checks, root, entry, measure, sealed):
         f"CREATE VIEW quarter AS SELECT DATE '{first}' AS first_day, DATE '{end}' AS end_day,"
         f" CAST({days[0]} AS BIGINT) AS start_ms, CAST({days[1]} AS BIGINT) AS end_ms"
     )
+    # Prices are no evidence of a run: they were sealed with the rollup.
+    db.execute(f"CREATE VIEW price AS SELECT * FROM {files([root / tables['price']['name']])}")
+    # One measure reads another's rows.
+    for measure in sorted(set(tables) - {"price"}, key=lambda name: (name != "remediation", name)):
+        sql = (SCHEMAS / "kpi" / f"{measure}.sql").read_text()
+        check_measure(checks, db, root, tables[measure]["name"], sql)
+        if measure == "remediation":
+            db.execute(f"CREATE TABLE {measure} AS {sql}")
+
+
+def check_measure(checks, db, root, name, sql):
     stored = db.execute(f"SELECT * FROM {files([root / name])}")
     names = [column[0] for column in stored.description]
     stored = stored.fetchall()
@@ -232,7 +244,7 @@ def check_rollup(checks, root, entry, measure, sealed):
     again = [tuple(row[places[n]] for n in names) for row in result.fetchall()]
     checks.expect(f"{name}: rows of the SQL", len(again), len(stored))
     for computed, kept in zip(again, stored):
-        checks.expect(f"{name}: {kept[1:3]}", dict(zip(names, computed)), dict(zip(names, kept)))
+        checks.expect(f"{name}: {kept[1:4]}", dict(zip(names, computed)), dict(zip(names, kept)))
 
 
 def check_datasets(checks, sealed):
@@ -271,10 +283,14 @@ def main():
                 listed.add(entry["name"])
                 check_file(checks, db, root, dataset, entry)
     rollups = 0
-    for seq, _, manifest_files in sealed:
-        for measure, entry in data_files(manifest_files, "rollup"):
+    for seq, name, manifest_files in sealed:
+        tables = dict(data_files(manifest_files, "rollup"))
+        if tables:
             rollups += 1
-            check_rollup(checks, root, entry, measure, [m for m in sealed if m[0] < seq])
+            kpis = {path.stem for path in (SCHEMAS / "kpi").glob("*.sql")} | {"price"}
+            checks.expect(f"{name}: measures", set(tables), kpis)
+            quarter = re.search(r"/quarter=(\d{4}Q[1-4])/", name).group(1)
+            check_rollup(checks, root, tables, quarter, [m for m in sealed if m[0] < seq])
     checks.expect("a rollup is there", rollups > 0, True)
     print(f"{len(entries)} chain entries, {len(sealed)} manifests, {len(listed)} files, {rollups} rollups")
     print(f"{checks.passed} passed, {checks.failed} failed")

@@ -456,7 +456,7 @@ def main():
     parser.add_argument("--questions", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("--keep", type=pathlib.Path, help="write the questions and both answers here")
-    args = parser.parse_args()
+    args, _ = parser.parse_known_args()
 
     modules = npm.install("peers-npm", PACKAGES)
     generator = Generator(args.seed)

@@ -1,7 +1,7 @@
 //! The rules that advise: what each says when one thing is spoiled.
 
 use crate::assess::fixtures::*;
-use crate::model::words::{Lookup, Outcome};
+use crate::model::words::{Lookup, Outcome, RetainedCopies};
 use crate::time::UtcMillis;
 
 type Spoil = fn(&mut World);
@@ -22,53 +22,63 @@ fn policy(w: &mut World, system: &str, application: &str, ui: &str) {
 
 #[test]
 fn el_07_retained_copies() {
-    check(
-        "EL-07",
-        &[
-            ("PASS no_aws_side_copies", |w| {
-                policy(w, "on-customer-s3only", "disabled", "disabled");
-            }),
-            ("PASS no_aws_side_copies", |w| {
-                policy(w, "disabled", "disabled", "disabled");
-                w.cluster.log_uri = None;
-            }),
-            ("FAIL aws_side_copies", |_| {}),
-            ("FAIL aws_side_copies", |w| {
-                w.cluster.release_label = some("emr-8.0.0");
-                policy(w, "disabled", "disabled", "emr-managed");
-            }),
-            ("FAIL aws_side_copies", |w| {
-                w.cluster.log_uri = None;
-                w.cluster.log_key = None;
-            }),
-            // One that is surely kept outweighs one that is not known.
-            ("FAIL aws_side_copies", |w| {
-                policy(w, "new-word", "emr-managed", "disabled");
-            }),
-            ("UNKNOWN release_unparseable", |w| {
-                w.cluster.release_label = None;
-            }),
-            ("UNKNOWN release_unparseable", |w| {
-                w.cluster.release_label = some("spark-8.0.0-preview");
-                policy(w, "disabled", "disabled", "disabled");
-            }),
-            ("UNKNOWN upload_policy_not_known", |w| {
-                policy(w, "disabled", "new-word", "disabled");
-            }),
-            ("UNKNOWN upload_policy_not_known", |w| {
-                policy(w, "disabled", "disabled", "on-customer-s3only");
-            }),
-            ("UNKNOWN upload_policy_not_known", |w| {
-                policy(w, "disabled", "DISABLED", "disabled");
-            }),
-            ("NOT_APPLICABLE release_has_no_switch", |w| {
-                w.cluster.release_label = some("emr-7.12.0");
-            }),
-            ("NOT_APPLICABLE release_has_no_switch", |w| {
-                w.cluster.release_label = some("emr-7.2.0");
-            }),
-        ],
-    );
+    let table: &[(&str, Spoil)] = &[
+        ("PASS no_aws_side_copies", |w| {
+            policy(w, "on-customer-s3only", "disabled", "disabled");
+        }),
+        ("PASS no_aws_side_copies", |w| {
+            policy(w, "disabled", "disabled", "disabled");
+            w.cluster.log_uri = None;
+        }),
+        ("FAIL aws_side_copies", |_| {}),
+        ("FAIL aws_side_copies", |w| {
+            w.cluster.release_label = some("emr-8.0.0");
+            policy(w, "disabled", "disabled", "emr-managed");
+        }),
+        ("FAIL aws_side_copies", |w| {
+            w.cluster.log_uri = None;
+            w.cluster.log_key = None;
+        }),
+        // One that is surely kept outweighs one that is not known.
+        ("FAIL aws_side_copies", |w| {
+            policy(w, "new-word", "emr-managed", "disabled");
+        }),
+        ("UNKNOWN release_unparseable", |w| {
+            w.cluster.release_label = None;
+        }),
+        ("UNKNOWN release_unparseable", |w| {
+            w.cluster.release_label = some("spark-8.0.0-preview");
+            policy(w, "disabled", "disabled", "disabled");
+        }),
+        ("UNKNOWN upload_policy_not_known", |w| {
+            policy(w, "disabled", "new-word", "disabled");
+        }),
+        ("UNKNOWN upload_policy_not_known", |w| {
+            policy(w, "disabled", "disabled", "on-customer-s3only");
+        }),
+        ("UNKNOWN upload_policy_not_known", |w| {
+            policy(w, "disabled", "DISABLED", "disabled");
+        }),
+        ("NOT_APPLICABLE release_has_no_switch", |w| {
+            w.cluster.release_label = some("emr-7.12.0");
+        }),
+        ("NOT_APPLICABLE release_has_no_switch", |w| {
+            w.cluster.release_label = some("emr-7.2.0");
+        }),
+    ];
+    check("EL-07", table);
+    for (index, (expected, spoil)) in table.iter().enumerate() {
+        let mut w = World::compliant();
+        spoil(&mut w);
+        let copies = match expected.split(' ').next() {
+            Some("PASS") => RetainedCopies::No,
+            Some("UNKNOWN") => RetainedCopies::Unknown,
+            // Without the switch they are always kept.
+            _ => RetainedCopies::Yes,
+        };
+        let verdict = w.assess().verdict;
+        assert_eq!(verdict.retained_copies, Some(copies), "row {index}");
+    }
     let mut w = World::compliant();
     policy(&mut w, "disabled", "emr-managed", "emr-managed");
     let f = w.finding("EL-07");

@@ -8,6 +8,7 @@ use crate::collect::api::Tag;
 use crate::collect::scope::{tag_value, text};
 use crate::collect::settings::place;
 use crate::model::datasets::{Answer, Launch};
+use crate::model::lineage::lineage;
 use crate::model::words::{AttemptBucket, Meets, Population};
 
 /// Service of a launch.
@@ -89,8 +90,8 @@ pub(super) fn read(reader: &Reader<'_>, record: &Record<'_>) -> Result<ReadLaunc
             .and_then(|answer| answer.text("jobFlowId"))
             .filter(|_| answer == Answer::Accepted)
             .and_then(word),
+        lineage: lineage(tag(&reader.tags.lineage).as_deref(), asked.name.as_deref()),
         name: asked.name,
-        lineage: tag(&reader.tags.lineage),
         caller_arn: caller.arn,
         caller_account_id: caller.account_id,
         invoked_by: caller.invoked_by,

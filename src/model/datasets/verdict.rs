@@ -1,7 +1,9 @@
 use crate::dataset;
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::text::Text;
-use crate::model::words::{Delivery, Judgement, LaunchSeen, OwnerSource, Posture, VerdictBasis};
+use crate::model::words::{
+    Delivery, Judgement, LaunchSeen, OwnerSource, Posture, RetainedCopies, VerdictBasis,
+};
 use crate::time::{Date, UtcMillis};
 
 dataset! {
@@ -66,4 +68,9 @@ dataset! {
     data_classification: Option<Text> = "text";
     /// Where the data classification comes from.
     data_classification_source: Option<OwnerSource> = "word";
+    /// What the cluster is one launch of, in its account and Region: value of the configured tag, else
+    /// the name with dates, numbers and ids folded. Absent where neither is there.
+    lineage: Option<Text> = "text";
+    /// Whether AWS keeps copies of the logs in storage of its own (rule EL-07), which no verdict counts.
+    retained_copies: Option<RetainedCopies> = "yes, no, unknown";
 }

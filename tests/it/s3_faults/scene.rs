@@ -247,7 +247,10 @@ impl Scene {
                 let done = run::note(shell, config, &About::Entry(2), &remark);
                 done.await.map(drop)
             }
-            Job::Rollup => run::rollup(shell, config, quarter, true).await.map(drop),
+            Job::Rollup => {
+                let request = run::RollupRequest::new(quarter);
+                run::rollup(shell, config, &request).await.map(drop)
+            }
         }
     }
 

@@ -1,4 +1,10 @@
-//! The measure against hand-counted cases and against a slow model that looks at every hour.
+//! The compliant share against hand-counted cases and against a slow model that looks at every hour;
+//! [`intervals`], [`lineage_model`]: what opens and closes an interval; [`quarters`]: whole quarters with
+//! stated figures.
+
+mod intervals;
+mod lineage_model;
+mod quarters;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,9 +13,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::datasets::{Account, Coverage, Run, Verdict};
+use crate::model::datasets::{Account, Coverage, Verdict};
 use crate::model::table::Dataset;
-use crate::model::words::{CellOutcome, Delivery, Judgement, RunOutcome, Source};
+use crate::model::words::{CellOutcome, Delivery, Judgement, Source};
 use crate::record::write_rows;
 use crate::testkit;
 use crate::time::{HOUR_MS, Quarter, UtcMillis};
@@ -22,6 +28,10 @@ struct Evidence {
 
 impl Evidence {
     fn new() -> Self {
+        Self::of(quarter())
+    }
+
+    fn of(quarter: Quarter) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         // Characters that a careless URL or pattern would trip over.
@@ -31,13 +41,7 @@ impl Evidence {
         std::fs::create_dir_all(&dir).expect("temporary folder");
         Self {
             dir,
-            inputs: RollupInputs {
-                account: vec![],
-                coverage: vec![],
-                run: vec![],
-                verdict: vec![],
-                quarter: quarter(),
-            },
+            inputs: RollupInputs::new(quarter),
         }
     }
 
@@ -52,26 +56,27 @@ impl Evidence {
     /// One run of record with what it saw.
     fn run(&mut self, started: UtcMillis, verdicts: Vec<Verdict>) {
         let date = started.date();
-        let run = self.write(vec![run(started)]);
-        self.inputs.run.push(run);
-        let verdict = self.write(
-            verdicts
-                .into_iter()
-                .map(|verdict| Verdict {
-                    scheduled_for: date,
-                    ..verdict
-                })
-                .collect::<Vec<_>>(),
-        );
-        self.inputs.verdict.push(verdict);
+        self.add(vec![testkit::run(started)]);
+        let dated = verdicts.into_iter().map(|verdict| Verdict {
+            scheduled_for: date,
+            ..verdict
+        });
+        self.add(dated.collect::<Vec<_>>());
+    }
+
+    /// Adds a file of rows, in any order.
+    fn add<D: Dataset>(&mut self, rows: Vec<D>) {
+        let path = self.write(rows);
+        let files = self.inputs.files_mut(D::NAME);
+        files.expect("a dataset that measures read").push(path);
+    }
+
+    fn measures(&self, target_partitions: usize) -> Result<Measures, RollupError> {
+        runtime().block_on(measures(&self.inputs, target_partitions))
     }
 
     fn rows(&self, target_partitions: usize) -> Result<Vec<CompliantShare>, RollupError> {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .build()
-            .expect("runtime")
-            .block_on(compliant_share(&self.inputs, target_partitions))
+        Ok(self.measures(target_partitions)?.compliant_share)
     }
 }
 
@@ -79,6 +84,13 @@ impl Drop for Evidence {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("runtime")
 }
 
 /// The row of one scope.
@@ -95,31 +107,6 @@ fn quarter() -> Quarter {
 /// Hours after the quarter's start; negative before it.
 fn hour(hours: i64) -> UtcMillis {
     quarter().first().start().plus_ms(hours * HOUR_MS)
-}
-
-fn run(started_at: UtcMillis) -> Run {
-    Run {
-        scheduled_for: started_at.date(),
-        run_id: "20261124T020003Z-7f3a".parse().expect("run id"),
-        started_at,
-        started_ms: started_at.0,
-        ended_at: started_at.plus_ms(1),
-        outcome: RunOutcome::Complete,
-        late: false,
-        organization_id: None,
-        caller_arn: None,
-        program_version: "0".to_owned(),
-        rules_version: "0".to_owned(),
-        accounts_listed: 0,
-        accounts_in_scope: 0,
-        accounts_answered: 0,
-        cells: 0,
-        cells_open: 0,
-        clusters: 0,
-        calls: 0,
-        throttles: 0,
-        clock_offset_ms: None,
-    }
 }
 
 fn verdict(id: &str, verdict: Judgement, created: i64, ended: Option<i64>) -> Verdict {
@@ -269,7 +256,6 @@ fn what_lies_outside_the_quarter_does_not_count() {
     assert_eq!(hours(whole.unobserved_ms), 0);
     assert_eq!(whole.runs_of_record, 1);
     assert_eq!((whole.days_compliant, whole.days_unknown), (0, 0));
-    assert!(evidence.inputs.quarter.first() > dates_needed(quarter()).0);
 }
 
 #[test]
@@ -290,7 +276,7 @@ fn cells_are_open_unless_answered_accepted_or_locked() {
             )
         };
     let (a, b) = ("111111111111", "222222222222");
-    let coverage = evidence.write(vec![
+    evidence.add(vec![
         cell(a, "aa", CellOutcome::Collected, None, None),
         cell(a, "ab", CellOutcome::Partial, Some(0), None),
         cell(a, "ac", CellOutcome::Partial, Some(1), None),
@@ -298,22 +284,11 @@ fn cells_are_open_unless_answered_accepted_or_locked() {
         cell(b, "aa", CellOutcome::DeniedScp, None, Some("x")),
         cell(b, "ab", CellOutcome::DeniedScp, None, None),
     ]);
-    evidence.inputs.coverage.push(coverage);
-    let account = evidence.write(vec![Account {
+    evidence.add(vec![Account {
         scheduled_for: date,
-        account_id: b.parse().expect("account id"),
-        name: None,
-        state: None,
         ou_path: Some("o-a/r-a/".to_owned()),
-        management: false,
-        in_scope: true,
-        left_out_because: None,
-        joined_at: None,
-        owner: None,
-        cost_center: None,
-        business_unit: None,
+        ..testkit::account(b.parse().expect("account id"))
     }]);
-    evidence.inputs.account.push(account);
     let rows = evidence.rows(2).expect("rows");
     let cells = |kind: &str, name: &str| {
         let row = scope(&rows, kind, name);
@@ -355,7 +330,7 @@ fn files_that_do_not_fit_together_are_refused() {
     assert!(error.to_string().contains("2026-10-01"), "{error}");
 
     evidence.inputs.run = runs;
-    let again = evidence.write(vec![run(hour(3))]);
+    let again = evidence.write(vec![testkit::run(hour(3))]);
     evidence.inputs.run.push(again);
     let error = evidence.rows(1).expect_err("two runs");
     assert!(matches!(error, RollupError::TwoRuns { .. }), "{error}");

@@ -1,0 +1,408 @@
+-- KPI 3: attempts to launch clusters, for one quarter and every scope.
+--
+-- Runs unchanged in DataFusion, Amazon Athena (Trino), DuckDB and Spark. Reads the views `launch`,
+-- `coverage`, `verdict`, `run` and `account`, which hold rows of runs of record only, also of runs
+-- after the quarter: they bring late and backfilled events. And the one-row view
+-- `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`, half open.
+--
+-- One event counts once, as the newest run has it. Events of one caller for one name within 15
+-- minutes are one attempt (`attempt_id`): pipelines and SDKs repeat what failed.
+--   blocked: denied by a guardrail of the configuration, whatever its parameters; beside it what these
+--     would have been. A block by a CloudFormation hook leaves no event: not observed.
+--   flagged: accepted and not compliant. unknown: accepted, and not known whether compliant.
+--   An attempt with events in several buckets or classes counts in each of them.
+--   approved_*: whether the security configuration of an accepted launch is approved, by content. It
+--     says nothing about logs, and decides nothing here.
+-- Reconciled both ways: accepted launches that no run saw as a cluster, and clusters launched in the
+--   quarter without a launch event.
+-- unobserved_ms: the time whose events nobody read, summed over the accounts and Regions that runs of
+--   the quarter were to read: no events then do not mean no attempts. In a quarter that is still going
+--   on, what is to come counts. An account or Region that runs began or ceased to expect counts from
+--   the run before, or to the run after. Only an organization, an OU and an account have it.
+--
+-- A scope of kind `ou` is the full path of the account's own unit. Integers are summed; the only
+-- divisions are outermost.
+WITH
+quarter_runs AS (
+    SELECT
+        r.scheduled_for,
+        r.started_ms,
+        LAG(r.started_ms) OVER (ORDER BY r.started_ms) AS previous_ms,
+        LEAD(r.started_ms) OVER (ORDER BY r.started_ms) AS next_ms
+    FROM run r
+    CROSS JOIN quarter q
+    WHERE r.scheduled_for >= q.first_day AND r.scheduled_for < q.end_day
+),
+counted_runs AS (
+    SELECT CAST(COUNT(*) AS BIGINT) AS runs_of_record FROM quarter_runs
+),
+events AS (
+    SELECT
+        account_id, ou_path, business_unit, owner, cost_center,
+        attempt_id, bucket, class, parameters_meet, population, read_from,
+        CASE
+            WHEN class IN (
+                'accepted_compliant', 'accepted_noncompliant', 'accepted_no_log_place',
+                'accepted_params_unavailable', 'accepted_key_unknown', 'accepted_then_failed'
+            )
+            THEN 1 ELSE 0
+        END AS accepted,
+        CASE
+            WHEN security_configuration_approved IS NULL THEN 'unknown'
+            WHEN security_configuration_approved THEN 'yes'
+            ELSE 'no'
+        END AS approval
+    FROM (
+        SELECT
+            l.*,
+            ROW_NUMBER() OVER (
+                PARTITION BY l.account_id, l.region, l.event_id
+                ORDER BY l.scheduled_for DESC, l.read_from DESC
+            ) AS newest
+        FROM launch l
+        CROSS JOIN quarter q
+        WHERE l.event_ms >= q.start_ms AND l.event_ms < q.end_ms
+    ) AS rows_of_events
+    WHERE newest = 1
+),
+attempts AS (
+    SELECT
+        k.scope_kind,
+        CASE k.scope_kind
+            WHEN 'organization' THEN '(all)'
+            WHEN 'ou' THEN COALESCE(e.ou_path, '(no ou)')
+            WHEN 'account' THEN e.account_id
+            WHEN 'business_unit' THEN COALESCE(e.business_unit, '(no business unit)')
+            WHEN 'owner' THEN COALESCE(e.owner, '(no owner)')
+            ELSE COALESCE(e.cost_center, '(no cost center)')
+        END AS scope,
+        e.attempt_id,
+        COUNT(*) AS events,
+        SUM(CASE WHEN bucket = 'blocked' THEN 1 ELSE 0 END) AS blocked,
+        SUM(CASE WHEN bucket = 'flagged' THEN 1 ELSE 0 END) AS flagged,
+        SUM(CASE WHEN bucket = 'unknown' THEN 1 ELSE 0 END) AS unknown,
+        SUM(CASE WHEN bucket = 'blocked' AND parameters_meet = 'no' THEN 1 ELSE 0 END)
+            AS blocked_failing,
+        SUM(CASE WHEN bucket = 'blocked' AND parameters_meet = 'yes' THEN 1 ELSE 0 END)
+            AS blocked_meeting,
+        SUM(CASE WHEN bucket = 'blocked' AND parameters_meet = 'unknown' THEN 1 ELSE 0 END)
+            AS blocked_params_unknown,
+        SUM(CASE WHEN class = 'accepted_compliant' THEN 1 ELSE 0 END) AS accepted_compliant,
+        SUM(CASE WHEN class = 'accepted_noncompliant' THEN 1 ELSE 0 END) AS accepted_noncompliant,
+        SUM(CASE WHEN class = 'accepted_no_log_place' THEN 1 ELSE 0 END) AS accepted_no_log_place,
+        SUM(CASE WHEN class = 'accepted_params_unavailable' THEN 1 ELSE 0 END)
+            AS accepted_params_unavailable,
+        SUM(CASE WHEN class = 'accepted_key_unknown' THEN 1 ELSE 0 END) AS accepted_key_unknown,
+        SUM(CASE WHEN class = 'accepted_then_failed' THEN 1 ELSE 0 END) AS accepted_then_failed,
+        SUM(CASE WHEN class = 'denied_noncompliant' THEN 1 ELSE 0 END) AS denied_noncompliant,
+        SUM(CASE WHEN class = 'denied_compliant' THEN 1 ELSE 0 END) AS denied_compliant,
+        SUM(CASE WHEN class = 'denied_params_unavailable' THEN 1 ELSE 0 END)
+            AS denied_params_unavailable,
+        SUM(CASE WHEN class = 'rejected_invalid' THEN 1 ELSE 0 END) AS rejected_invalid,
+        SUM(CASE WHEN class = 'throttled' THEN 1 ELSE 0 END) AS throttled,
+        SUM(CASE WHEN class = 'other_error' THEN 1 ELSE 0 END) AS other_error,
+        SUM(CASE WHEN accepted = 1 AND approval = 'yes' THEN 1 ELSE 0 END) AS approved_events,
+        SUM(CASE WHEN accepted = 1 AND approval = 'no' THEN 1 ELSE 0 END) AS not_approved_events,
+        SUM(CASE WHEN accepted = 1 AND approval = 'unknown' THEN 1 ELSE 0 END)
+            AS approval_unknown_events,
+        SUM(CASE WHEN population = 'seen' THEN 1 ELSE 0 END) AS launches_seen,
+        SUM(CASE WHEN population = 'not_seen' THEN 1 ELSE 0 END) AS launches_not_seen,
+        SUM(CASE WHEN population = 'unknown' THEN 1 ELSE 0 END) AS launches_population_unknown,
+        SUM(CASE WHEN read_from = 'organization_trail' THEN 1 ELSE 0 END) AS trail_events
+    FROM events e
+    CROSS JOIN (
+        VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
+    ) AS k (scope_kind)
+    GROUP BY 1, 2, 3
+),
+clusters AS (
+    SELECT
+        c.account_id,
+        COALESCE(c.ou_path, '(no ou)') AS ou,
+        COALESCE(c.business_unit, '(no business unit)') AS business_unit,
+        COALESCE(c.owner, '(no owner)') AS owner,
+        COALESCE(c.cost_center, '(no cost center)') AS cost_center,
+        CASE WHEN l.cluster_id IS NULL THEN 1 ELSE 0 END AS without_event
+    FROM (
+        SELECT
+            v.account_id, v.region, v.cluster_id,
+            v.ou_path, v.business_unit, v.owner, v.cost_center,
+            ROW_NUMBER() OVER (
+                PARTITION BY v.account_id, v.region, v.cluster_id
+                ORDER BY v.scheduled_for DESC
+            ) AS newest
+        FROM verdict v
+        CROSS JOIN quarter q
+        WHERE v.created_ms >= q.start_ms AND v.created_ms < q.end_ms
+    ) AS c
+    LEFT JOIN (
+        SELECT DISTINCT account_id, region, cluster_id FROM launch WHERE cluster_id IS NOT NULL
+    ) AS l
+        ON l.account_id = c.account_id
+        AND l.region = c.region
+        AND l.cluster_id = c.cluster_id
+    WHERE c.newest = 1
+),
+-- From when to when the launches of an account and Region were to be read.
+cells AS (
+    SELECT
+        e.account_id,
+        e.region,
+        e.last_date,
+        COALESCE(f.previous_ms, q.start_ms) AS from_ms,
+        COALESCE(t.next_ms, q.end_ms) AS to_ms
+    FROM (
+        SELECT
+            c.account_id,
+            c.region,
+            MIN(c.scheduled_for) AS first_date,
+            MAX(c.scheduled_for) AS last_date
+        FROM coverage c
+        JOIN quarter_runs r ON r.scheduled_for = c.scheduled_for
+        WHERE c.source = 'launches'
+            AND c.outcome NOT IN ('region_off', 'account_state', 'excluded')
+        GROUP BY c.account_id, c.region
+    ) AS e
+    CROSS JOIN quarter q
+    JOIN quarter_runs f ON f.scheduled_for = e.first_date
+    JOIN quarter_runs t ON t.scheduled_for = e.last_date
+),
+windows AS (
+    SELECT
+        e.account_id,
+        e.region,
+        GREATEST(c.observed_from_ms, e.from_ms) AS from_ms,
+        LEAST(c.observed_to_ms, e.to_ms) AS to_ms
+    FROM coverage c
+    JOIN cells e ON e.account_id = c.account_id AND e.region = c.region
+    WHERE c.source = 'launches'
+        AND c.observed_from_ms < e.to_ms
+        AND c.observed_to_ms > e.from_ms
+),
+observed AS (
+    SELECT
+        account_id,
+        region,
+        SUM(GREATEST(0, to_ms - GREATEST(from_ms, COALESCE(before_ms, from_ms)))) AS observed_ms
+    FROM (
+        SELECT
+            w.*,
+            MAX(to_ms) OVER (
+                PARTITION BY account_id, region
+                ORDER BY from_ms, to_ms
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS before_ms
+        FROM windows w
+    ) AS ordered
+    GROUP BY account_id, region
+),
+cell_places AS (
+    SELECT
+        e.account_id,
+        COALESCE(a.ou_path, '(no ou)') AS ou,
+        COUNT(*) AS cells,
+        SUM(e.to_ms - e.from_ms) AS expected_ms,
+        SUM(e.to_ms - e.from_ms - COALESCE(o.observed_ms, 0)) AS unobserved_ms
+    FROM cells e
+    LEFT JOIN observed o ON o.account_id = e.account_id AND o.region = e.region
+    LEFT JOIN account a ON a.scheduled_for = e.last_date AND a.account_id = e.account_id
+    GROUP BY e.account_id, COALESCE(a.ou_path, '(no ou)')
+),
+scoped AS (
+    SELECT
+        scope_kind,
+        scope,
+        SUM(events) AS events,
+        COUNT(*) AS attempts,
+        SUM(blocked) AS blocked_events,
+        SUM(CASE WHEN blocked > 0 THEN 1 ELSE 0 END) AS blocked_attempts,
+        SUM(flagged) AS flagged_events,
+        SUM(CASE WHEN flagged > 0 THEN 1 ELSE 0 END) AS flagged_attempts,
+        SUM(unknown) AS unknown_events,
+        SUM(CASE WHEN unknown > 0 THEN 1 ELSE 0 END) AS unknown_attempts,
+        SUM(blocked_failing) AS blocked_failing_events,
+        SUM(CASE WHEN blocked_failing > 0 THEN 1 ELSE 0 END) AS blocked_failing_attempts,
+        SUM(blocked_meeting) AS blocked_meeting_events,
+        SUM(CASE WHEN blocked_meeting > 0 THEN 1 ELSE 0 END) AS blocked_meeting_attempts,
+        SUM(blocked_params_unknown) AS blocked_params_unknown_events,
+        SUM(CASE WHEN blocked_params_unknown > 0 THEN 1 ELSE 0 END)
+            AS blocked_params_unknown_attempts,
+        SUM(accepted_compliant) AS accepted_compliant_events,
+        SUM(CASE WHEN accepted_compliant > 0 THEN 1 ELSE 0 END) AS accepted_compliant_attempts,
+        SUM(accepted_noncompliant) AS accepted_noncompliant_events,
+        SUM(CASE WHEN accepted_noncompliant > 0 THEN 1 ELSE 0 END)
+            AS accepted_noncompliant_attempts,
+        SUM(accepted_no_log_place) AS accepted_no_log_place_events,
+        SUM(CASE WHEN accepted_no_log_place > 0 THEN 1 ELSE 0 END)
+            AS accepted_no_log_place_attempts,
+        SUM(accepted_params_unavailable) AS accepted_params_unavailable_events,
+        SUM(CASE WHEN accepted_params_unavailable > 0 THEN 1 ELSE 0 END)
+            AS accepted_params_unavailable_attempts,
+        SUM(accepted_key_unknown) AS accepted_key_unknown_events,
+        SUM(CASE WHEN accepted_key_unknown > 0 THEN 1 ELSE 0 END) AS accepted_key_unknown_attempts,
+        SUM(accepted_then_failed) AS accepted_then_failed_events,
+        SUM(CASE WHEN accepted_then_failed > 0 THEN 1 ELSE 0 END) AS accepted_then_failed_attempts,
+        SUM(denied_noncompliant) AS denied_noncompliant_events,
+        SUM(CASE WHEN denied_noncompliant > 0 THEN 1 ELSE 0 END) AS denied_noncompliant_attempts,
+        SUM(denied_compliant) AS denied_compliant_events,
+        SUM(CASE WHEN denied_compliant > 0 THEN 1 ELSE 0 END) AS denied_compliant_attempts,
+        SUM(denied_params_unavailable) AS denied_params_unavailable_events,
+        SUM(CASE WHEN denied_params_unavailable > 0 THEN 1 ELSE 0 END)
+            AS denied_params_unavailable_attempts,
+        SUM(rejected_invalid) AS rejected_invalid_events,
+        SUM(CASE WHEN rejected_invalid > 0 THEN 1 ELSE 0 END) AS rejected_invalid_attempts,
+        SUM(throttled) AS throttled_events,
+        SUM(CASE WHEN throttled > 0 THEN 1 ELSE 0 END) AS throttled_attempts,
+        SUM(other_error) AS other_error_events,
+        SUM(CASE WHEN other_error > 0 THEN 1 ELSE 0 END) AS other_error_attempts,
+        SUM(approved_events) AS approved_events,
+        SUM(not_approved_events) AS not_approved_events,
+        SUM(approval_unknown_events) AS approval_unknown_events,
+        SUM(launches_seen) AS launches_seen,
+        SUM(launches_not_seen) AS launches_not_seen,
+        SUM(launches_population_unknown) AS launches_population_unknown,
+        SUM(trail_events) AS trail_events,
+        0 AS clusters_launched,
+        0 AS clusters_without_event,
+        CAST(NULL AS BIGINT) AS cells,
+        CAST(NULL AS BIGINT) AS expected_ms,
+        CAST(NULL AS BIGINT) AS unobserved_ms
+    FROM attempts
+    GROUP BY scope_kind, scope
+    UNION ALL
+    SELECT
+        k.scope_kind,
+        CASE k.scope_kind
+            WHEN 'organization' THEN '(all)'
+            WHEN 'ou' THEN c.ou
+            WHEN 'account' THEN c.account_id
+            WHEN 'business_unit' THEN c.business_unit
+            WHEN 'owner' THEN c.owner
+            ELSE c.cost_center
+        END,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        1, c.without_event,
+        CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)
+    FROM clusters c
+    CROSS JOIN (
+        VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
+    ) AS k (scope_kind)
+    UNION ALL
+    SELECT
+        k.scope_kind,
+        CASE k.scope_kind
+            WHEN 'organization' THEN '(all)'
+            WHEN 'ou' THEN p.ou
+            ELSE p.account_id
+        END,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0,
+        p.cells, p.expected_ms, p.unobserved_ms
+    FROM cell_places p
+    CROSS JOIN (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
+    UNION ALL
+    -- The organization has a row even when nothing was recorded.
+    SELECT
+        'organization', '(all)',
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0,
+        0, 0, 0
+    FROM quarter
+),
+sums AS (
+    SELECT
+        scope_kind,
+        scope,
+        CAST(SUM(events) AS BIGINT) AS events,
+        CAST(SUM(attempts) AS BIGINT) AS attempts,
+        CAST(SUM(blocked_events) AS BIGINT) AS blocked_events,
+        CAST(SUM(blocked_attempts) AS BIGINT) AS blocked_attempts,
+        CAST(SUM(flagged_events) AS BIGINT) AS flagged_events,
+        CAST(SUM(flagged_attempts) AS BIGINT) AS flagged_attempts,
+        CAST(SUM(unknown_events) AS BIGINT) AS unknown_events,
+        CAST(SUM(unknown_attempts) AS BIGINT) AS unknown_attempts,
+        CAST(SUM(blocked_failing_events) AS BIGINT) AS blocked_failing_events,
+        CAST(SUM(blocked_failing_attempts) AS BIGINT) AS blocked_failing_attempts,
+        CAST(SUM(blocked_meeting_events) AS BIGINT) AS blocked_meeting_events,
+        CAST(SUM(blocked_meeting_attempts) AS BIGINT) AS blocked_meeting_attempts,
+        CAST(SUM(blocked_params_unknown_events) AS BIGINT) AS blocked_params_unknown_events,
+        CAST(SUM(blocked_params_unknown_attempts) AS BIGINT) AS blocked_params_unknown_attempts,
+        CAST(SUM(accepted_compliant_events) AS BIGINT) AS accepted_compliant_events,
+        CAST(SUM(accepted_compliant_attempts) AS BIGINT) AS accepted_compliant_attempts,
+        CAST(SUM(accepted_noncompliant_events) AS BIGINT) AS accepted_noncompliant_events,
+        CAST(SUM(accepted_noncompliant_attempts) AS BIGINT) AS accepted_noncompliant_attempts,
+        CAST(SUM(accepted_no_log_place_events) AS BIGINT) AS accepted_no_log_place_events,
+        CAST(SUM(accepted_no_log_place_attempts) AS BIGINT) AS accepted_no_log_place_attempts,
+        CAST(SUM(accepted_params_unavailable_events) AS BIGINT)
+            AS accepted_params_unavailable_events,
+        CAST(SUM(accepted_params_unavailable_attempts) AS BIGINT)
+            AS accepted_params_unavailable_attempts,
+        CAST(SUM(accepted_key_unknown_events) AS BIGINT) AS accepted_key_unknown_events,
+        CAST(SUM(accepted_key_unknown_attempts) AS BIGINT) AS accepted_key_unknown_attempts,
+        CAST(SUM(accepted_then_failed_events) AS BIGINT) AS accepted_then_failed_events,
+        CAST(SUM(accepted_then_failed_attempts) AS BIGINT) AS accepted_then_failed_attempts,
+        CAST(SUM(denied_noncompliant_events) AS BIGINT) AS denied_noncompliant_events,
+        CAST(SUM(denied_noncompliant_attempts) AS BIGINT) AS denied_noncompliant_attempts,
+        CAST(SUM(denied_compliant_events) AS BIGINT) AS denied_compliant_events,
+        CAST(SUM(denied_compliant_attempts) AS BIGINT) AS denied_compliant_attempts,
+        CAST(SUM(denied_params_unavailable_events) AS BIGINT) AS denied_params_unavailable_events,
+        CAST(SUM(denied_params_unavailable_attempts) AS BIGINT)
+            AS denied_params_unavailable_attempts,
+        CAST(SUM(rejected_invalid_events) AS BIGINT) AS rejected_invalid_events,
+        CAST(SUM(rejected_invalid_attempts) AS BIGINT) AS rejected_invalid_attempts,
+        CAST(SUM(throttled_events) AS BIGINT) AS throttled_events,
+        CAST(SUM(throttled_attempts) AS BIGINT) AS throttled_attempts,
+        CAST(SUM(other_error_events) AS BIGINT) AS other_error_events,
+        CAST(SUM(other_error_attempts) AS BIGINT) AS other_error_attempts,
+        CAST(SUM(approved_events) AS BIGINT) AS approved_events,
+        CAST(SUM(not_approved_events) AS BIGINT) AS not_approved_events,
+        CAST(SUM(approval_unknown_events) AS BIGINT) AS approval_unknown_events,
+        CAST(SUM(launches_seen) AS BIGINT) AS launches_seen,
+        CAST(SUM(launches_not_seen) AS BIGINT) AS launches_not_seen,
+        CAST(SUM(launches_population_unknown) AS BIGINT) AS launches_population_unknown,
+        CAST(SUM(trail_events) AS BIGINT) AS trail_events,
+        CAST(SUM(clusters_launched) AS BIGINT) AS clusters_launched,
+        CAST(SUM(clusters_without_event) AS BIGINT) AS clusters_without_event,
+        CAST(SUM(cells) AS BIGINT) AS cells,
+        CAST(SUM(expected_ms) AS BIGINT) AS expected_ms,
+        CAST(SUM(unobserved_ms) AS BIGINT) AS unobserved_ms
+    FROM scoped
+    GROUP BY scope_kind, scope
+)
+SELECT
+    q.first_day AS quarter_start,
+    s.scope_kind,
+    s.scope,
+    -- Both instants are midnights: the quotient is whole.
+    CAST(CAST(q.end_ms - q.start_ms AS DOUBLE) / CAST(86400000 AS DOUBLE) AS BIGINT)
+        AS days_expected,
+    e.runs_of_record,
+    s.events, s.attempts, s.blocked_events, s.blocked_attempts, s.flagged_events,
+    s.flagged_attempts, s.unknown_events, s.unknown_attempts, s.blocked_failing_events,
+    s.blocked_failing_attempts, s.blocked_meeting_events, s.blocked_meeting_attempts,
+    s.blocked_params_unknown_events, s.blocked_params_unknown_attempts,
+    s.accepted_compliant_events, s.accepted_compliant_attempts, s.accepted_noncompliant_events,
+    s.accepted_noncompliant_attempts, s.accepted_no_log_place_events,
+    s.accepted_no_log_place_attempts, s.accepted_params_unavailable_events,
+    s.accepted_params_unavailable_attempts, s.accepted_key_unknown_events,
+    s.accepted_key_unknown_attempts, s.accepted_then_failed_events,
+    s.accepted_then_failed_attempts, s.denied_noncompliant_events,
+    s.denied_noncompliant_attempts, s.denied_compliant_events, s.denied_compliant_attempts,
+    s.denied_params_unavailable_events, s.denied_params_unavailable_attempts,
+    s.rejected_invalid_events, s.rejected_invalid_attempts, s.throttled_events,
+    s.throttled_attempts, s.other_error_events, s.other_error_attempts, s.approved_events,
+    s.not_approved_events, s.approval_unknown_events, s.launches_seen, s.launches_not_seen,
+    s.launches_population_unknown, s.trail_events, s.clusters_launched, s.clusters_without_event,
+    s.cells, s.expected_ms, s.unobserved_ms,
+    CAST(s.blocked_attempts AS DOUBLE)
+        / CAST(NULLIF(s.blocked_attempts + s.flagged_attempts + s.unknown_attempts, 0) AS DOUBLE)
+        AS share_blocked,
+    CAST(s.unobserved_ms AS DOUBLE) / CAST(NULLIF(s.expected_ms, 0) AS DOUBLE)
+        AS share_unobserved
+FROM sums s
+CROSS JOIN quarter q
+CROSS JOIN counted_runs e
+ORDER BY s.scope_kind, s.scope

@@ -1,0 +1,244 @@
+-- KPI 4: historical logs moved under a wanted key, for one quarter and every scope, and what remains.
+--
+-- Runs unchanged in DataFusion, Amazon Athena (Trino), DuckDB and Spark. Reads the views
+-- `reencryption`, `log_object_summary`, `run` and `account`, which hold rows of runs of record only,
+-- and the one-row view `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`.
+--
+-- Moved: what runs of the quarter counted. The newest run that tells of a job, or of a pair of
+-- snapshots, holds; what the newest run before the quarter had counted of it already is taken off. So
+-- a version counts once, in the quarter in which a run first counted it. (A later correction can make
+-- a difference negative.)
+--   moved_*: from outside a wanted key to a wanted key. rotated_*: from one wanted key to another, no
+--     progress. moved_elsewhere_*: to a key that is not wanted, or not known to be.
+--   unknown_versions: succeeded, but the key before, or the size, is not known. failed_versions.
+--   left_behind_bytes: older versions that copies left under their old key.
+--   A bucket with jobs is counted by them; what its snapshots show as moved stands in
+--     snapshot_only_bytes and is not added, since it may be the same.
+--
+-- Remaining at quarter end (remaining_*): log objects outside a customer key, as the newest run of the
+-- quarter that counted the prefix has them. Where the key cannot be known (S3 Inventory says KMS, never
+-- which key), they stand in key_unknown_*. old_*: the part of both that older versions make up; they
+-- are no current log object and are not seen by most tools. An object counts under the longest prefix
+-- that holds it, so prefixes add up. A source that tells no sizes adds versions and no bytes.
+--
+-- Buckets belong to accounts: owner, cost centre and business unit are those of the account's tags, the
+-- OU its own. Integers are summed; the only division is outermost. NULL means not applicable.
+WITH
+runs AS (
+    SELECT
+        r.scheduled_for,
+        CASE WHEN r.scheduled_for >= q.first_day THEN 1 ELSE 0 END AS in_quarter
+    FROM run r
+    CROSS JOIN quarter q
+    WHERE r.scheduled_for < q.end_day
+),
+quarter_runs AS (
+    SELECT CAST(SUM(in_quarter) AS BIGINT) AS runs_of_record FROM runs
+),
+told AS (
+    SELECT
+        e.account_id,
+        e.region,
+        e.bucket,
+        e.evidence,
+        e.scheduled_for,
+        CASE WHEN e.shown_by = 'snapshots' THEN 1 ELSE 0 END AS by_snapshots,
+        CASE WHEN e.target_wanted THEN 1 ELSE 0 END AS wanted,
+        COALESCE(e.versions_moved, 0) AS versions_moved,
+        COALESCE(e.bytes_moved, 0) AS bytes_moved,
+        COALESCE(e.versions_rotated, 0) AS versions_rotated,
+        COALESCE(e.bytes_rotated, 0) AS bytes_rotated,
+        COALESCE(e.versions_unknown, 0) AS versions_unknown,
+        COALESCE(e.versions_failed, 0) AS versions_failed,
+        COALESCE(e.bytes_left_behind, 0) AS bytes_left_behind,
+        MAX(e.scheduled_for) OVER (
+            PARTITION BY e.account_id, e.region, e.bucket, e.evidence
+        ) AS newest,
+        MAX(CASE WHEN r.in_quarter = 0 THEN e.scheduled_for END) OVER (
+            PARTITION BY e.account_id, e.region, e.bucket, e.evidence
+        ) AS newest_before
+    FROM reencryption e
+    JOIN runs r ON r.scheduled_for = e.scheduled_for
+),
+-- Plus what the newest run has, minus what the newest before the quarter had.
+signed AS (
+    SELECT t.*, 1 AS sign FROM told t CROSS JOIN quarter q
+    WHERE t.scheduled_for = t.newest AND t.newest >= q.first_day
+    UNION ALL
+    SELECT t.*, -1 AS sign FROM told t CROSS JOIN quarter q
+    WHERE t.scheduled_for = t.newest_before AND t.newest >= q.first_day
+),
+by_bucket AS (
+    SELECT
+        account_id,
+        region,
+        bucket,
+        by_snapshots,
+        MAX(newest) AS newest,
+        COUNT(DISTINCT evidence) AS evidences,
+        SUM(sign * wanted * versions_moved) AS moved_versions,
+        SUM(sign * wanted * bytes_moved) AS moved_bytes,
+        SUM(sign * (1 - wanted) * versions_moved) AS moved_elsewhere_versions,
+        SUM(sign * (1 - wanted) * bytes_moved) AS moved_elsewhere_bytes,
+        SUM(sign * versions_rotated) AS rotated_versions,
+        SUM(sign * bytes_rotated) AS rotated_bytes,
+        SUM(sign * versions_unknown) AS unknown_versions,
+        SUM(sign * versions_failed) AS failed_versions,
+        SUM(sign * bytes_left_behind) AS left_behind_bytes,
+        MIN(MIN(by_snapshots)) OVER (PARTITION BY account_id, region, bucket) AS only_snapshots
+    FROM signed
+    GROUP BY account_id, region, bucket, by_snapshots
+),
+prefixes AS (
+    SELECT account_id, region, bucket, prefix, MAX(scheduled_for) AS newest
+    FROM log_object_summary o
+    CROSS JOIN quarter q
+    WHERE o.scheduled_for >= q.first_day AND o.scheduled_for < q.end_day
+    GROUP BY account_id, region, bucket, prefix
+),
+objects AS (
+    SELECT
+        o.account_id,
+        p.newest,
+        COALESCE(o.bytes, 0) AS bytes,
+        o.versions,
+        CASE
+            WHEN o.encryption = 'customer_key' THEN 'wanted'
+            WHEN o.encryption IN ('kms_key_unknown', 'unknown') THEN 'key_unknown'
+            ELSE 'remaining'
+        END AS lies,
+        CASE WHEN o.is_latest THEN 0 ELSE 1 END AS is_old
+    FROM log_object_summary o
+    JOIN prefixes p
+        ON p.account_id = o.account_id
+        AND p.region = o.region
+        AND p.bucket = o.bucket
+        AND p.prefix = o.prefix
+        AND p.newest = o.scheduled_for
+),
+places AS (
+    SELECT
+        account_id,
+        newest,
+        evidences,
+        CASE WHEN by_snapshots = only_snapshots THEN moved_versions ELSE 0 END AS moved_versions,
+        CASE WHEN by_snapshots = only_snapshots THEN moved_bytes ELSE 0 END AS moved_bytes,
+        CASE WHEN by_snapshots = only_snapshots THEN 0 ELSE moved_bytes END
+            AS snapshot_only_bytes,
+        CASE WHEN by_snapshots = only_snapshots THEN moved_elsewhere_versions ELSE 0 END
+            AS moved_elsewhere_versions,
+        CASE WHEN by_snapshots = only_snapshots THEN moved_elsewhere_bytes ELSE 0 END
+            AS moved_elsewhere_bytes,
+        CASE WHEN by_snapshots = only_snapshots THEN rotated_versions ELSE 0 END
+            AS rotated_versions,
+        CASE WHEN by_snapshots = only_snapshots THEN rotated_bytes ELSE 0 END AS rotated_bytes,
+        CASE WHEN by_snapshots = only_snapshots THEN unknown_versions ELSE 0 END
+            AS unknown_versions,
+        failed_versions,
+        CASE WHEN by_snapshots = only_snapshots THEN left_behind_bytes ELSE 0 END
+            AS left_behind_bytes,
+        0 AS remaining_versions, 0 AS remaining_bytes,
+        0 AS key_unknown_versions, 0 AS key_unknown_bytes,
+        0 AS old_remaining_versions, 0 AS old_remaining_bytes,
+        0 AS old_key_unknown_versions, 0 AS old_key_unknown_bytes,
+        0 AS under_key_versions, 0 AS under_key_bytes
+    FROM by_bucket
+    UNION ALL
+    SELECT
+        account_id,
+        newest,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        CASE WHEN lies = 'remaining' THEN versions ELSE 0 END,
+        CASE WHEN lies = 'remaining' THEN bytes ELSE 0 END,
+        CASE WHEN lies = 'key_unknown' THEN versions ELSE 0 END,
+        CASE WHEN lies = 'key_unknown' THEN bytes ELSE 0 END,
+        CASE WHEN lies = 'remaining' THEN is_old * versions ELSE 0 END,
+        CASE WHEN lies = 'remaining' THEN is_old * bytes ELSE 0 END,
+        CASE WHEN lies = 'key_unknown' THEN is_old * versions ELSE 0 END,
+        CASE WHEN lies = 'key_unknown' THEN is_old * bytes ELSE 0 END,
+        CASE WHEN lies = 'wanted' THEN versions ELSE 0 END,
+        CASE WHEN lies = 'wanted' THEN bytes ELSE 0 END
+    FROM objects
+),
+scoped AS (
+    SELECT
+        k.scope_kind,
+        CASE k.scope_kind
+            WHEN 'organization' THEN '(all)'
+            WHEN 'ou' THEN COALESCE(a.ou_path, '(no ou)')
+            WHEN 'account' THEN p.account_id
+            WHEN 'business_unit' THEN COALESCE(a.business_unit, '(no business unit)')
+            WHEN 'owner' THEN COALESCE(a.owner, '(no owner)')
+            ELSE COALESCE(a.cost_center, '(no cost center)')
+        END AS scope,
+        p.evidences, p.moved_versions, p.moved_bytes, p.snapshot_only_bytes,
+        p.moved_elsewhere_versions, p.moved_elsewhere_bytes,
+        p.rotated_versions, p.rotated_bytes, p.unknown_versions, p.failed_versions,
+        p.left_behind_bytes,
+        p.remaining_versions, p.remaining_bytes, p.key_unknown_versions, p.key_unknown_bytes,
+        p.old_remaining_versions, p.old_remaining_bytes,
+        p.old_key_unknown_versions, p.old_key_unknown_bytes,
+        p.under_key_versions, p.under_key_bytes
+    FROM places p
+    LEFT JOIN account a ON a.scheduled_for = p.newest AND a.account_id = p.account_id
+    CROSS JOIN (
+        VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
+    ) AS k (scope_kind)
+    UNION ALL
+    -- The organization has a row even when nothing was recorded.
+    SELECT
+        'organization', '(all)',
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM quarter
+),
+sums AS (
+    SELECT
+        scope_kind,
+        scope,
+        CAST(SUM(evidences) AS BIGINT) AS evidences,
+        CAST(SUM(moved_versions) AS BIGINT) AS moved_versions,
+        CAST(SUM(moved_bytes) AS BIGINT) AS moved_bytes,
+        CAST(SUM(snapshot_only_bytes) AS BIGINT) AS snapshot_only_bytes,
+        CAST(SUM(moved_elsewhere_versions) AS BIGINT) AS moved_elsewhere_versions,
+        CAST(SUM(moved_elsewhere_bytes) AS BIGINT) AS moved_elsewhere_bytes,
+        CAST(SUM(rotated_versions) AS BIGINT) AS rotated_versions,
+        CAST(SUM(rotated_bytes) AS BIGINT) AS rotated_bytes,
+        CAST(SUM(unknown_versions) AS BIGINT) AS unknown_versions,
+        CAST(SUM(failed_versions) AS BIGINT) AS failed_versions,
+        CAST(SUM(left_behind_bytes) AS BIGINT) AS left_behind_bytes,
+        CAST(SUM(remaining_versions) AS BIGINT) AS remaining_versions,
+        CAST(SUM(remaining_bytes) AS BIGINT) AS remaining_bytes,
+        CAST(SUM(key_unknown_versions) AS BIGINT) AS key_unknown_versions,
+        CAST(SUM(key_unknown_bytes) AS BIGINT) AS key_unknown_bytes,
+        CAST(SUM(old_remaining_versions) AS BIGINT) AS old_remaining_versions,
+        CAST(SUM(old_remaining_bytes) AS BIGINT) AS old_remaining_bytes,
+        CAST(SUM(old_key_unknown_versions) AS BIGINT) AS old_key_unknown_versions,
+        CAST(SUM(old_key_unknown_bytes) AS BIGINT) AS old_key_unknown_bytes,
+        CAST(SUM(under_key_versions) AS BIGINT) AS under_key_versions,
+        CAST(SUM(under_key_bytes) AS BIGINT) AS under_key_bytes
+    FROM scoped
+    GROUP BY scope_kind, scope
+)
+SELECT
+    q.first_day AS quarter_start,
+    s.scope_kind,
+    s.scope,
+    -- Both instants are midnights: the quotient is whole.
+    CAST(CAST(q.end_ms - q.start_ms AS DOUBLE) / CAST(86400000 AS DOUBLE) AS BIGINT)
+        AS days_expected,
+    COALESCE(e.runs_of_record, 0) AS runs_of_record,
+    s.evidences, s.moved_versions, s.moved_bytes, s.snapshot_only_bytes,
+    s.moved_elsewhere_versions, s.moved_elsewhere_bytes,
+    s.rotated_versions, s.rotated_bytes, s.unknown_versions, s.failed_versions,
+    s.left_behind_bytes,
+    s.remaining_versions, s.remaining_bytes, s.key_unknown_versions, s.key_unknown_bytes,
+    s.old_remaining_versions, s.old_remaining_bytes,
+    s.old_key_unknown_versions, s.old_key_unknown_bytes,
+    s.under_key_versions, s.under_key_bytes,
+    CAST(s.under_key_bytes AS DOUBLE)
+        / CAST(NULLIF(s.under_key_bytes + s.remaining_bytes + s.key_unknown_bytes, 0) AS DOUBLE)
+        AS share_under_key
+FROM sums s
+CROSS JOIN quarter q
+CROSS JOIN quarter_runs e
+ORDER BY s.scope_kind, s.scope

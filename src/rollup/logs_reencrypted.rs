@@ -1,0 +1,66 @@
+//! KPI 4: historical logs moved under a wanted key, and what remains. The definition stands at the
+//! head of the SQL file.
+
+use crate::dataset;
+use crate::time::Date;
+
+/// The SQL of the measure, portable between engines.
+pub const LOGS_REENCRYPTED_SQL: &str = include_str!("../../schemas/kpi/logs_reencrypted.sql");
+
+dataset! {
+    /// One row per scope and quarter: what was counted as moved in it, and what remains at its end.
+    pub struct LogsReencrypted: "logs_reencrypted" v 1, key [scope_kind, scope];
+    /// First date of the quarter.
+    quarter_start: Date = "UTC date";
+    /// Kind of the scope.
+    scope_kind: String = "organization, ou, account, business_unit, owner, cost_center";
+    /// The scope; `(all)` for the organization, `(no owner)` and the like where nobody is named.
+    scope: String = "text";
+    /// Dates of the quarter.
+    days_expected: i64 = "days";
+    /// Dates of the quarter that have a run of record.
+    runs_of_record: i64 = "runs";
+    /// What the quarter's counts come from.
+    evidences: i64 = "jobs or pairs of snapshots";
+    /// Versions moved from outside a wanted key to a wanted one.
+    moved_versions: i64 = "versions";
+    /// Their bytes.
+    moved_bytes: i64 = "bytes";
+    /// Bytes that snapshots show as moved in buckets that jobs count: not added, since they may
+    /// be the same.
+    snapshot_only_bytes: i64 = "bytes";
+    /// Versions moved to a key that is not wanted, or not known to be.
+    moved_elsewhere_versions: i64 = "versions";
+    /// Their bytes.
+    moved_elsewhere_bytes: i64 = "bytes";
+    /// Versions moved from one wanted key to another: no progress.
+    rotated_versions: i64 = "versions";
+    /// Their bytes.
+    rotated_bytes: i64 = "bytes";
+    /// Versions that succeeded, but whose key before, or size, is not known.
+    unknown_versions: i64 = "versions";
+    /// Versions that failed.
+    failed_versions: i64 = "versions";
+    /// Bytes of older versions that copies left under their old key.
+    left_behind_bytes: i64 = "bytes";
+    /// Versions outside a customer key at quarter end.
+    remaining_versions: i64 = "versions";
+    /// Their bytes.
+    remaining_bytes: i64 = "bytes";
+    /// Versions whose key is not known at quarter end.
+    key_unknown_versions: i64 = "versions";
+    /// Their bytes.
+    key_unknown_bytes: i64 = "bytes";
+    /// Of the versions outside a customer key, older ones.
+    old_remaining_versions: i64 = "versions";
+    /// Their bytes.
+    old_remaining_bytes: i64 = "bytes";
+    /// Of the versions whose key is not known, older ones.
+    old_key_unknown_versions: i64 = "versions";
+    /// Their bytes.
+    old_key_unknown_bytes: i64 = "bytes";
+    /// Versions under a customer key at quarter end.
+    under_key_versions: i64 = "versions";
+    /// Their bytes.
+    under_key_bytes: i64 = "bytes";
+}

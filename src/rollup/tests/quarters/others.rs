@@ -1,0 +1,352 @@
+//! Quarters in which one thing is unusual.
+
+use super::super::*;
+use super::daily::*;
+use crate::model::datasets::Launch;
+use crate::model::words::{AttemptBucket, EventSource, LaunchClass};
+
+pub(super) fn no_clusters() -> Told {
+    let mut evidence = Evidence::of("2026Q1".parse().expect("quarter"));
+    let daily = Daily {
+        clusters: &[],
+        accounts: &both,
+        window: &every_launch(0),
+    };
+    daily.add(&mut evidence, 0..90);
+    let mut stated = Vec::new();
+    for (measure, columns) in [
+        (
+            "compliant_share",
+            &[
+                "end_compliant",
+                "end_non_compliant",
+                "end_unknown",
+                "compliant_ms",
+                "unobserved_ms",
+            ][..],
+        ),
+        (
+            "time_to_remediate",
+            &[
+                "opened",
+                "replaced",
+                "ended",
+                "open_count",
+                "detected_sum_ms",
+            ],
+        ),
+        (
+            "launch_attempts",
+            &[
+                "events",
+                "attempts",
+                "clusters_launched",
+                "blocked_attempts",
+            ],
+        ),
+        (
+            "logs_reencrypted",
+            &["moved_bytes", "remaining_bytes", "under_key_bytes"],
+        ),
+        ("key_cost", &["log_keys", "key_month_nano_usd", "buckets"]),
+    ] {
+        stated.push((measure, ORG, ALL, "runs_of_record", 90));
+        stated.push((measure, ORG, ALL, "days_expected", 90));
+        stated.extend(columns.iter().map(|column| (measure, ORG, ALL, *column, 0)));
+    }
+    // From the last run to the end nobody looked yet.
+    stated.push((
+        "launch_attempts",
+        ORG,
+        ALL,
+        "unobserved_ms",
+        2 * 22 * HOUR_MS,
+    ));
+    stated.push(("key_cost", ORG, ALL, "audit_calls", 90 * 2 * 3));
+    Told {
+        name: "no_clusters",
+        evidence,
+        stated,
+    }
+}
+
+/// Days 30 to 60 nobody could judge most clusters; days 40 to 59 nobody could read launches.
+pub(super) fn many_unknown() -> Told {
+    let quarter: Quarter = "2026Q2".parse().expect("quarter");
+    let mut evidence = Evidence::of(quarter);
+    let dark = |day: &i64| (30..=60).contains(day);
+    let mut clusters = vec![
+        // Bad from day 20, mended on day 66: UNKNOWN between did not close it.
+        Cluster::new(ANN, "j-1", "one", (-100, None), move |day| match day {
+            day if dark(&day) => Unknown,
+            20..=65 => NonCompliant,
+            _ => Compliant,
+        }),
+        // Found bad after the dark: UNKNOWN did not open it.
+        Cluster::new(ANN, "j-2", "two", (-100, None), move |day| match day {
+            day if dark(&day) => Unknown,
+            61.. => NonCompliant,
+            _ => Compliant,
+        }),
+        Cluster::new(NOBODY, "j-3", "three", (-100, None), |_| Unknown),
+    ];
+    clusters.extend((4..=10).map(|n| {
+        Cluster::new(
+            NOBODY,
+            format!("j-{n}"),
+            "fleet",
+            (-100, None),
+            move |day| {
+                if dark(&day) { Unknown } else { Compliant }
+            },
+        )
+    }));
+    let observed = |day: i64| match day {
+        40..60 => None,
+        60 => Some((24 * 58 + AT, 24 * 60 + AT)),
+        day => every_launch(0)(day),
+    };
+    let daily = Daily {
+        clusters: &clusters,
+        accounts: &both,
+        window: &observed,
+    };
+    daily.add(&mut evidence, 0..=91);
+    let unknown = |n: i64, class| {
+        let id = format!("e{n}");
+        event(
+            quarter,
+            (&id, &id),
+            (ANN, 24 * n),
+            (class, AttemptBucket::Unknown),
+        )
+    };
+    launches_of_day(
+        &mut evidence,
+        9,
+        vec![
+            unknown(1, LaunchClass::AcceptedParamsUnavailable),
+            unknown(2, LaunchClass::AcceptedParamsUnavailable),
+            unknown(3, LaunchClass::AcceptedKeyUnknown),
+        ],
+    );
+    let share = |column, value| ("compliant_share", ORG, ALL, column, value);
+    let mend = |column, value| ("time_to_remediate", ORG, ALL, column, value);
+    let launch = |column, value| ("launch_attempts", ORG, ALL, column, value);
+    Told {
+        name: "many_unknown",
+        evidence,
+        stated: vec![
+            share("end_compliant", 8),
+            share("end_non_compliant", 1),
+            share("end_unknown", 1),
+            // j-3 on 91 days, nine others on 31.
+            share("days_unknown", 91 + 9 * 31),
+            // j-1 on days 20 to 29 and 61 to 65, j-2 on days 61 to 90.
+            share("days_non_compliant", 10 + 5 + 30),
+            share("days_compliant", 9 * (91 - 31) - (10 + 5 + 30)),
+            share("cells_open", 20 * 2),
+            mend("opened", 2),
+            mend("fixed_in_place", 1),
+            mend("open_count", 1),
+            mend("detected_sum_ms", 46 * 24 * HOUR_MS),
+            mend("detected_median_ms", 46 * 24 * HOUR_MS),
+            mend("open_age_sum_ms", 29 * 24 * HOUR_MS),
+            launch("unknown_events", 3),
+            launch("unknown_attempts", 3),
+            launch("flagged_attempts", 0),
+            launch("accepted_params_unavailable_attempts", 2),
+            launch("accepted_key_unknown_attempts", 1),
+            // From the run of day 39 to two days before that of day 60.
+            launch("unobserved_ms", 2 * (58 - 39) * 24 * HOUR_MS),
+        ],
+    }
+}
+
+/// No runs on days 20 to 24. Later a backfill brings two events and closes the gap: another edition.
+pub(super) fn missed_days(backfilled: bool) -> Told {
+    let quarter: Quarter = "2026Q3".parse().expect("quarter");
+    let mut evidence = Evidence::of(quarter);
+    // Bad from day 15, found mended only after the hole.
+    let clusters = [
+        Cluster::new(ANN, "j-1", "one", (-100, None), |day| {
+            if (15..=22).contains(&day) {
+                NonCompliant
+            } else {
+                Compliant
+            }
+        }),
+        // Came and went in the hole; the next run tells of it.
+        Cluster::new(ANN, "j-2", "two", (490, Some(495)), |_| NonCompliant),
+    ];
+    let daily = Daily {
+        clusters: &clusters,
+        accounts: &|_| vec![ANN],
+        window: &every_launch(0),
+    };
+    daily.add(&mut evidence, (0..20).chain(25..92));
+    let flagged = (LaunchClass::AcceptedNoncompliant, AttemptBucket::Flagged);
+    launches_of_day(
+        &mut evidence,
+        30,
+        vec![event(quarter, ("e1", "e1"), (ANN, 700), flagged)],
+    );
+    if backfilled {
+        let late = Daily {
+            clusters: &[],
+            window: &|_| Some((0, 92 * 24)),
+            ..daily
+        };
+        late.add(&mut evidence, 95..96);
+        let trail = |id, hour, class| Launch {
+            read_from: EventSource::OrganizationTrail,
+            late: true,
+            ..event(quarter, (id, id), (ANN, hour), class)
+        };
+        launches_of_day(
+            &mut evidence,
+            95,
+            vec![
+                trail("e2", 490, flagged),
+                trail(
+                    "e3",
+                    491,
+                    (LaunchClass::DeniedNoncompliant, AttemptBucket::Blocked),
+                ),
+                // Known before: it counts once.
+                trail("e1", 700, flagged),
+            ],
+        );
+    }
+    let share = |column, value| ("compliant_share", ORG, ALL, column, value);
+    let mend = |column, value| ("time_to_remediate", ORG, ALL, column, value);
+    let launch = |column, value| ("launch_attempts", ORG, ALL, column, value);
+    let (events, blocked, trail, unobserved) = if backfilled {
+        (3, 1, 3, 0)
+    } else {
+        // From the run of day 19 to two days before that of day 25; from that of day 91 to the end.
+        (1, 0, 0, (23 - 19) * 24 + 22)
+    };
+    Told {
+        name: if backfilled {
+            "missed_days_and_late_data"
+        } else {
+            "missed_days"
+        },
+        evidence,
+        stated: vec![
+            share("runs_of_record", 87),
+            share("days_expected", 92),
+            share("days_compliant", 87 - 5),
+            share("days_non_compliant", 5),
+            // The two hours before the first run; the verdict of day 19 holds for 48 hours of 144; j-2
+            // ended before what the next run may speak for.
+            share("unobserved_ms", (2 + 144 - 48 + 5) * HOUR_MS),
+            share("non_compliant_ms", (4 * 24 + 48) * HOUR_MS),
+            mend("opened", 2),
+            mend("fixed_in_place", 1),
+            mend("detected_sum_ms", 10 * 24 * HOUR_MS),
+            // j-2 ended after 495 hours; by the run of day 51 nothing had followed for 720.
+            mend("ended", 1),
+            mend("open_count", 0),
+            launch("events", events),
+            launch("attempts", events),
+            launch("blocked_attempts", blocked),
+            launch("flagged_attempts", events - blocked),
+            launch("trail_events", trail),
+            launch("unobserved_ms", unobserved * HOUR_MS),
+        ],
+    }
+}
+
+/// An account with a bad cluster is seen for the last time on day 39.
+pub(super) fn account_leaves() -> Told {
+    let quarter: Quarter = "2027Q1".parse().expect("quarter");
+    let mut evidence = Evidence::of(quarter);
+    let clusters = [
+        Cluster::new(ANN, "j-1", "one", (-100, None), |_| Compliant),
+        Cluster::new(NOBODY, "j-2", "two", (-100, None), |day| {
+            if day < 10 { Compliant } else { NonCompliant }
+        }),
+        Cluster::new(NOBODY, "j-3", "three", (-100, None), |_| Compliant),
+    ];
+    let daily = Daily {
+        clusters: &clusters,
+        accounts: &|day| if day < 40 { both(day) } else { vec![ANN] },
+        window: &every_launch(0),
+    };
+    daily.add(&mut evidence, 0..=90);
+    let share = |kind, scope, column, value| ("compliant_share", kind, scope, column, value);
+    let mend = |column, value| ("time_to_remediate", "account", NOBODY, column, value);
+    let launch = |scope, column, value| ("launch_attempts", "account", scope, column, value);
+    Told {
+        name: "account_leaves",
+        evidence,
+        stated: vec![
+            share(ORG, ALL, "end_compliant", 1),
+            share(ORG, ALL, "end_non_compliant", 0),
+            share(ORG, ALL, "days_compliant", 90 + 10 + 40),
+            share("account", NOBODY, "days_non_compliant", 30),
+            // From the quarter's start to the first run, by clusters that were there before.
+            share("account", NOBODY, "unobserved_ms", 2 * 2 * HOUR_MS),
+            share("account", NOBODY, "cells", 40 * 3),
+            share("account", NOBODY, "end_cells", 0),
+            // Nobody saw it mended, and nobody saw it end.
+            mend("open_count", 1),
+            mend("ended", 0),
+            mend("open_age_max_ms", (89 - 10) * 24 * HOUR_MS),
+            launch(NOBODY, "expected_ms", (40 * 24 + AT) * HOUR_MS),
+            // Between the last run that expected it and the next.
+            launch(NOBODY, "unobserved_ms", 24 * HOUR_MS),
+            launch(ANN, "expected_ms", 90 * 24 * HOUR_MS),
+            launch(ANN, "unobserved_ms", 0),
+        ],
+    }
+}
+
+/// One cluster a night for an hour, until day 60.
+pub(super) fn nightly() -> Told {
+    let mut evidence = Evidence::of("2027Q2".parse().expect("quarter"));
+    let bad = |day: i64| matches!(day, 10..=14 | 30 | 58..=60);
+    let clusters: Vec<Cluster> = (0..=60)
+        .map(|day| {
+            let life = (24 * day, Some(24 * day + 1));
+            Cluster::new(ANN, format!("j-{day}"), "nightly-#", life, move |_| {
+                if bad(day) { NonCompliant } else { Compliant }
+            })
+        })
+        .collect();
+    let daily = Daily {
+        clusters: &clusters,
+        accounts: &|_| vec![ANN],
+        window: &every_launch(0),
+    };
+    daily.add(&mut evidence, 0..=91);
+    let share = |column, value| ("compliant_share", ORG, ALL, column, value);
+    let mend = |column, value| ("time_to_remediate", ORG, ALL, column, value);
+    Told {
+        name: "nightly",
+        evidence,
+        stated: vec![
+            share("end_compliant", 0),
+            share("end_non_compliant", 0),
+            share("days_compliant", 0),
+            share("compliant_ms", 52 * HOUR_MS),
+            share("non_compliant_ms", 9 * HOUR_MS),
+            share("unobserved_ms", 0),
+            // 10 to 15, 30 to 31, and from 58 on none followed.
+            mend("opened", 3),
+            mend("reopened", 2),
+            mend("fixed_in_place", 0),
+            mend("replaced", 2),
+            mend("ended", 1),
+            mend("open_count", 0),
+            mend("detected_sum_ms", (120 + 24) * HOUR_MS),
+            mend("detected_median_ms", 24 * HOUR_MS),
+            mend("detected_p90_ms", 120 * HOUR_MS),
+            mend("exposed_sum_ms", (122 + 26) * HOUR_MS),
+            ("launch_attempts", ORG, ALL, "clusters_launched", 61),
+            ("launch_attempts", ORG, ALL, "clusters_without_event", 61),
+        ],
+    }
+}
