@@ -15,7 +15,8 @@ use super::store::{Fetch, Store, StoreError};
 use crate::for_each_dataset;
 use crate::model::canonical;
 use crate::model::datasets::{
-    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LogGroup,
+    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, LaunchEvent, LogGroup,
+    Trail,
 };
 use crate::model::ids::{AccountId, RunId, Sha256Hex};
 use crate::model::table::Dataset;
@@ -27,7 +28,7 @@ pub const MOST_SHARDS: u32 = 99;
 /// The number of the receipt, and of the files, that assessing writes.
 pub const ASSESS: u32 = 0;
 /// Datasets (name, version) of which every shard writes a file, with rows or without; sorted by name.
-pub const OF_SHARD: [(&str, u32); 6] = [
+pub const OF_SHARD: [(&str, u32); 8] = [
     (Coverage::NAME, Coverage::VERSION),
     (EmrCluster::NAME, EmrCluster::VERSION),
     (
@@ -36,7 +37,9 @@ pub const OF_SHARD: [(&str, u32); 6] = [
     ),
     (EmrSession::NAME, EmrSession::VERSION),
     (EmrStep::NAME, EmrStep::VERSION),
+    (LaunchEvent::NAME, LaunchEvent::VERSION),
     (LogGroup::NAME, LogGroup::VERSION),
+    (Trail::NAME, Trail::VERSION),
 ];
 const SCOPE_LIMIT: u64 = 64 * 1024 * 1024;
 const RECEIPT_LIMIT: u64 = 4 * 1024 * 1024;
