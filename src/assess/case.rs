@@ -62,7 +62,7 @@ pub(super) struct Names {
     /// ARN of the log bucket, where `LogUri` names one.
     pub bucket_arn: Option<Text>,
     /// Id of the cluster's own row.
-    pub fact: String,
+    pub fact: Text,
 }
 
 /// Where cluster logs are archived.
@@ -123,7 +123,7 @@ impl Names {
                 LogPlace::S3(at) => Some(format!("arn:{partition}:s3:::{}", at.bucket).into()),
                 _ => None,
             },
-            fact: format!("emr_cluster/{account_id}/{region}/{cluster_id}"),
+            fact: format!("emr_cluster/{account_id}/{region}/{cluster_id}").into(),
         }
     }
 }
@@ -147,7 +147,7 @@ impl<'a> Case<'a> {
             LogPlace::S3(location) => lookups.bucket(&location.bucket)?,
             _ => None,
         };
-        let mut keys = Vec::new();
+        let mut keys = Vec::with_capacity(1);
         if let (Some(reference), LogPlace::S3(_) | LogPlace::Unparseable) = (&reference, &place) {
             let at = UsedAt::Bucket(bucket.clone());
             KeyUse::add(&mut keys, reference.clone(), "C1", at, lookups)?;

@@ -1,6 +1,8 @@
 //! What rules about security configurations share: whether what was described is what the cluster
 //! runs with.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{Fact, Judged, missing, refused};
@@ -27,7 +29,7 @@ pub(super) const TIME_NOT_KNOWN: (Outcome, &str) = (Outcome::Unknown, "creation_
 )]
 pub(super) fn at_rest<'c>(
     case: &'c Case<'_>,
-    advice: &str,
+    advice: impl fmt::Display,
 ) -> Result<(&'c EmrSecurityConfiguration, &'c Value), Judged> {
     let Some(name) = case.configuration_name() else {
         return Err(Judged::fail(

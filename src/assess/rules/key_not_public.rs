@@ -89,7 +89,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
         )
         .with(
             "depends_on",
-            Some(first(opening.depends_on.iter().cloned())),
+            Some(first(&opening.depends_on)),
         )
     } else if openings.unbound_services.is_empty() {
         Judged::pass("closed")
@@ -113,6 +113,6 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
         )
         .with(
             "services_without_source",
-            (!services.is_empty()).then(|| first(services.iter().cloned())),
+            (!services.is_empty()).then(|| first(services)),
         )
 }
