@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::access::Answers;
-use super::case::{Case, LogPlace, Names};
+use super::case::{Case, LogPlace, Names, OwnRows};
 use super::inputs::{AssessContext, LookupError, Lookups};
 use super::{RULES, channels, conclude, findings};
 use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
@@ -62,9 +62,8 @@ impl<'a> Conclusions<'a> {
         ctx: &AssessContext<'_>,
         lookups: &'a dyn Lookups,
     ) -> Result<(), LookupError> {
-        let alone = lookups.steps(cluster)?.is_empty()
-            && lookups.sessions(cluster)?.is_empty()
-            && lookups.object_samples(cluster)?.is_empty();
+        let own = OwnRows::of(cluster, lookups)?;
+        let alone = own.is_empty();
         let answers = lookups.answers();
         let is_like =
             |model: &Model<'_>| std::ptr::eq(model.answers, answers) && model.is_like(cluster);
@@ -72,7 +71,7 @@ impl<'a> Conclusions<'a> {
             self.repeat(at, cluster, ctx);
             return Ok(());
         }
-        let case = Case::gather(cluster, ctx, lookups)?;
+        let case = Case::gather(cluster, own, ctx, lookups)?;
         let from = (self.channels.len(), self.findings.len());
         self.verdicts.push(conclude(&case, &mut self.findings));
         channels::write(&case, &mut self.channels);
@@ -322,7 +321,5 @@ fn is_common(case: &Case<'_>, channels: &[Channel], findings: &[Finding]) -> boo
         let names = [destination_bucket, requested_key, key_reference, key_arn];
         has(destination) || names.into_iter().flatten().any(|name| has(name))
     };
-    !of_one_cluster
-        && !findings.iter().any(mentions)
-        && !channels.iter().any(goes)
+    !of_one_cluster && !findings.iter().any(mentions) && !channels.iter().any(goes)
 }

@@ -9,8 +9,8 @@ use super::inputs::{AssessContext, LookupError, Lookups};
 use super::key_use::{KeyUse, UsedAt};
 use super::places::{self, Place};
 use crate::model::datasets::{
-    Coverage, EmrCluster, EmrSecurityConfiguration, KmsKey, LogBucket, LogObjectSample,
-    LogObjectSummary,
+    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsKey, LogBucket,
+    LogObjectSample, LogObjectSummary,
 };
 use crate::model::ids::AccountId;
 use crate::model::key_reference::{KeyArn, KeyReference};
@@ -51,6 +51,27 @@ pub(super) struct Case<'a> {
     sampled_keys: Vec<KeyUse>,
     /// What was counted below `place`; none where nobody counted.
     pub history: Vec<Arc<LogObjectSummary>>,
+}
+
+/// The rows that are about one cluster alone, beside its own.
+pub(super) struct OwnRows {
+    pub steps: Vec<EmrStep>,
+    pub sessions: Vec<EmrSession>,
+    pub samples: Vec<LogObjectSample>,
+}
+
+impl OwnRows {
+    pub fn of(cluster: &EmrCluster, lookups: &dyn Lookups) -> Result<Self, LookupError> {
+        Ok(Self {
+            steps: lookups.steps(cluster)?,
+            sessions: lookups.sessions(cluster)?,
+            samples: lookups.object_samples(cluster)?,
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.sessions.is_empty() && self.samples.is_empty()
+    }
 }
 
 /// What every finding about a cluster repeats.
@@ -132,6 +153,7 @@ impl<'a> Case<'a> {
     /// Looks up what the cluster refers to.
     pub fn gather(
         cluster: &'a EmrCluster,
+        own: OwnRows,
         ctx: &'a AssessContext<'a>,
         lookups: &dyn Lookups,
     ) -> Result<Self, LookupError> {
@@ -178,7 +200,7 @@ impl<'a> Case<'a> {
             Some(row) => lookups.answers().of_configuration(row, lookups)?,
             None => Arc::default(),
         };
-        let samples = lookups.object_samples(cluster)?;
+        let samples = own.samples;
         let mut sampled_keys = Vec::new();
         for arn in samples.iter().filter_map(key_of) {
             let at = UsedAt::Bucket(bucket.clone());
@@ -224,7 +246,7 @@ impl<'a> Case<'a> {
             missing,
             encryption,
         };
-        case.places = places::gather(&case, &mut keys, lookups)?;
+        case.places = places::gather(&case, &own.steps, &own.sessions, &mut keys, lookups)?;
         for key in &mut keys {
             key.access = Access::gather(cluster, key, &case.place, ctx, lookups)?;
         }

@@ -38,7 +38,7 @@ pub use release::Release;
 pub use rules::{RULES, RULES_VERSION, Rule, rules_digest};
 
 use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
-use case::Case;
+use case::{Case, OwnRows};
 use owners::Owners;
 
 /// The rows that one cluster gives.
@@ -62,7 +62,8 @@ pub fn assess_cluster(
     ctx: &AssessContext<'_>,
     lookups: &dyn Lookups,
 ) -> Result<Assessed, LookupError> {
-    let case = Case::gather(cluster, ctx, lookups)?;
+    let own = OwnRows::of(cluster, lookups)?;
+    let case = Case::gather(cluster, own, ctx, lookups)?;
     let (mut channels, mut findings) = (Vec::new(), Vec::new());
     channels::write(&case, &mut channels);
     Ok(Assessed {

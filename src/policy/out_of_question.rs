@@ -103,7 +103,9 @@ mod tests {
         let none = r#"{"GranteePrincipal":"nobody","Operations":["Decrypt"]}"#;
         let granted = format!(r#"{{"GranteePrincipal":"{ROLE}","Operations":["Decrypt"]}}"#);
         let of = |action: &str| {
-            let text = format!(r#"{{"Statement":{{"Effect":"Allow","Action":"{action}","Resource":"*"}}}}"#);
+            let text = format!(
+                r#"{{"Statement":{{"Effect":"Allow","Action":"{action}","Resource":"*"}}}}"#
+            );
             Some(vec![read(&text)])
         };
         assert!(is_out(to_account(), none, of("s3:*"), ROLE));
@@ -113,13 +115,28 @@ mod tests {
         assert!(!is_out(to_account(), &granted, of("s3:*"), ROLE));
         assert!(!is_out(to_account(), r#"{"Odd":1}"#, of("s3:*"), ROLE));
         assert!(!is_out(policy(r#""*""#, "kms:*"), none, of("s3:*"), ROLE));
-        assert!(is_out(policy(r#""*""#, "kms:Encrypt"), none, of("s3:*"), ROLE));
-        assert!(!is_out(Document::Unread("it".to_owned()), none, of("s3:*"), ROLE));
+        assert!(is_out(
+            policy(r#""*""#, "kms:Encrypt"),
+            none,
+            of("s3:*"),
+            ROLE
+        ));
+        assert!(!is_out(
+            Document::Unread("it".to_owned()),
+            none,
+            of("s3:*"),
+            ROLE
+        ));
         // Named by another account, and not let by its own.
         let other = "arn:aws:iam::444455556666:role/reader";
         let to_other = || policy(&format!(r#"{{"AWS":"{other}"}}"#), "kms:*");
         assert!(is_out(to_other(), none, of("s3:*"), other));
         assert!(!is_out(to_other(), none, of("kms:Decrypt"), other));
-        assert!(!is_out(to_account(), none, of("s3:*"), "arn:aws:iam::111122223333:root"));
+        assert!(!is_out(
+            to_account(),
+            none,
+            of("s3:*"),
+            "arn:aws:iam::111122223333:root"
+        ));
     }
 }

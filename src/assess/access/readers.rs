@@ -13,8 +13,8 @@ use crate::assess::inputs::{LookupError, ScopeFacts};
 use crate::model::datasets::LogBucket;
 use crate::model::ids::AccountId;
 use crate::policy::{
-    Caller, Context, Holder, HolderKind, Layers, Outcome, Request, evaluate,
-    is_out_of_question, who_can,
+    Caller, Context, Holder, HolderKind, Layers, Outcome, Request, evaluate, is_out_of_question,
+    who_can,
 };
 
 /// What reading logs asks of their key.

@@ -54,7 +54,8 @@ fn judge(case: &Case<'_>) -> Judged {
     };
     let name = &row.name;
     let overrides = at_rest
-        .pointer("/S3EncryptionConfiguration/Overrides")
+        .get("S3EncryptionConfiguration")
+        .and_then(|part| part.get("Overrides"))
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
     let (mode, key) = (row.s3_mode.as_deref(), row.s3_key.as_deref());
@@ -119,7 +120,10 @@ impl fmt::Display for Wanted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let modes = self.0.iter().map(String::as_str).collect::<Vec<_>>();
         let modes = modes.join(", ");
-        write!(f, "encrypts EMRFS data in S3 with an approved mode ({modes})")
+        write!(
+            f,
+            "encrypts EMRFS data in S3 with an approved mode ({modes})"
+        )
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn at_rest<'c>(
         ));
     };
     let (row, document) = described(case, name).map_err(|judged| about(judged, case))?;
-    let switch = document.pointer("/EncryptionConfiguration/EnableAtRestEncryption");
+    let part = |name| document.get("EncryptionConfiguration")?.get(name);
+    let switch = part("EnableAtRestEncryption");
     if row.at_rest != Some(true) {
         let judged = if switch.is_none() && row.unknown_keys > 0 {
             unreadable(name)
@@ -53,7 +54,7 @@ pub(super) fn at_rest<'c>(
         };
         return Err(about(judged, case));
     }
-    let at_rest = document.pointer("/EncryptionConfiguration/AtRestEncryptionConfiguration");
+    let at_rest = part("AtRestEncryptionConfiguration");
     Ok((row, at_rest.unwrap_or(&Value::Null)))
 }
 

@@ -87,10 +87,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
                 opening.by
             ),
         )
-        .with(
-            "depends_on",
-            Some(first(&opening.depends_on)),
-        )
+        .with("depends_on", Some(first(&opening.depends_on)))
     } else if openings.unbound_services.is_empty() {
         Judged::pass("closed")
     } else {
