@@ -7,10 +7,11 @@
 use std::ops::Range;
 
 use super::access::Answers;
-use super::case::{Case, LogPlace, Names};
+use super::case::{Case, LogPlace, Names, OwnRows};
 use super::inputs::{AssessContext, LookupError, Lookups};
-use super::{Assessed, conclude, findings};
+use super::{RULES, channels, conclude, findings};
 use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
+use crate::model::text::Text;
 use crate::time::UtcMillis;
 
 /// How many clusters are kept to compare the next ones with.
@@ -41,6 +42,16 @@ struct Model<'a> {
 }
 
 impl<'a> Conclusions<'a> {
+    /// With room for what so many clusters mostly give.
+    pub fn with_room_for(clusters: usize) -> Self {
+        Self {
+            channels: Vec::with_capacity(4 * clusters),
+            findings: Vec::with_capacity(RULES.len() * clusters),
+            verdicts: Vec::with_capacity(clusters),
+            models: Vec::new(),
+        }
+    }
+
     /// Judges one cluster as [`super::assess_cluster`] does, and appends what it gives.
     ///
     /// # Errors
@@ -51,9 +62,8 @@ impl<'a> Conclusions<'a> {
         ctx: &AssessContext<'_>,
         lookups: &'a dyn Lookups,
     ) -> Result<(), LookupError> {
-        let alone = lookups.steps(cluster)?.is_empty()
-            && lookups.sessions(cluster)?.is_empty()
-            && lookups.object_samples(cluster)?.is_empty();
+        let own = OwnRows::of(cluster, lookups)?;
+        let alone = own.is_empty();
         let answers = lookups.answers();
         let is_like =
             |model: &Model<'_>| std::ptr::eq(model.answers, answers) && model.is_like(cluster);
@@ -61,10 +71,17 @@ impl<'a> Conclusions<'a> {
             self.repeat(at, cluster, ctx);
             return Ok(());
         }
-        let case = Case::gather(cluster, ctx, lookups)?;
-        let mut assessed = conclude(&case);
-        if alone && is_common(&case, &assessed) {
-            let after = |len: usize, more: usize| len..len + more;
+        let case = Case::gather(cluster, own, ctx, lookups)?;
+        let from = (self.channels.len(), self.findings.len());
+        self.verdicts.push(conclude(&case, &mut self.findings));
+        channels::write(&case, &mut self.channels);
+        let channels = from.0..self.channels.len();
+        let findings = from.1..self.findings.len();
+        let is_common = || {
+            let (channels, findings) = (channels.clone(), findings.clone());
+            is_common(&case, &self.channels[channels], &self.findings[findings])
+        };
+        if alone && is_common() {
             if self.models.len() == MODELS {
                 self.models.remove(0);
             }
@@ -76,16 +93,13 @@ impl<'a> Conclusions<'a> {
                     .as_ref()
                     .and_then(|s| s.created_at),
                 made_later: case.configuration_made_later(),
-                channels: after(self.channels.len(), assessed.channels.len()),
-                findings: after(self.findings.len(), assessed.findings.len()),
-                verdict: self.verdicts.len(),
+                channels,
+                findings,
+                verdict: self.verdicts.len() - 1,
                 place: case.place,
                 names: case.names,
             });
         }
-        self.channels.append(&mut assessed.channels);
-        self.findings.append(&mut assessed.findings);
-        self.verdicts.push(assessed.verdict);
         Ok(())
     }
 
@@ -108,12 +122,16 @@ impl<'a> Conclusions<'a> {
             self.channels.push(channel);
         }
         self.findings.reserve(findings.len());
+        // Texts of the first cluster's facts with those of this one: several rules read the same.
+        let mut texts: Vec<(Text, Text)> = vec![(of_first.fact.clone(), names.fact.clone())];
         for at in findings.clone() {
             let known = &self.findings[at];
-            let own = &known.facts[of_first.fact.len()..];
-            let mut facts = String::with_capacity(names.fact.len() + own.len());
-            facts.push_str(&names.fact);
-            facts.push_str(own);
+            let text = texts.iter().find(|(of, _)| of.is_one_with(&known.facts));
+            let facts = text.map(|(_, own)| own.clone()).unwrap_or_else(|| {
+                let text = [&*names.fact, &known.facts[of_first.fact.len()..]].concat();
+                texts.push((known.facts.clone(), Text::from(text)));
+                texts[texts.len() - 1].1.clone()
+            });
             let subject = if known.subject == of_first.cluster_arn {
                 &names.cluster_arn
             } else {
@@ -274,7 +292,7 @@ fn is_alike(a: &EmrCluster, b: &EmrCluster) -> bool {
 }
 
 /// Whether nothing in the conclusions is about this cluster alone, but its name where it belongs.
-fn is_common(case: &Case<'_>, assessed: &Assessed) -> bool {
+fn is_common(case: &Case<'_>, channels: &[Channel], findings: &[Finding]) -> bool {
     let access = case.keys.iter().flat_map(|key| &key.access);
     let mut uses = access.flat_map(|access| &access.uses);
     let of_one_cluster = uses.any(|at| at.used.of_one_cluster)
@@ -303,7 +321,5 @@ fn is_common(case: &Case<'_>, assessed: &Assessed) -> bool {
         let names = [destination_bucket, requested_key, key_reference, key_arn];
         has(destination) || names.into_iter().flatten().any(|name| has(name))
     };
-    !of_one_cluster
-        && !assessed.findings.iter().any(mentions)
-        && !assessed.channels.iter().any(goes)
+    !of_one_cluster && !findings.iter().any(mentions) && !channels.iter().any(goes)
 }

@@ -9,8 +9,8 @@ use super::inputs::{AssessContext, LookupError, Lookups};
 use super::key_use::{KeyUse, UsedAt};
 use super::places::{self, Place};
 use crate::model::datasets::{
-    Coverage, EmrCluster, EmrSecurityConfiguration, KmsKey, LogBucket, LogObjectSample,
-    LogObjectSummary,
+    Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsKey, LogBucket,
+    LogObjectSample, LogObjectSummary,
 };
 use crate::model::ids::AccountId;
 use crate::model::key_reference::{KeyArn, KeyReference};
@@ -53,6 +53,27 @@ pub(super) struct Case<'a> {
     pub history: Vec<Arc<LogObjectSummary>>,
 }
 
+/// The rows that are about one cluster alone, beside its own.
+pub(super) struct OwnRows {
+    pub steps: Vec<EmrStep>,
+    pub sessions: Vec<EmrSession>,
+    pub samples: Vec<LogObjectSample>,
+}
+
+impl OwnRows {
+    pub fn of(cluster: &EmrCluster, lookups: &dyn Lookups) -> Result<Self, LookupError> {
+        Ok(Self {
+            steps: lookups.steps(cluster)?,
+            sessions: lookups.sessions(cluster)?,
+            samples: lookups.object_samples(cluster)?,
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.sessions.is_empty() && self.samples.is_empty()
+    }
+}
+
 /// What every finding about a cluster repeats.
 pub(super) struct Names {
     pub cluster_id: Text,
@@ -62,7 +83,7 @@ pub(super) struct Names {
     /// ARN of the log bucket, where `LogUri` names one.
     pub bucket_arn: Option<Text>,
     /// Id of the cluster's own row.
-    pub fact: String,
+    pub fact: Text,
 }
 
 /// Where cluster logs are archived.
@@ -123,7 +144,7 @@ impl Names {
                 LogPlace::S3(at) => Some(format!("arn:{partition}:s3:::{}", at.bucket).into()),
                 _ => None,
             },
-            fact: format!("emr_cluster/{account_id}/{region}/{cluster_id}"),
+            fact: format!("emr_cluster/{account_id}/{region}/{cluster_id}").into(),
         }
     }
 }
@@ -132,6 +153,7 @@ impl<'a> Case<'a> {
     /// Looks up what the cluster refers to.
     pub fn gather(
         cluster: &'a EmrCluster,
+        own: OwnRows,
         ctx: &'a AssessContext<'a>,
         lookups: &dyn Lookups,
     ) -> Result<Self, LookupError> {
@@ -147,7 +169,7 @@ impl<'a> Case<'a> {
             LogPlace::S3(location) => lookups.bucket(&location.bucket)?,
             _ => None,
         };
-        let mut keys = Vec::new();
+        let mut keys = Vec::with_capacity(1);
         if let (Some(reference), LogPlace::S3(_) | LogPlace::Unparseable) = (&reference, &place) {
             let at = UsedAt::Bucket(bucket.clone());
             KeyUse::add(&mut keys, reference.clone(), "C1", at, lookups)?;
@@ -178,7 +200,7 @@ impl<'a> Case<'a> {
             Some(row) => lookups.answers().of_configuration(row, lookups)?,
             None => Arc::default(),
         };
-        let samples = lookups.object_samples(cluster)?;
+        let samples = own.samples;
         let mut sampled_keys = Vec::new();
         for arn in samples.iter().filter_map(key_of) {
             let at = UsedAt::Bucket(bucket.clone());
@@ -224,7 +246,7 @@ impl<'a> Case<'a> {
             missing,
             encryption,
         };
-        case.places = places::gather(&case, &mut keys, lookups)?;
+        case.places = places::gather(&case, &own.steps, &own.sessions, &mut keys, lookups)?;
         for key in &mut keys {
             key.access = Access::gather(cluster, key, &case.place, ctx, lookups)?;
         }

@@ -10,17 +10,16 @@ use crate::model::table::Dataset;
 use crate::model::text::Text;
 use crate::model::words::Encryption;
 
-/// The channels of a cluster: C1 where `LogUri` is set; C3 and C4, of which AWS keeps copies unless
+/// Appends the channels of a cluster: C1 where `LogUri` is set; C3 and C4, of which AWS keeps copies unless
 /// a setting says otherwise, always; C2, C5, C6 and C7 as settings name them.
-pub(super) fn of(case: &Case<'_>) -> Vec<Channel> {
+pub(super) fn write(case: &Case<'_>, channels: &mut Vec<Channel>) {
     let (service, ui) = kept(case);
-    let mut channels = Vec::with_capacity(3 + case.places.len());
+    let from = channels.len();
     channels.extend(archived(case));
     channels.push(blank(case, "C3", service));
     channels.push(blank(case, "C4", ui));
     channels.extend(case.places.iter().map(|place| beside(case, place)));
-    channels.sort_by(Dataset::key_order);
-    channels
+    channels[from..].sort_by(Dataset::key_order);
 }
 
 /// A place beside `LogUri`.
@@ -36,13 +35,11 @@ fn beside(case: &Case<'_>, place: &Place) -> Channel {
         _ => Text::from(basis),
     };
     Channel {
-        destination: place.destination.clone(),
-        destination_bucket: place.bucket.clone(),
-        requested_key: place.requested.clone(),
-        key_reference: key.and_then(KeyUse::named).map(ToString::to_string),
-        key_arn: key
-            .and_then(KeyUse::described)
-            .and_then(|k| k.key_arn.clone()),
+        destination: Text::from(&place.destination),
+        destination_bucket: place.bucket.as_ref().map(Text::from),
+        requested_key: place.requested.as_ref().map(Text::from),
+        key_reference: key.and_then(reference),
+        key_arn: key.and_then(arn),
         sources: counts.then_some(place.from.len() as i64),
         basis: words,
         ..blank(case, place.channel, (effective, basis))
@@ -53,23 +50,30 @@ fn archived(case: &Case<'_>) -> Option<Channel> {
     let destination = match &case.place {
         LogPlace::Nowhere => return None,
         // Not understood, so it cannot be rebuilt; credentials were dropped when it was collected.
-        LogPlace::Unparseable => case.cluster.log_uri.clone().unwrap_or_default(),
-        LogPlace::S3(location) => location.to_string(),
+        LogPlace::Unparseable => case.cluster.log_uri.as_ref().map_or("".into(), Text::from),
+        LogPlace::S3(location) => location.to_string().into(),
     };
     let key = case.log_key();
     Some(Channel {
         destination,
         destination_bucket: match &case.place {
-            LogPlace::S3(location) => Some(location.bucket.clone()),
+            LogPlace::S3(location) => Some(Text::from(&location.bucket)),
             _ => None,
         },
-        requested_key: case.cluster.log_key.clone(),
-        key_reference: key.and_then(KeyUse::named).map(ToString::to_string),
-        key_arn: key
-            .and_then(KeyUse::described)
-            .and_then(|k| k.key_arn.clone()),
+        requested_key: case.cluster.log_key.as_ref().map(Text::from),
+        key_reference: key.and_then(reference),
+        key_arn: key.and_then(arn),
         ..blank(case, "C1", effective(case))
     })
+}
+
+fn reference(key: &KeyUse) -> Option<Text> {
+    Some(key.named()?.to_string().into())
+}
+
+/// The key that was described.
+fn arn(key: &KeyUse) -> Option<Text> {
+    key.described()?.key_arn.as_ref().map(Text::from)
 }
 
 /// A channel without a destination of the customer's and without a key.
@@ -84,7 +88,7 @@ fn blank(
         region: case.cluster.region.clone(),
         cluster_id: case.names.cluster_id.clone(),
         channel: channel.into(),
-        destination: String::new(),
+        destination: Text::default(),
         destination_bucket: None,
         requested_key: None,
         key_reference: None,

@@ -9,16 +9,18 @@ use crate::model::datasets::{EmrCluster, Finding};
 use crate::model::text::Text;
 use crate::model::words::Outcome;
 
-/// The finding of one rule about one subject.
+/// The finding of one rule about one subject; `before` are those of the cluster that were written
+/// already.
 pub(super) fn write(
     rule: &Rule,
     concluded: Concluded<'_>,
     case: &Case<'_>,
     owners: &Owners,
+    before: &[Finding],
 ) -> Finding {
     let Concluded { judged, key } = concluded;
     let cluster_arn = &case.names.cluster_arn;
-    let facts = facts(case, key, &judged.facts);
+    let facts = facts(case, key, &judged.facts, before);
     let subject = match judged.about {
         About::Cluster => None,
         About::Key => key.and_then(KeyUse::name).map(|arn| ("key", arn.clone())),
@@ -60,8 +62,12 @@ pub(super) fn write(
     }
 }
 
-/// The rows that were read; one that the run does not hold is not named.
-fn facts(case: &Case<'_>, key: Option<&KeyUse>, read: &[Fact]) -> String {
+/// The rows that were read; one that the run does not hold is not named. Rules that read the same rows
+/// share the text.
+fn facts(case: &Case<'_>, key: Option<&KeyUse>, read: &[Fact], before: &[Finding]) -> Text {
+    if read.is_empty() {
+        return case.names.fact.clone();
+    }
     let mut text = String::with_capacity(case.names.fact.len() + 96 * read.len());
     text.push_str(&case.names.fact);
     let mut name = |parts: &[&str]| {
@@ -106,7 +112,8 @@ fn facts(case: &Case<'_>, key: Option<&KeyUse>, read: &[Fact]) -> String {
             }
         }
     }
-    text
+    let same = before.iter().rev().find(|finding| finding.facts == text);
+    same.map_or_else(|| text.into(), |finding| finding.facts.clone())
 }
 
 /// The waiver in force that covers a finding; of several, the one whose id sorts first, so that the

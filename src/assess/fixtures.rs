@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access::Answers;
-use super::case::Case;
+use super::case::{Case, OwnRows};
 use super::inputs::{AssessContext, LookupError, Lookups, RuleConfig, ScopeFacts, Waiver};
 use super::{Assessed, Conclusions, assess_cluster};
 use crate::model::datasets::{
@@ -445,7 +445,9 @@ impl World {
     }
 
     pub fn with_case<T>(&self, look: impl FnOnce(&Case<'_>) -> T) -> T {
-        look(&Case::gather(&self.cluster, &self.ctx(), &Facts::of(self)).expect("facts"))
+        let facts = Facts::of(self);
+        let own = OwnRows::of(&self.cluster, &facts).expect("facts");
+        look(&Case::gather(&self.cluster, own, &self.ctx(), &facts).expect("facts"))
     }
 
     /// Judges the cluster, and checks on the way that a like one that is judged after it says what it

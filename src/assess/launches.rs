@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::{Case, LogPlace};
+use super::case::{Case, LogPlace, OwnRows};
 use super::inputs::{AssessContext, LookupError, Lookups};
 use super::owners;
 use super::rules::{OF_LAUNCHES, Rule};
@@ -139,7 +139,8 @@ impl Asked {
         lookups: &dyn Lookups,
     ) -> Result<Self, LookupError> {
         let cluster = by_parameters(launch);
-        let case = Case::gather(&cluster, ctx, lookups)?;
+        let own = OwnRows::of(&cluster, lookups)?;
+        let case = Case::gather(&cluster, own, ctx, lookups)?;
         let outcome = |rule: &Rule| {
             // Once: such a cluster has one channel, and one key at most.
             let mut outcome = Outcome::NotApplicable;

@@ -38,7 +38,7 @@ pub use release::Release;
 pub use rules::{RULES, RULES_VERSION, Rule, rules_digest};
 
 use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
-use case::Case;
+use case::{Case, OwnRows};
 use owners::Owners;
 
 /// The rows that one cluster gives.
@@ -62,21 +62,26 @@ pub fn assess_cluster(
     ctx: &AssessContext<'_>,
     lookups: &dyn Lookups,
 ) -> Result<Assessed, LookupError> {
-    let case = Case::gather(cluster, ctx, lookups)?;
-    Ok(conclude(&case))
+    let own = OwnRows::of(cluster, lookups)?;
+    let case = Case::gather(cluster, own, ctx, lookups)?;
+    let (mut channels, mut findings) = (Vec::new(), Vec::new());
+    channels::write(&case, &mut channels);
+    Ok(Assessed {
+        verdict: conclude(&case, &mut findings),
+        channels,
+        findings,
+    })
 }
 
-fn conclude(case: &Case<'_>) -> Assessed {
+/// Asks every rule, appends what they find to `findings` and returns what that comes to.
+fn conclude(case: &Case<'_>, findings: &mut Vec<Finding>) -> Verdict {
     let owners = Owners::of(case);
-    let mut findings = Vec::with_capacity(RULES.len() * case.keys.len().max(1));
+    let from = findings.len();
     for rule in RULES {
         rule.conclude(case, |concluded| {
-            findings.push(findings::write(rule, concluded, case, &owners));
+            let finding = findings::write(rule, concluded, case, &owners, &findings[from..]);
+            findings.push(finding);
         });
     }
-    Assessed {
-        channels: channels::of(case),
-        verdict: verdict::conclude(case, &findings, owners),
-        findings,
-    }
+    verdict::conclude(case, &findings[from..], owners)
 }

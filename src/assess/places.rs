@@ -56,6 +56,8 @@ const fn unknown(basis: &'static str) -> Said {
 /// Gathers the places of one cluster and adds their keys to `keys`.
 pub(super) fn gather(
     case: &Case<'_>,
+    steps: &[EmrStep],
+    sessions: &[EmrSession],
     keys: &mut Vec<KeyUse>,
     lookups: &dyn Lookups,
 ) -> Result<Vec<Place>, LookupError> {
@@ -65,15 +67,15 @@ pub(super) fn gather(
         lookups,
         places: Vec::new(),
     };
-    for step in lookups.steps(case.cluster)? {
-        gathering.step(&step)?;
+    for step in steps {
+        gathering.step(step)?;
     }
     if let Some(name) = case.cluster.log_group() {
         let requested = case.cluster.cloudwatch_key.clone();
         gathering.group("C5", name, requested, None)?;
     }
-    for session in lookups.sessions(case.cluster)? {
-        gathering.session(&session)?;
+    for session in sessions {
+        gathering.session(session)?;
     }
     for (property, uri) in case.cluster.application_log_dirs() {
         gathering.application(property, uri)?;

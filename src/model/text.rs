@@ -25,6 +25,11 @@ impl Text {
             Self::Shared(text) => text,
         }
     }
+
+    /// Whether both are one text in memory, and so the same. The same text may also stand twice.
+    pub fn is_one_with(&self, other: &Self) -> bool {
+        std::ptr::eq(self.as_str(), other.as_str())
+    }
 }
 
 impl Default for Text {

@@ -87,6 +87,20 @@ impl Grant {
         grant
     }
 
+    /// Whether [`Grant::allows`] may be anything but none, whatever the request is like.
+    pub(super) fn may_allow(&self, caller: &Caller, action: &str, setting: Setting) -> bool {
+        let name = action.split_once(':').map_or("", |(_, name)| name);
+        let retires = name.eq_ignore_ascii_case("RetireGrant");
+        let mut operations = self.operations.iter();
+        !self.unread.is_empty()
+            || retires
+            || (operations.any(|o| o.eq_ignore_ascii_case(name))
+                && self
+                    .grantees
+                    .iter()
+                    .any(|grantee| !grantee.matches(caller, setting).is_none()))
+    }
+
     /// Whether the grant lets `caller` do `action`.
     pub fn allows(
         &self,

@@ -24,6 +24,7 @@ mod evidence;
 mod grant;
 mod json;
 mod operator;
+mod out_of_question;
 mod pattern;
 mod question;
 mod truth;
@@ -44,6 +45,7 @@ pub use evaluate::{
 pub use grant::{Constraint, Grant};
 pub use json::Json;
 pub use operator::Operator;
+pub use out_of_question::is_out_of_question;
 pub use question::{Question, QuestionError, id_of};
 pub use truth::{Need, Truth};
 pub use who_can::{Holder, HolderKind, who_can};

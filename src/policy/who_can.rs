@@ -143,11 +143,20 @@ struct Question<'a> {
     context: &'a Context,
 }
 
+/// Whether a statement may be about an action.
+pub(super) fn may_mean_action(statement: &Statement, action: &str) -> bool {
+    match &statement.action {
+        Some(Clause::Is(list)) => list.iter().any(|a| action_matches(a, action)),
+        Some(Clause::Not(list)) => !list.iter().any(|a| action_matches(a, action)),
+        None => true,
+    }
+}
+
 impl Question<'_> {
     fn of_policy(&self, policy: &Policy) -> Vec<Holder> {
         let mut found = Vec::new();
         for statement in &policy.statements {
-            if statement.effect == Some(Effect::Deny) || !self.may_mean_action(statement) {
+            if statement.effect == Some(Effect::Deny) || !may_mean_action(statement, self.action) {
                 continue;
             }
             match &statement.principal {
@@ -182,7 +191,7 @@ impl Question<'_> {
     /// and nobody beside them.
     fn spared(&self, policy: &Policy) -> Vec<Holder> {
         let denies = policy.statements.iter().filter(|statement| {
-            statement.effect == Some(Effect::Deny) && self.may_mean_action(statement)
+            statement.effect == Some(Effect::Deny) && may_mean_action(statement, self.action)
         });
         denies
             .filter_map(|statement| match &statement.principal {
@@ -194,14 +203,6 @@ impl Question<'_> {
             .filter(|(_, name)| *name != "*")
             .filter_map(|(kind, name)| self.holder(kind, name))
             .collect()
-    }
-
-    fn may_mean_action(&self, statement: &Statement) -> bool {
-        match &statement.action {
-            Some(Clause::Is(list)) => list.iter().any(|a| action_matches(a, self.action)),
-            Some(Clause::Not(list)) => !list.iter().any(|a| action_matches(a, self.action)),
-            None => true,
-        }
     }
 
     /// `*`, narrowed to the accounts or principals that a condition names.

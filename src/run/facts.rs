@@ -1,6 +1,7 @@
 //! The journal as collecting and assessing see it: a sink for facts, and look-ups over them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -205,7 +206,7 @@ const CACHED_GROUPS: usize = 32;
 pub struct JournalLookups<'a> {
     journal: &'a Journal,
     clock: &'a dyn Clock,
-    buckets: BTreeMap<String, Arc<LogBucket>>,
+    buckets: HashMap<String, Arc<LogBucket>>,
     key_groups: Groups,
     keys: Mutex<Cache<KmsKey>>,
     grants: Held<KmsGrant>,
@@ -228,8 +229,11 @@ impl<D: Dataset> Cache<D> {
         Mutex::new(Self(VecDeque::new()))
     }
 
-    fn holds(&self, (account, region): (&str, &str)) -> bool {
-        self.0.iter().any(|group| group.is(account, region))
+    /// The rows of an account-region, where they are held.
+    fn group(&self, (account, region): (&str, &str)) -> Option<&[Arc<D>]> {
+        let mut groups = self.0.iter().rev();
+        let group = groups.find(|group| group.is(account, region))?;
+        Some(&group.rows)
     }
 
     fn read(
@@ -244,13 +248,6 @@ impl<D: Dataset> Cache<D> {
         self.0.push_back(rows.map(Arc::new));
         Ok(())
     }
-
-    /// A row of what is held.
-    fn find(&self, (account, region): (&str, &str), wanted: impl Fn(&D) -> bool) -> Option<Arc<D>> {
-        let mut groups = self.0.iter().rev();
-        let group = groups.find(|group| group.is(account, region))?;
-        group.rows.iter().find(|row| wanted(row)).cloned()
-    }
 }
 
 impl<'a> JournalLookups<'a> {
@@ -260,7 +257,7 @@ impl<'a> JournalLookups<'a> {
         journal: &'a Journal,
         clock: &'a dyn Clock,
     ) -> Result<Self, crate::record::RecordError> {
-        let mut buckets = BTreeMap::new();
+        let mut buckets = HashMap::new();
         for row in journal.rows::<LogBucket>() {
             let row = row?;
             buckets.insert(row.bucket.clone(), Arc::new(row));
@@ -296,8 +293,9 @@ impl JournalLookups<'_> {
     pub fn holds_key(&self, key: &KeyArn) -> Result<bool, LookupError> {
         let arn = key.to_string();
         let group = (key.account_id.as_str(), key.region.as_str());
-        let is_it = |k: &KmsKey| k.key_arn.as_ref() == Some(&arn) || k.key_reference == arn;
-        Ok(self.shared(&self.keys, group, is_it)?.is_some())
+        let is_it = |k: &&Arc<KmsKey>| k.key_arn.as_ref() == Some(&arn) || k.key_reference == arn;
+        let find = |rows: &[Arc<KmsKey>]| rows.iter().find(is_it).cloned();
+        Ok(self.shared(&self.keys, group, find)?.is_some())
     }
 
     /// A row that many clusters share. Reading it counts as working it out.
@@ -305,14 +303,15 @@ impl JournalLookups<'_> {
         &self,
         cache: &Mutex<Cache<D>>,
         group: (&str, &str),
-        wanted: impl Fn(&D) -> bool,
+        find: impl Fn(&[Arc<D>]) -> Option<Arc<D>>,
     ) -> Result<Option<Arc<D>>, LookupError> {
         let mut cache = lock(cache);
-        if !cache.holds(group) {
-            self.answers
-                .timed(self, || cache.read(self.journal, group))?;
+        if let Some(rows) = cache.group(group) {
+            return Ok(find(rows));
         }
-        Ok(cache.find(group, wanted))
+        self.answers
+            .timed(self, || cache.read(self.journal, group))?;
+        Ok(cache.group(group).and_then(find))
     }
 }
 
@@ -349,11 +348,11 @@ impl<D: Dataset> Group<D> {
 }
 
 /// The account-regions that have rows of a dataset.
-struct Groups(BTreeMap<String, BTreeSet<String>>);
+struct Groups(HashMap<String, BTreeSet<String>>);
 
 impl Groups {
     fn of<D: Dataset>(journal: &Journal) -> Self {
-        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
         for (account, region) in journal.groups::<D>() {
             found.entry(account).or_default().insert(region);
         }
@@ -369,6 +368,9 @@ impl Groups {
 struct Held<D> {
     groups: Groups,
     now: Mutex<Option<Group<D>>>,
+    /// Which of them were asked for last. Clusters are judged in the order of their rows, so what is
+    /// asked for next is there or right behind.
+    last: Mutex<Range<usize>>,
 }
 
 impl<D: Dataset> Held<D> {
@@ -376,6 +378,7 @@ impl<D: Dataset> Held<D> {
         Self {
             groups: Groups::of::<D>(journal),
             now: Mutex::new(None),
+            last: Mutex::default(),
         }
     }
 
@@ -389,18 +392,33 @@ impl<D: Dataset> Held<D> {
         name: impl Fn(&D) -> &str,
     ) -> Result<Vec<D>, LookupError> {
         let (account, region) = (account.as_str(), region.as_str());
-        if !self.groups.has(account, region) {
-            return Ok(Vec::new());
-        }
         let mut now = lock(&self.now);
+        let mut last = lock(&self.last);
         if now.as_ref().is_none_or(|held| !held.is(account, region)) {
+            if !self.groups.has(account, region) {
+                return Ok(Vec::new());
+            }
             *now = Some(Group::read(journal, account, region)?);
+            *last = 0..0;
         }
         let rows = now.as_ref().map_or(&[][..], |held| &held.rows);
-        let first = rows.partition_point(|row| name(row) < wanted);
+        let is_first = |at: &usize| {
+            rows.get(*at).is_none_or(|row| name(row) >= wanted)
+                && (*at == 0 || name(&rows[at - 1]) < wanted)
+        };
+        let first = [last.start, last.end].into_iter().find(is_first);
+        let first = first.unwrap_or_else(|| rows.partition_point(|row| name(row) < wanted));
         let same = rows[first..].iter().take_while(|row| name(row) == wanted);
-        Ok(same.cloned().collect())
+        let same: Vec<D> = same.cloned().collect();
+        *last = first..first + same.len();
+        Ok(same)
     }
+}
+
+/// The row whose `name` is `wanted`, of rows in the order of their names.
+fn named<D>(rows: &[Arc<D>], wanted: &str, name: impl Fn(&D) -> &str) -> Option<Arc<D>> {
+    let found = rows.binary_search_by(|row| name(row).cmp(wanted)).ok()?;
+    rows.get(found).cloned()
 }
 
 fn place_of(cluster: &EmrCluster) -> (&AccountId, &Region) {
@@ -422,8 +440,8 @@ impl Lookups for JournalLookups<'_> {
         if !self.key_groups.has(account, region) {
             return Ok(None);
         }
-        self.shared(&self.keys, (account, region), |k| {
-            k.key_reference == reference
+        self.shared(&self.keys, (account, region), |rows| {
+            named(rows, reference, |key| &key.key_reference)
         })
     }
 
@@ -440,7 +458,7 @@ impl Lookups for JournalLookups<'_> {
         self.shared(
             &self.configurations,
             (account.as_str(), region.as_str()),
-            |c| c.name == name,
+            |rows| named(rows, name, |configuration| &configuration.name),
         )
     }
 
@@ -497,10 +515,11 @@ impl Lookups for JournalLookups<'_> {
     ) -> Result<Option<Arc<Coverage>>, LookupError> {
         let group = (account.as_str(), region.as_str());
         let mut cells = lock(&self.cells);
-        if !cells.holds(group) {
+        if cells.group(group).is_none() {
             cells.read(self.journal, group)?;
         }
-        Ok(cells.find(group, |c| c.source == source))
+        let rows = cells.group(group).unwrap_or_default();
+        Ok(rows.iter().find(|cell| cell.source == source).cloned())
     }
 
     fn object_samples(&self, cluster: &EmrCluster) -> Result<Vec<LogObjectSample>, LookupError> {

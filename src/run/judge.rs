@@ -78,7 +78,7 @@ pub fn judge(
         let launched = launches.events.iter();
         let launched: BTreeSet<&str> = launched.filter_map(|e| e.cluster_id.as_deref()).collect();
         let from = inputs.clock.elapsed();
-        let mut judged = assess::Conclusions::default();
+        let mut judged = assess::Conclusions::with_room_for(clusters.len());
         for cluster in &clusters {
             let its = judged.findings.len();
             let stands_from = stands

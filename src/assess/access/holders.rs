@@ -15,7 +15,7 @@ use crate::model::datasets::KeyAccess;
 use crate::model::ids::AccountId;
 use crate::policy::{
     Caller, Context, Effect, Holder as Named, HolderKind, Layers, Outcome, Request, evaluate,
-    who_can,
+    is_out_of_question, who_can,
 };
 use crate::time::Date;
 
@@ -148,6 +148,9 @@ pub(super) fn holders(
     for identities in accounts.values() {
         for identity in identities.all() {
             narrow(&mut layers, identity);
+            if is_out_of_question(&identity.caller, action, &key.resource, &layers) {
+                continue;
+            }
             let context = of_key(key, &identity.caller, action, scope);
             let decision = ask(identity, action, &key.resource, &layers, &context);
             if decision.outcome == Outcome::Denied {

@@ -13,7 +13,8 @@ use crate::assess::inputs::{LookupError, ScopeFacts};
 use crate::model::datasets::LogBucket;
 use crate::model::ids::AccountId;
 use crate::policy::{
-    Caller, Context, Holder, HolderKind, Layers, Outcome, Request, evaluate, who_can,
+    Caller, Context, Holder, HolderKind, Layers, Outcome, Request, evaluate, is_out_of_question,
+    who_can,
 };
 
 /// What reading logs asks of their key.
@@ -131,10 +132,13 @@ impl Readers {
                 continue;
             };
             let action = "s3:GetObject";
+            narrow(&mut bucket_side, identity);
+            if is_out_of_question(&identity.caller, action, &resource, &bucket_side) {
+                continue;
+            }
             let context = organization(Context::open(), &identity.caller, owner.as_str(), scope)
                 .with("aws:SecureTransport", "true")
                 .deriving(&identity.caller, action, owner.as_str());
-            narrow(&mut bucket_side, identity);
             let read = ask(identity, action, &resource, &bucket_side, &context);
             if read.outcome == Outcome::Denied {
                 continue;

@@ -51,7 +51,7 @@ impl Access {
         ];
         let tag = tags.into_iter().flatten().find(|t| !t.trim().is_empty());
         let unit = Unit::of(tag, &cluster.account_id, ctx.scope);
-        let mut uses = Vec::new();
+        let mut uses = Vec::with_capacity(key.places.len());
         for at in &key.places {
             let UsedAt::Bucket(bucket) = at else { continue };
             let Some(location) = location(place, bucket.as_deref()) else {

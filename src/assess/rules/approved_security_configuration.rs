@@ -3,6 +3,9 @@
 //! It proves nothing of logs archived to `LogUri`; it decides for data, and for logs that
 //! applications write through EMRFS themselves.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde_json::Value;
 
 use super::configuration::{self, about, at_rest, unreadable};
@@ -44,18 +47,15 @@ fn judge(case: &Case<'_>) -> Judged {
     if modes.is_empty() {
         return Judged::not_applicable("no_approved_mode_configured");
     }
-    let wanted = modes.iter().map(String::as_str).collect::<Vec<_>>();
-    let wanted = format!(
-        "encrypts EMRFS data in S3 with an approved mode ({})",
-        wanted.join(", ")
-    );
+    let wanted = Wanted(modes);
     let (row, at_rest) = match at_rest(case, &wanted) {
         Ok(found) => found,
         Err(judged) => return judged,
     };
     let name = &row.name;
     let overrides = at_rest
-        .pointer("/S3EncryptionConfiguration/Overrides")
+        .get("S3EncryptionConfiguration")
+        .and_then(|part| part.get("Overrides"))
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
     let (mode, key) = (row.s3_mode.as_deref(), row.s3_key.as_deref());
@@ -111,6 +111,20 @@ fn judge(case: &Case<'_>) -> Judged {
         Judged::pass("approved")
     };
     about(judged, case).with("mode", mode).with("key", key)
+}
+
+/// What a configuration must do, as advice says it.
+struct Wanted<'m>(&'m BTreeSet<String>);
+
+impl fmt::Display for Wanted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let modes = self.0.iter().map(String::as_str).collect::<Vec<_>>();
+        let modes = modes.join(", ");
+        write!(
+            f,
+            "encrypts EMRFS data in S3 with an approved mode ({modes})"
+        )
+    }
 }
 
 fn text<'v>(object: &'v Value, name: &str) -> Option<&'v str> {

@@ -1,6 +1,8 @@
 //! What rules about security configurations share: whether what was described is what the cluster
 //! runs with.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{Fact, Judged, missing, refused};
@@ -27,7 +29,7 @@ pub(super) const TIME_NOT_KNOWN: (Outcome, &str) = (Outcome::Unknown, "creation_
 )]
 pub(super) fn at_rest<'c>(
     case: &'c Case<'_>,
-    advice: &str,
+    advice: impl fmt::Display,
 ) -> Result<(&'c EmrSecurityConfiguration, &'c Value), Judged> {
     let Some(name) = case.configuration_name() else {
         return Err(Judged::fail(
@@ -36,7 +38,8 @@ pub(super) fn at_rest<'c>(
         ));
     };
     let (row, document) = described(case, name).map_err(|judged| about(judged, case))?;
-    let switch = document.pointer("/EncryptionConfiguration/EnableAtRestEncryption");
+    let part = |name| document.get("EncryptionConfiguration")?.get(name);
+    let switch = part("EnableAtRestEncryption");
     if row.at_rest != Some(true) {
         let judged = if switch.is_none() && row.unknown_keys > 0 {
             unreadable(name)
@@ -51,7 +54,7 @@ pub(super) fn at_rest<'c>(
         };
         return Err(about(judged, case));
     }
-    let at_rest = document.pointer("/EncryptionConfiguration/AtRestEncryptionConfiguration");
+    let at_rest = part("AtRestEncryptionConfiguration");
     Ok((row, at_rest.unwrap_or(&Value::Null)))
 }
 

@@ -1,6 +1,7 @@
 //! What the rules about who can use a key have in common: how they say why nobody can tell, and which
 //! statement would mend it.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Judged, not_read_of_key};
@@ -13,12 +14,8 @@ use crate::policy;
 const NAMES: usize = 10;
 
 /// The first names of a list.
-pub(super) fn first(names: impl IntoIterator<Item = impl Into<String>>) -> Value {
-    names
-        .into_iter()
-        .take(NAMES)
-        .map(|name| Value::String(name.into()))
-        .collect()
+pub(super) fn first<T: Serialize>(names: impl IntoIterator<Item = T>) -> Vec<T> {
+    names.into_iter().take(NAMES).collect()
 }
 
 /// Text of the first names of a list, and how many more there are.
@@ -102,6 +99,10 @@ pub(super) const OF_SERVICE: &[&str; 5] = &[
     "service_depends_on",
 ];
 
+fn some(names: &[String]) -> Option<Vec<&String>> {
+    (!names.is_empty()).then(|| first(names))
+}
+
 /// What a ruling adds to the parameters of a finding.
 pub(super) fn told(
     judged: Judged,
@@ -110,7 +111,6 @@ pub(super) fn told(
     ruling: Option<&Ruling>,
 ) -> Judged {
     let [principal, decision, reason, decided_by, depends_on] = names;
-    let some = |list: &Vec<String>| (!list.is_empty()).then(|| first(list.iter().cloned()));
     judged
         .with(*principal, caller.name())
         .with(*decision, ruling.map(|r| r.outcome.as_str()))

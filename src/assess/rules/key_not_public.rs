@@ -87,10 +87,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
                 opening.by
             ),
         )
-        .with(
-            "depends_on",
-            Some(first(opening.depends_on.iter().cloned())),
-        )
+        .with("depends_on", Some(first(&opening.depends_on)))
     } else if openings.unbound_services.is_empty() {
         Judged::pass("closed")
     } else {
@@ -113,6 +110,6 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
         )
         .with(
             "services_without_source",
-            (!services.is_empty()).then(|| first(services.iter().cloned())),
+            (!services.is_empty()).then(|| first(services)),
         )
 }

@@ -82,7 +82,7 @@ fn of_bucket(key: &KeyUse, access: &Access, at: &BucketUse) -> Judged {
                 spelled(&found.others)
             ),
         )
-        .with("others", Some(first(found.others.iter().cloned())))
+        .with("others", Some(first(&found.others)))
         .with("others_count", Some(found.others.len())),
         Some(found) => {
             if let Some(judged) =
@@ -98,7 +98,7 @@ fn of_bucket(key: &KeyUse, access: &Access, at: &BucketUse) -> Judged {
                         spelled(&used.readers_not_read)
                     ),
                 )
-                .with("not_read", Some(first(used.readers_not_read.iter().cloned())))
+                .with("not_read", Some(first(&used.readers_not_read)))
             } else if !found.of_unknown_unit.is_empty() {
                 Judged::unknown(
                     "unit_not_known",
@@ -108,7 +108,7 @@ fn of_bucket(key: &KeyUse, access: &Access, at: &BucketUse) -> Judged {
                         spelled(&found.of_unknown_unit)
                     ),
                 )
-                .with("readers", Some(first(found.of_unknown_unit.iter().cloned())))
+                .with("readers", Some(first(&found.of_unknown_unit)))
             } else if !found.perhaps.is_empty() {
                 Judged::unknown(
                     "depends_on_context",
@@ -117,7 +117,7 @@ fn of_bucket(key: &KeyUse, access: &Access, at: &BucketUse) -> Judged {
                         spelled(&found.perhaps)
                     ),
                 )
-                .with("readers", Some(first(found.perhaps.iter().cloned())))
+                .with("readers", Some(first(&found.perhaps)))
             } else {
                 Judged::pass("segregated")
             }

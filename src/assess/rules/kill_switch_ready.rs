@@ -97,7 +97,7 @@ fn judge(case: &Case<'_>, key: &KeyUse) -> Judged {
     for (action, holders) in &known.rulers.by_action {
         if !holders.is_empty() {
             judged = judged
-                .with(*action, Some(first(holders.iter().map(|h| h.who.clone()))))
+                .with(*action, Some(first(holders.iter().map(|h| &h.who))))
                 .with(format!("{action}_count"), Some(holders.len()));
         }
     }
@@ -126,6 +126,6 @@ fn going(case: &Case<'_>, row: &KmsKey, access: &Access, name: &str) -> Judged {
         ),
     )
     .with("deletion_at", row.deletion_at.map(|at| at.to_string()))
-    .with("loses_buckets", (!buckets.is_empty()).then(|| first(buckets)))
+    .with("loses_buckets", (!buckets.is_empty()).then(|| first(&buckets)))
     .with("loses_cluster", Some(&case.names.cluster_arn))
 }

@@ -1,9 +1,12 @@
 //! Parameters of a reason, as canonical JSON.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 
 use serde::Serialize;
+
+use crate::model::text::Text;
 
 /// Names and values, each value written down as it comes: rules are asked of every cluster, and a
 /// tree of values for each answer would cost more than the question.
@@ -14,13 +17,21 @@ pub(in crate::assess) struct Params {
     written: Vec<u8>,
 }
 
+thread_local! {
+    /// The room of the last that were written down, for the next.
+    static ROOM: Cell<Params> = const { Cell::new(Params::NONE) };
+}
+
 impl Params {
+    const NONE: Self = Self {
+        named: Vec::new(),
+        written: Vec::new(),
+    };
+
     /// Gives `name` a value, instead of the one that it has.
     pub fn set(&mut self, name: Cow<'static, str>, value: &impl Serialize) {
         if self.named.is_empty() {
-            // As much as most findings need.
-            self.named.reserve(8);
-            self.written.reserve(256);
+            *self = ROOM.take();
         }
         let from = self.written.len();
         put(&mut self.written, &name);
@@ -34,19 +45,24 @@ impl Params {
     }
 
     /// The object, as [`crate::model::canonical`] writes it.
-    pub fn into_json(mut self) -> String {
-        self.named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let mut json = Vec::with_capacity(self.written.len() + self.named.len() + 2);
-        json.push(b'{');
-        for (at, (_, place)) in self.named.into_iter().enumerate() {
-            if at > 0 {
-                json.push(b',');
-            }
-            json.extend_from_slice(&self.written[place]);
+    pub fn into_json(mut self) -> Text {
+        if self.named.is_empty() {
+            return "{}".into();
         }
-        json.push(b'}');
+        self.named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        // The object is put together behind its parts.
+        let from = self.written.len();
+        for (at, (_, place)) in self.named.drain(..).enumerate() {
+            self.written.push(if at == 0 { b'{' } else { b',' });
+            self.written.extend_from_within(place);
+        }
+        self.written.push(b'}');
         // JSON is UTF-8.
-        String::from_utf8(json).unwrap_or_default()
+        let json = std::str::from_utf8(&self.written[from..]).unwrap_or_default();
+        let json = Text::Shared(json.into());
+        self.written.clear();
+        ROOM.set(self);
+        json
     }
 }
 

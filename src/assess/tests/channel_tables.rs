@@ -2,6 +2,7 @@
 
 use crate::assess::fixtures::*;
 use crate::model::datasets::{EmrSession, EmrStep, KmsKey, LogGroup};
+use crate::model::text::Text;
 use crate::model::words::{Delivery, Encryption, Judgement, Lookup, Posture};
 
 type Spoil = fn(&mut World);
@@ -526,8 +527,8 @@ fn channels_beside_c1_have_rows() {
         .into_iter()
         .map(|(channel, place, arn, sources, (encryption, basis))| {
             let said = (encryption, basis.into());
-            let arn = arn.map(str::to_owned);
-            (channel.into(), place.to_owned(), arn, sources, said)
+            let arn = arn.map(Text::from);
+            (channel.into(), place.into(), arn, sources, said)
         })
         .collect();
     assert_eq!(rows, expected);

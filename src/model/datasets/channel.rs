@@ -20,15 +20,15 @@ dataset! {
     /// sessions, C7 logs that applications send to S3 themselves.
     channel: Text = "C1 … C7";
     /// Where the logs go; empty for storage that belongs to AWS.
-    destination: String = "URI without credentials, or log group name";
+    destination: Text = "URI without credentials, or log group name";
     /// Bucket of the destination.
-    destination_bucket: Option<String> = "bucket name";
+    destination_bucket: Option<Text> = "bucket name";
     /// Key as the setting names it.
-    requested_key: Option<String> = "as given";
+    requested_key: Option<Text> = "as given";
     /// The same key, qualified with account and Region.
-    key_reference: Option<String> = "key or alias ARN";
+    key_reference: Option<Text> = "key or alias ARN";
     /// The key that the reference stood for when it was looked up.
-    key_arn: Option<String> = "key ARN";
+    key_arn: Option<Text> = "key ARN";
     /// How what is written is encrypted, as far as facts prove it.
     effective_encryption: Encryption = "customer_key, aws_managed_key, sse_s3, unknown, none";
     /// How many steps or sessions write there so; absent for other channels.

@@ -30,9 +30,9 @@ dataset! {
     /// Why, as a fixed word.
     reason: Text = "word";
     /// Parameters of the reason.
-    params_json: String = "canonical JSON";
+    params_json: Text = "canonical JSON";
     /// Facts that the rule read: `<dataset>/<primary key>`, a space between.
-    facts: String = "fact ids";
+    facts: Text = "fact ids";
     /// What a person can do; absent for PASS and NOT_APPLICABLE.
     advice: Option<Text> = "one sentence";
     /// Waiver that covers this finding.

@@ -168,12 +168,17 @@ impl World {
 
     fn decide(&self) -> Decision {
         let caller = Caller::parse(&self.caller).expect("a caller");
-        let resource = Resource {
-            arn: KEY.to_owned(),
-            account: "111122223333".to_owned(),
-            kind: ResourceKind::Key,
+        let request = Request {
+            caller: &caller,
+            action: &self.action,
+            resource: &key(),
+            context: &self.context,
         };
-        let layers = Layers {
+        evaluate(&request, &self.layers())
+    }
+
+    fn layers(&self) -> Layers {
+        Layers {
             resource_policy: read(&self.key_policy),
             grants: Some(Arc::default()),
             identity: self
@@ -183,14 +188,15 @@ impl World {
             boundary: self.boundary.as_ref().map(read),
             service_control: self.control.iter().map(|p| vec![read(p)]).collect(),
             ..Layers::default()
-        };
-        let request = Request {
-            caller: &caller,
-            action: &self.action,
-            resource: &resource,
-            context: &self.context,
-        };
-        evaluate(&request, &layers)
+        }
+    }
+}
+
+fn key() -> Resource {
+    Resource {
+        arn: KEY.to_owned(),
+        account: "111122223333".to_owned(),
+        kind: ResourceKind::Key,
     }
 }
 
@@ -219,6 +225,17 @@ proptest! {
     fn deny_always_wins(mut world in world()) {
         world.key_policy.statements.push(everything(Effect::Deny));
         prop_assert_eq!(world.decide().outcome, Outcome::Denied);
+    }
+
+    #[test]
+    fn who_is_out_of_question_is_denied(world in world(), grants in any::<bool>()) {
+        let caller = Caller::parse(&world.caller).expect("a caller");
+        let mut layers = world.layers();
+        layers.grants = grants.then(Arc::default);
+        if is_out_of_question(&caller, &world.action, &key(), &layers) {
+            prop_assert!(grants || caller.account() != Some("111122223333"));
+            prop_assert_eq!(world.decide().outcome, Outcome::Denied);
+        }
     }
 
     #[test]
