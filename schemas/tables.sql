@@ -150,8 +150,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.coverage_v1 (
   `source` string COMMENT 'What was asked.',
   `outcome` string COMMENT 'How the cell ended.',
   `accepted_by` string COMMENT 'Exception that accepts this outcome.',
-  `items_expected` bigint COMMENT 'Items that were to be looked up; only for sources that look items up.',
-  `items_collected` bigint COMMENT 'Items that were read.',
+  `items_expected` bigint COMMENT 'Items that were to be looked up, for sources that look items up; enabled Regions, for the list of Regions.',
+  `items_collected` bigint COMMENT 'Items that were read; enabled Regions, for the list of Regions.',
   `items_locked` bigint COMMENT 'Items that could not be read for a reason of their own (their policy, or an owner outside the scope).',
   `items_failed` bigint COMMENT 'Items that could not be read for any other reason.',
   `error_code` string COMMENT 'Error code of the last refusal or failure.',
@@ -892,7 +892,9 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.verdict_v1 (
   `business_unit` string COMMENT 'Business unit of the cluster.',
   `business_unit_source` string COMMENT 'Where the business unit comes from.',
   `data_classification` string COMMENT 'Data classification of the cluster.',
-  `data_classification_source` string COMMENT 'Where the data classification comes from.'
+  `data_classification_source` string COMMENT 'Where the data classification comes from.',
+  `lineage` string COMMENT 'What the cluster is one launch of, in its account and Region: value of the configured tag, else the name with dates, numbers and ids folded. Absent where neither is there.',
+  `retained_copies` string COMMENT 'Whether AWS keeps copies of the logs in storage of its own (rule EL-07), which no verdict counts.'
 )
 COMMENT 'One row per cluster: what all findings conclude.'
 PARTITIONED BY (`dt` string)

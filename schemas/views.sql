@@ -562,6 +562,7 @@ SELECT
     d."event_ms",
     d."read_from",
     d."late",
+    d."shared_event_id",
     d."cluster_id",
     d."name",
     d."lineage",
@@ -573,13 +574,16 @@ SELECT
     d."denied_action",
     d."denied_by",
     d."denied_by_policy",
-    d."guardrail",
     d."params_available",
     d."log_uri",
     d."log_key",
     d."security_configuration",
-    d."security_configuration_approved",
     d."release_label",
+    d."tag_owner",
+    d."tag_cost_center",
+    d."tag_business_unit",
+    d."guardrail",
+    d."security_configuration_approved",
     d."parameters_meet",
     d."class",
     d."bucket",
@@ -590,6 +594,42 @@ SELECT
     d."business_unit",
     f.file_sha256 AS file_sha256
 FROM keyproof_raw.launch_v1 d
+JOIN keyproof.evidence_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name
+    AND d.dt = CAST(f.scheduled_for AS varchar);
+
+CREATE OR REPLACE VIEW keyproof.launch_event AS
+SELECT
+    d."scheduled_for",
+    d."account_id",
+    d."region",
+    d."event_id",
+    d."event_at",
+    d."event_ms",
+    d."read_from",
+    d."late",
+    d."shared_event_id",
+    d."cluster_id",
+    d."name",
+    d."lineage",
+    d."caller_arn",
+    d."caller_account_id",
+    d."invoked_by",
+    d."attempt_id",
+    d."error_code",
+    d."denied_action",
+    d."denied_by",
+    d."denied_by_policy",
+    d."params_available",
+    d."log_uri",
+    d."log_key",
+    d."security_configuration",
+    d."release_label",
+    d."tag_owner",
+    d."tag_cost_center",
+    d."tag_business_unit",
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.launch_event_v1 d
 JOIN keyproof.evidence_file f
     ON d."$path" = 's3://{{bucket}}/' || f.name
     AND d.dt = CAST(f.scheduled_for AS varchar);
@@ -811,6 +851,7 @@ SELECT
     d."decided_by",
     d."stands_from_run",
     d."rule_change",
+    d."launch_event",
     d."ou_path",
     d."owner",
     d."owner_source",
@@ -820,6 +861,8 @@ SELECT
     d."business_unit_source",
     d."data_classification",
     d."data_classification_source",
+    d."lineage",
+    d."retained_copies",
     f.file_sha256 AS file_sha256
 FROM keyproof_raw.verdict_v1 d
 JOIN keyproof.evidence_file f

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::access::Answers;
 use super::case::{Case, LogPlace, Names, OwnRows};
 use super::inputs::{AssessContext, LookupError, Lookups};
+use super::verdict::lineage_of;
 use super::{RULES, channels, conclude, findings};
 use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
 use crate::model::text::Text;
@@ -182,9 +183,11 @@ impl<'a> Conclusions<'a> {
             created_ms: cluster.created_at.map(|t| t.0),
             ended_at: cluster.ended_at,
             ended_ms: cluster.ended_at.map(|t| t.0),
+            lineage: lineage_of(cluster),
             // What the caller may have noted of the first.
             stands_from_run: None,
             rule_change: None,
+            launch_event: None,
             ..known.clone()
         };
         self.verdicts.push(verdict);

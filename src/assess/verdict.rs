@@ -5,7 +5,7 @@ use super::key_use::{KeyUse, Standing};
 use super::owners::Owners;
 use super::retained::Retained;
 use super::rules::{LOG_KEY_SET, LOGS_DELIVERED};
-use crate::model::datasets::{Finding, Verdict};
+use crate::model::datasets::{EmrCluster, Finding, Verdict};
 use crate::model::lineage::lineage;
 use crate::model::text::Text;
 use crate::model::words::{
@@ -49,12 +49,17 @@ pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) ->
         business_unit_source: owners.business_unit.source,
         data_classification: owners.data_classification.value,
         data_classification_source: owners.data_classification.source,
-        lineage: lineage(cluster.lineage.as_deref(), cluster.name.as_deref()).map(Text::from),
+        lineage: lineage_of(cluster),
         retained_copies: Some(match case.unread() {
             None => Retained::of(case).copies(),
             Some(_) => RetainedCopies::Unknown,
         }),
     }
+}
+
+/// The lineage that the cluster belongs to, as far as its tag or its name tells.
+pub(super) fn lineage_of(cluster: &EmrCluster) -> Option<Text> {
+    lineage(cluster.lineage.as_deref(), cluster.name.as_deref()).map(Text::from)
 }
 
 /// A failure of protection or delivery outweighs what is not known, and that outweighs the absence
