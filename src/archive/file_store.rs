@@ -260,7 +260,10 @@ impl FileStore {
             }
             bytes = bytes.saturating_add(read as u64);
             if bytes > limit {
-                return Err(failed(name, &format!("larger than {limit} bytes")));
+                return Err(StoreError::TooLarge {
+                    name: name.to_owned(),
+                    limit,
+                });
             }
             hasher.update(&buffer[..read]);
             to.write_all(&buffer[..read])
@@ -416,7 +419,7 @@ impl Fetch for FileStore {
                     .map_err(|e| from_io(&name, &e))?;
             }
             if bytes > limit || content.len() as u64 > limit {
-                return Err(failed(&name, &format!("larger than {limit} bytes")));
+                return Err(StoreError::TooLarge { name, limit });
             }
             Ok(content)
         })

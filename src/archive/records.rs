@@ -103,6 +103,22 @@ pub enum RecordError {
     },
 }
 
+impl RecordError {
+    /// Whether storage or this machine failed, rather than that the archive holds something else than was
+    /// sealed.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Absent { .. } | StoreError::TooLarge { .. }) => false,
+            Self::Store(_) | Self::NotCopied { .. } => true,
+            Self::Manifest { .. }
+            | Self::Changed { .. }
+            | Self::NoRun { .. }
+            | Self::TooLarge { .. }
+            | Self::OtherSize { .. } => false,
+        }
+    }
+}
+
 /// The manifest of one sealed run or rollup, compared with its signed digest, without verifying the
 /// whole archive. The files it lists still have to be compared when they are read: [`read_file`].
 pub async fn read_manifest(fetch: &dyn Fetch, entry: &Entry) -> Result<Manifest, RecordError> {

@@ -34,6 +34,9 @@ pub enum StoreError {
     /// Storage cannot give the guarantee that is needed, e.g. a file system without hard links.
     #[error("'{name}' cannot be written safely: {detail}")]
     Unsuitable { name: String, detail: String },
+    /// A read goes no further than the reader allows.
+    #[error("'{name}' is larger than {limit} bytes")]
+    TooLarge { name: String, limit: u64 },
     #[error("{}{detail}", of(.name))]
     Failed { name: String, detail: String },
 }

@@ -173,9 +173,9 @@ impl S3Store {
         limit: u64,
         mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<Result<u64, StoreError>, StoreError> {
-        let too_large = || StoreError::Failed {
+        let too_large = || StoreError::TooLarge {
             name: name.to_owned(),
-            detail: format!("it is larger than {limit} bytes"),
+            limit,
         };
         let key = self.key(name)?;
         let answer = self

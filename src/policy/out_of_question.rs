@@ -43,8 +43,8 @@ pub fn is_out_of_question(
             grants.any(|grant| grant.may_allow(caller, action, setting))
         })
     };
-    !may_allow(&layers.resource_policy, action, names)
-        && !(resource.kind == ResourceKind::Key && by_grant())
+    !(may_allow(&layers.resource_policy, action, names)
+        || resource.kind == ResourceKind::Key && by_grant())
 }
 
 /// Whether some statement that fits may allow the action, or something was not understood.

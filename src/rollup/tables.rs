@@ -20,7 +20,7 @@ pub fn summary(measures: &Measures, quarter: Quarter, now: UtcMillis) -> String 
     if now < quarter.end().start() {
         let _ = writeln!(
             text,
-            "UNFINISHED: {quarter} ends on {} UTC; what is to come is not in these figures.\n",
+            "UNFINISHED: {quarter} ends on {} UTC; what is to come is not in here.\n",
             quarter.end()
         );
     }
@@ -293,7 +293,7 @@ fn bytes(count: i64) -> String {
     let Some(power) = (1..=UNITS.len()).rev().find(|p| size >> (10 * p) > 0) else {
         return format!("{count} B");
     };
-    let tenths = u128::from(size) * 10 >> (10 * power);
+    let tenths = (u128::from(size) * 10) >> (10 * power);
     format!("{sign}{}.{} {}", tenths / 10, tenths % 10, UNITS[power - 1])
 }
 

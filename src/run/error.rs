@@ -222,6 +222,7 @@ impl RunError {
             | Self::Unprotected { .. }
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Query(error) if error.is_usage() => Exit::Usage,
+            Self::Sealed(error) if error.is_outage() => Exit::Failed,
             Self::Unverified { .. }
             | Self::Changed { .. }
             | Self::KeptOtherwise { .. }

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::archive::records::RecordError as SealedError;
 use crate::collect::Regions;
 use crate::collect::facts::{Known, KnownAccountRegion, KnownError};
 use crate::collect::scope::Scope;
@@ -287,18 +286,12 @@ pub(super) fn readable<T>(
             warn(run, &error);
             Ok(None)
         }
-        Err(RunError::Sealed(error)) if !is_outage(&error) => {
+        Err(RunError::Sealed(error)) if !error.is_outage() => {
             warn(run, &error);
             Ok(None)
         }
         Err(error) => Err(error),
     }
-}
-
-/// Whether storage failed, rather than that it holds something else than was sealed.
-fn is_outage(error: &SealedError) -> bool {
-    use crate::archive::store::StoreError;
-    matches!(error, SealedError::Store(e) if !matches!(e, StoreError::Absent { .. }))
 }
 
 fn warn(run: &SealedRun, error: &dyn std::fmt::Display) {

@@ -168,9 +168,9 @@ impl Fetch for MemoryStore {
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
         let bytes = self.with(name, |kept| kept.bytes.clone().unwrap_or_default())?;
         if bytes.len() as u64 > limit {
-            return Err(StoreError::Failed {
+            return Err(StoreError::TooLarge {
                 name: name.to_owned(),
-                detail: format!("larger than {limit} bytes"),
+                limit,
             });
         }
         Ok(bytes)

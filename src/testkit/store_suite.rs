@@ -50,7 +50,7 @@ async fn reads_what_was_created(store: &dyn Store) {
     let over = store
         .read("suite/deep/er/object", bytes.len() as u64 - 1)
         .await;
-    assert!(matches!(over, Err(StoreError::Failed { .. })), "{over:?}");
+    assert!(matches!(over, Err(StoreError::TooLarge { .. })), "{over:?}");
     assert_eq!(
         store.digest("suite/deep/er/object").await,
         Ok((Sha256Hex::of(bytes), bytes.len() as u64))
@@ -68,7 +68,7 @@ async fn reads_what_was_created(store: &dyn Store) {
     assert_eq!(copied, Ok((Sha256Hex::of(bytes), whole)));
     assert_eq!(found, bytes);
     let (over, found) = copy_to("suite/deep/er/object", whole - 1).await;
-    assert!(matches!(over, Err(StoreError::Failed { .. })), "{over:?}");
+    assert!(matches!(over, Err(StoreError::TooLarge { .. })), "{over:?}");
     assert!((found.len() as u64) < whole);
     let (none, _) = copy_to("suite/none", 9).await;
     assert_eq!(none, Err(absent("suite/none")));

@@ -239,6 +239,7 @@ pub(super) fn unreadable(error: StoreError, needed_by: &str) -> Failure {
         | StoreError::OutcomeUnknown { name, .. }
         | StoreError::Checksum { name, .. }
         | StoreError::Unsuitable { name, .. }
+        | StoreError::TooLarge { name, .. }
         | StoreError::Failed { name, .. } => Failure::Unreadable { name, detail },
     }
 }
