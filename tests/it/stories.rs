@@ -6,7 +6,9 @@ use keyproof::model::datasets::{Coverage, Finding, Verdict};
 use keyproof::model::words::Source;
 use keyproof::sandbox::wire::ServeOptions;
 use keyproof::sandbox::world::access::IDENTITIES;
-use keyproof::sandbox::world::organization::{Denial, LIST_REGIONS, LOG_GROUPS, SESSIONS, STEPS};
+use keyproof::sandbox::world::organization::{
+    Denial, LIST_JOBS, LIST_REGIONS, LOG_GROUPS, SESSIONS, STEPS,
+};
 use keyproof::sandbox::world::scenario::Scenario;
 use keyproof::sandbox::{EXTERNAL_ID, Options, World};
 
@@ -160,6 +162,7 @@ async fn a_security_audit_role_leaves_unknown_what_it_cannot_read() {
         (Source::Regions, LIST_REGIONS),
         (Source::Steps, STEPS),
         (Source::Sessions, SESSIONS),
+        (Source::Reencryption, LIST_JOBS),
     ];
     assert_eq!(refused, BTreeSet::from(lacking));
     assert!(groups.contains(SESSIONS), "{groups}");
