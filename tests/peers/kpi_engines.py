@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the SQL of schemas/kpi/ in DuckDB and in Spark on quarters whose figures are stated.
 
-A Rust test writes the quarters (`KEYPROOF_QUARTERS=DIR cargo test --lib quarters`): the Parquet files,
+A Rust test writes the quarters (`QUARTERS_DIR=DIR cargo test --lib quarters`): the Parquet files,
 the figures that were counted by hand, and every column that DataFusion gives. The same SQL files must
 give the stated figures, and DataFusion's rows to the last digit, ratios included. Every statement must
 also parse as Athena's and Trino's SQL. Spark needs Java 17; without it that part is skipped, and said

@@ -154,10 +154,7 @@ async fn end_reason(fetch: &dyn Fetch, start: &Start) -> Result<Option<String>, 
         })),
         Err(StoreError::Absent { .. }) => Ok(None),
         // Whoever writes it may write anything, and on locked storage it stays: it must stop no run.
-        Err(error @ StoreError::Failed { .. }) => match fetch.digest(&name).await {
-            Ok((_, bytes)) if bytes > END_LIMIT => Ok(Some(unread)),
-            _ => Err(error),
-        },
+        Err(StoreError::TooLarge { .. }) => Ok(Some(unread)),
         Err(error) => Err(error),
     }
 }

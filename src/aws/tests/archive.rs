@@ -170,7 +170,7 @@ async fn a_missing_object_is_absent_and_a_missing_bucket_is_not() {
     ));
     assert!(matches!(
         store.read("large", 9).await,
-        Err(StoreError::Failed { .. })
+        Err(StoreError::TooLarge { .. })
     ));
     assert_eq!(
         store.read("large", 10).await.as_deref(),

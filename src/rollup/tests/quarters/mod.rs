@@ -1,6 +1,6 @@
 //! Whole quarters whose figures are stated beforehand, counted by hand from what happens in them.
 //!
-//! With `KEYPROOF_QUARTERS=DIR` the test also writes every quarter below that folder: the Parquet
+//! With `QUARTERS_DIR=DIR` the test also writes every quarter below that folder: the Parquet
 //! files, the stated figures, and every column that DataFusion gives, so that other engines can be
 //! held against them with the same SQL files (`tests/peers/kpi_engines.py`).
 
@@ -24,7 +24,7 @@ use crate::record::canonical_line;
 
 #[test]
 fn quarters_have_the_figures_that_are_stated_of_them() {
-    let out = std::env::var_os("KEYPROOF_QUARTERS");
+    let out = std::env::var_os("QUARTERS_DIR");
     for told in [
         ordinary(),
         no_clusters(),
