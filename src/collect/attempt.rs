@@ -124,6 +124,8 @@ pub struct Tally {
 pub struct Budget {
     pub started_at: UtcMillis,
     pub deadline: UtcMillis,
+    /// How long one call is tried again after it failed first, where that is less than what is left.
+    patience: Option<Duration>,
     tally: Mutex<Tally>,
 }
 
@@ -133,7 +135,17 @@ impl Budget {
         Self {
             started_at,
             deadline,
+            patience: None,
             tally: Mutex::default(),
+        }
+    }
+
+    /// For a cell whose time is long because of what it reads: a call that only fails must not take all
+    /// of it.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
+            ..self
         }
     }
 
@@ -271,6 +283,7 @@ impl Attempts {
     {
         let mut last: Option<Box<ApiError>> = None;
         let mut failures = 0_i32;
+        let mut retry_until = budget.deadline;
         loop {
             if self.is_cancelled() {
                 return Err(CallError::RunEnded);
@@ -317,10 +330,14 @@ impl Attempts {
                 return Err(CallError::Api(Box::new(error)));
             }
             last = Some(Box::new(error));
+            if let Some(patience) = budget.patience.filter(|_| failures == 0) {
+                let over = self.clock.now().plus_ms(patience.as_millis() as i64);
+                retry_until = over.min(budget.deadline);
+            }
             failures = failures.saturating_add(1);
             let pause = self.backoff(failures);
             let resumed_at = self.clock.now().plus_ms(pause.as_millis() as i64);
-            if resumed_at >= budget.deadline {
+            if resumed_at >= retry_until {
                 return Err(place.out_of_time(last));
             }
             self.pause(pause).await?;

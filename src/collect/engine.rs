@@ -558,11 +558,13 @@ impl Run {
         Budget::new(now, own.min(run))
     }
 
-    /// A budget for what takes as long as its files are large: the rest of the run's time.
+    /// A budget for what takes as long as its files are large: the rest of the run's time. One call that
+    /// only fails has as long as a cell.
     pub fn long_budget(&self) -> Budget {
         let now = self.now();
-        let own = now.plus_ms(self.options().cell_deadline.as_millis() as i64);
-        Budget::new(now, self.options().deadline.unwrap_or(own))
+        let cell = self.options().cell_deadline;
+        let own = now.plus_ms(cell.as_millis() as i64);
+        Budget::new(now, self.options().deadline.unwrap_or(own)).with_patience(cell)
     }
 
     /// Whether a cell may still begin.

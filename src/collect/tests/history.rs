@@ -479,6 +479,21 @@ async fn jobs_that_may_not_be_listed_are_a_gap() {
     );
 }
 
+#[tokio::test]
+async fn a_list_of_jobs_that_only_fails_does_not_take_the_rest_of_the_run() {
+    let scratch = TempDir::new();
+    let mut world = world(&scratch);
+    world.options.deadline = Some(UtcMillis(START + 6 * 3_600_000));
+    let broken = What::Error(ErrorClass::Transport, "Http404", "a page of a proxy");
+    world.cloud.fault(Operation::ListJobs, broken).add();
+    let patience = world.options.cell_deadline.as_millis() as i64;
+    let seen = world.run().await;
+    let cell = seen.cell(B, IRELAND, Source::Reencryption);
+    assert_eq!(cell.outcome, CellOutcome::TimedOut);
+    let took = cell.ended_at.0 - cell.started_at.0;
+    assert!((patience / 2..=patience).contains(&took), "{took}");
+}
+
 /// A Parquet file of `(key, version, size, status, key ARN)`.
 fn export(rows: &[(&str, &str, i64, &str, Option<&str>)]) -> Vec<u8> {
     use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
