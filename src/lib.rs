@@ -20,6 +20,7 @@ pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod discover;
+pub mod engine;
 pub mod error;
 pub mod model;
 pub mod policy;

@@ -150,6 +150,12 @@ fn from_input() -> Result<String, Failure> {
         .take(LONGEST_BYTES)
         .read_to_string(&mut text);
     read.map_err(|e| Failure::usage(format!("cannot read standard input: {e}")))?;
+    // A statement that was cut off may still be one, and another.
+    if text.len() as u64 == LONGEST_BYTES {
+        return Err(Failure::usage(format!(
+            "standard input has {LONGEST_BYTES} bytes and more: that is no statement"
+        )));
+    }
     Ok(text)
 }
 

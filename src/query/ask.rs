@@ -5,11 +5,18 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::QueryError;
 use super::tables::for_each_table;
+use crate::engine::apart;
 use crate::for_each_dataset;
 use crate::model::table::Dataset;
+
+/// Names, numbers and signs that a statement may have. The engine goes as deep as an expression is long,
+/// and a stack that overflows cannot be caught.
+const LONGEST: usize = 4_000;
 
 /// The schema that the views stand in, here as in Athena.
 pub(super) const SCHEMA: &str = "keyproof";
@@ -17,7 +24,8 @@ pub(super) const SCHEMA: &str = "keyproof";
 /// One statement that reads, and the views that it names.
 #[derive(Debug, Clone)]
 pub struct Question {
-    pub(super) statement: Statement,
+    /// The parsed statement is as deep as it is long, and is made where the stack is large.
+    sql: String,
     views: Vec<&'static str>,
 }
 
@@ -28,12 +36,22 @@ impl Question {
     /// When it is no SQL, more than one statement, does something else than read, or names something
     /// that is no view of ours: a file's path, a table function, another schema.
     pub fn parse(sql: &str) -> Result<Self, QueryError> {
-        let mut statements =
-            DFParser::parse_sql(sql).map_err(|e| QueryError::Syntax(e.strip_backtrace()))?;
-        let count = statements.len();
-        let (Some(statement), 1) = (statements.pop_front(), count) else {
-            return Err(QueryError::NotOne(count));
-        };
+        let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
+        let tokens = tokens.map_err(|e| QueryError::Syntax(e.to_string()))?;
+        let words = tokens.iter().filter(|t| !matches!(t, Token::Whitespace(_)));
+        let words = words.count();
+        if words > LONGEST {
+            return Err(QueryError::TooLong {
+                words,
+                limit: LONGEST,
+            });
+        }
+        let read = apart(|| Self::parse_bounded(sql));
+        read.unwrap_or_else(|| Err(QueryError::Syntax("it is too deep".to_owned())))
+    }
+
+    fn parse_bounded(sql: &str) -> Result<Self, QueryError> {
+        let statement = one(sql)?;
         if !matches!(&statement, Statement::Statement(sql) if matches!(**sql, Sql::Query(_))) {
             return Err(QueryError::NotReading(first_words(&statement)));
         }
@@ -44,7 +62,15 @@ impl Question {
         }
         views.sort_unstable();
         views.dedup();
-        Ok(Self { statement, views })
+        Ok(Self {
+            sql: sql.to_owned(),
+            views,
+        })
+    }
+
+    /// The statement, for the engine: to be asked for, and dropped, apart.
+    pub(super) fn statement(&self) -> Result<Statement, QueryError> {
+        one(&self.sql)
     }
 
     /// Whether the statement names a view.
@@ -65,6 +91,15 @@ impl Question {
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false)
+    }
+}
+
+fn one(sql: &str) -> Result<Statement, QueryError> {
+    let mut statements =
+        DFParser::parse_sql(sql).map_err(|e| QueryError::Syntax(e.strip_backtrace()))?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (first, rest) => Err(QueryError::NotOne(rest + usize::from(first.is_some()))),
     }
 }
 

@@ -10,6 +10,8 @@ pub enum QueryError {
     /// The text is no SQL of the engine's dialect.
     #[error("the statement cannot be read: {0}")]
     Syntax(String),
+    #[error("the statement has {words} names, numbers and signs, and {limit} are the limit")]
+    TooLong { words: usize, limit: usize },
     /// Nothing, or more than one statement.
     #[error("one statement can be asked at a time, and here are {0}")]
     NotOne(usize),
@@ -42,6 +44,7 @@ impl QueryError {
         matches!(
             self,
             Self::Syntax(_)
+                | Self::TooLong { .. }
                 | Self::NotOne(_)
                 | Self::NotReading(_)
                 | Self::NoView { .. }

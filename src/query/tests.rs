@@ -367,3 +367,13 @@ async fn old_files_lack_columns_and_new_ones_have_more() {
         .await;
     assert_eq!(all, "n\n5\n");
 }
+
+/// An expression as long as a statement may be neither ends the process nor is it refused; a longer one is.
+#[tokio::test]
+async fn a_long_expression_is_answered_or_refused() {
+    let place = Place::new();
+    let sum = |terms: usize| format!("SELECT {} AS n", vec!["1"; terms].join(" + "));
+    assert!(place.text(&sum(1_990), Format::Csv).await.contains("1990"));
+    let error = place.error(&sum(20_000)).await;
+    assert!(matches!(error, QueryError::TooLong { .. }), "{error}");
+}

@@ -22,6 +22,7 @@ use super::ask::{Question, SCHEMA};
 use super::error::QueryError;
 use super::output::{self, Format};
 use super::tables::{FILE_SHA256, for_each_table};
+use crate::engine::apart_async;
 use crate::for_each_dataset;
 use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset;
@@ -80,11 +81,11 @@ impl Views {
     ) -> Result<u64, QueryError> {
         let session = self.session(target_partitions)?;
         let state = session.state();
-        let statement = question.statement.clone();
-        // In a task of its own: a file that makes the engine panic must end as an error.
-        let task = tokio::spawn(async move {
+        let question = question.clone();
+        // Apart: a file that makes the engine panic must end as an error.
+        let answered = apart_async(move || async move {
             let plan = state
-                .statement_to_plan(statement)
+                .statement_to_plan(question.statement()?)
                 .await
                 .map_err(QueryError::plan)?;
             let nothing_else = Question::options().verify_plan(&plan);
@@ -94,8 +95,9 @@ impl Views {
             let rows = frame.execute_stream().await.map_err(QueryError::engine)?;
             output::write(rows, format, to).await
         });
-        task.await
-            .unwrap_or_else(|e| Err(QueryError::Engine(e.to_string())))
+        answered
+            .await
+            .unwrap_or_else(|| Err(QueryError::Engine("it gave up on a file".to_owned())))
     }
 
     fn session(&self, target_partitions: usize) -> Result<SessionContext, QueryError> {

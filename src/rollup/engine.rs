@@ -16,6 +16,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::prices::Price;
+use crate::engine::apart_async;
 use crate::model::datasets::{
     Account, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
     Verdict,
@@ -132,12 +133,8 @@ pub fn dates_needed(quarter: Quarter) -> [(&'static str, Range<Date>); 10] {
     ]
 }
 
-/// Stack of the thread that plans a statement. DataFusion plans by recursion; the longest measure needs
-/// more than a thread of the runtime has.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
-
-/// Runs `work` over a session with `inputs`, in a thread of its own: for its stack, and because a file
-/// that makes the engine panic must end as an error.
+/// Runs `work` over a session with `inputs`, apart: a file that makes the engine panic must end as an
+/// error.
 pub(super) async fn with_session<T, F>(
     inputs: &RollupInputs,
     target_partitions: usize,
@@ -148,23 +145,12 @@ where
     F: Future<Output = Result<T, RollupError>> + Send,
 {
     let inputs = inputs.clone();
-    let runtime = tokio::runtime::Handle::current();
-    let (done, told) = tokio::sync::oneshot::channel();
-    let plan = move || {
-        let computed = runtime.block_on(async {
-            let session = session(&inputs, target_partitions).await?;
-            check_runs(&session).await?;
-            work(session).await
-        });
-        // Nobody waits for it any more when the command was interrupted.
-        let _ = done.send(computed);
-    };
-    std::thread::Builder::new()
-        .name("rollup".to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(plan)
-        .map_err(|e| RollupError::Query(format!("no thread for it: {e}")))?;
-    told.await.unwrap_or_else(|_| {
+    let computed = apart_async(move || async move {
+        let session = session(&inputs, target_partitions).await?;
+        check_runs(&session).await?;
+        work(session).await
+    });
+    computed.await.unwrap_or_else(|| {
         Err(RollupError::Query(
             "the engine gave up on a file".to_owned(),
         ))

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("time", &[]),
+    ("engine", &[]),
     ("model", &["time"]),
     (
         "discover",
@@ -40,9 +41,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "archive",
         &["model", "time", "error", "seal", "record", "policy"],
     ),
-    ("rollup", &["model", "time", "error", "record"]),
+    ("rollup", &["model", "time", "error", "record", "engine"]),
     ("report", &["model", "time", "error", "rollup", "archive"]),
-    ("query", &["model", "time", "error", "record", "report"]),
+    (
+        "query",
+        &["model", "time", "error", "record", "report", "engine"],
+    ),
     (
         "aws",
         &[
