@@ -203,7 +203,7 @@ read_statement() {
         [ -n "$about" ] || return 1
         [ "$(sed 's/^.*  //' "$tmp/subjects")" = "$(printf 'chain/%010d.dsse.json' "$about")" ] || return 1
         ;;
-    run | rollup)
+    run | rollup | backfill)
         [ "$seq" != 1 ] && [ -n "$previous" ] || return 1
         sed -n 's|^.*  manifest/v1/\([^/]*\)/\([^/]*\)\.json$|\1 \2|p' "$tmp/subjects" >"$tmp/fields"
         read -r partition run_id <"$tmp/fields" || return 1
@@ -553,7 +553,7 @@ done <"$tmp/wrong"
 # --- Accounting ------------------------------------------------------------------------------------
 
 sort -u "$tmp/claimed" | comm -13 - "$tmp/names" >"$tmp/unclaimed"
-# Starts that nobody vouches for, and manifests of unsealed rollups, say which runs are known.
+# Starts that nobody vouches for, and manifests of unsealed rollups and backfills, say which runs are known.
 while IFS= read -r name; do
     case $name in
     starts/*)
@@ -596,6 +596,14 @@ describe() {
         -e "s#^sums/v1/\\($quarter\\)/\\($run\\)\\.sha256\$#\\1 \\2 rollup#p"
 }
 
+# Whether the manifest in $1, of the run $run_id, lists what backfills write and nothing else: a backfill has
+# no start.
+is_backfill() {
+    [ -f "$1" ] && grep -q "^{\"archive_id\":.*\"run_id\":\"$run_id\"" "$1" &&
+        ! manifest_sums "$1" |
+            grep -Evq '  evidence/(backfilled_launch|trail_reading)/v(0|[1-9][0-9]{0,8})/'
+}
+
 while IFS= read -r name; do
     case $name in
     starts/*) continue ;;
@@ -631,15 +639,16 @@ while IFS= read -r name; do
         else
             fail unexpected_object "$name: its run is sealed and its manifest does not list it"
         fi
-    elif [ "$of" = rollup ] && [ -f "$manifest" ] &&
-        grep -q "^{\"archive_id\":.*\"run_id\":\"$run_id\"" "$manifest"; then
+    elif { [ "$of" = run ] && is_backfill "$manifest"; } ||
+        { [ "$of" = rollup ] && [ -f "$manifest" ] &&
+            grep -q "^{\"archive_id\":.*\"run_id\":\"$run_id\"" "$manifest"; }; then
         case $name in
-        rollup/*)
+        rollup/* | evidence/*)
             grep -q "\"name\":\"$name\"" "$manifest" ||
-                fail unexpected_object "$name: its rollup is not sealed and its manifest does not list it"
+                fail unexpected_object "$name: its rollup or backfill is not sealed and its manifest does not list it"
             ;;
         esac
-        notice "$name belongs to a rollup that is not sealed"
+        notice "$name belongs to a rollup or backfill that is not sealed"
     elif grep -qx -e "$run_id" "$tmp/known"; then
         notice "$name belongs to a run that is not sealed"
     else

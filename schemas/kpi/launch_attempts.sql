@@ -2,10 +2,12 @@
 --
 -- Runs unchanged in DataFusion, Amazon Athena (Trino), DuckDB and Spark. Reads the views `launch`,
 -- `coverage`, `verdict`, `run` and `account`, which hold rows of runs of record only, also of runs
--- after the quarter: they bring late and backfilled events. And the one-row view
+-- after the quarter: they bring late events. Of sealed backfills the views `backfilled_launch` and
+-- `trail_reading`. And the one-row view
 -- `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`, half open.
 --
--- One event counts once, as the newest run has it. Events of one caller for one name within 15
+-- One event counts once, as the newest run has it; what runs do not have, as a backfill has it: the
+-- newest, validated files first. A backfilled launch is seen where any run judged its cluster. Events of one caller for one name within 15
 -- minutes are one attempt (`attempt_id`): pipelines and SDKs repeat what failed.
 --   blocked: denied by a guardrail of the configuration, whatever its parameters; beside it what these
 --     would have been. A block by a CloudFormation hook leaves no event: not observed.
@@ -18,7 +20,8 @@
 -- unobserved_ms: the time whose events nobody read, summed over the accounts and Regions that runs of
 --   the quarter were to read: no events then do not mean no attempts. In a quarter that is still going
 --   on, what is to come counts. An account or Region that runs began or ceased to expect counts from
---   the run before, or to the run after. Only an organization, an OU and an account have it.
+--   the run before, or to the run after. Only an organization, an OU and an account have it. What a
+--   backfill read counts as observed where the trail's digest files validate it, and nowhere else.
 --
 -- A scope of kind `ou` is the full path of the account's own unit. Integers are summed; the only
 -- divisions are outermost.
@@ -32,6 +35,40 @@ quarter_runs AS (
     FROM run r
     CROSS JOIN quarter q
     WHERE r.scheduled_for >= q.first_day AND r.scheduled_for < q.end_day
+),
+launches AS (
+    SELECT
+        account_id, region, event_id, event_ms, cluster_id, ou_path, business_unit, owner,
+        cost_center, attempt_id, bucket, class, parameters_meet, population, read_from,
+        security_configuration_approved, scheduled_for, 0 AS backfilled
+    FROM launch
+    UNION ALL
+    SELECT
+        b.account_id, b.region, b.event_id, b.event_ms, b.cluster_id, b.ou_path, b.business_unit,
+        b.owner, b.cost_center, b.attempt_id, b.bucket, b.class, b.parameters_meet,
+        CASE WHEN s.cluster_id IS NULL THEN b.population ELSE 'seen' END AS population,
+        b.read_from, b.security_configuration_approved, b.scheduled_for, 1 AS backfilled
+    FROM backfilled_launch b
+    LEFT JOIN (
+        SELECT DISTINCT v.account_id, v.region, v.cluster_id
+        FROM verdict v
+        JOIN backfilled_launch f
+            ON f.account_id = v.account_id
+            AND f.region = v.region
+            AND f.cluster_id = v.cluster_id
+    ) AS s
+        ON s.account_id = b.account_id
+        AND s.region = b.region
+        AND s.cluster_id = b.cluster_id
+),
+read_times AS (
+    SELECT account_id, region, observed_from_ms AS from_ms, observed_to_ms AS to_ms
+    FROM coverage
+    WHERE source = 'launches'
+    UNION ALL
+    SELECT account_id, region, from_ms, to_ms
+    FROM trail_reading
+    WHERE outcome = 'validated'
 ),
 counted_runs AS (
     SELECT CAST(COUNT(*) AS BIGINT) AS runs_of_record FROM quarter_runs
@@ -57,9 +94,25 @@ events AS (
             l.*,
             ROW_NUMBER() OVER (
                 PARTITION BY l.account_id, l.region, l.event_id
-                ORDER BY l.scheduled_for DESC, l.read_from DESC
+                -- The last ones make the choice the same everywhere.
+                ORDER BY
+                    l.backfilled,
+                    l.scheduled_for DESC,
+                    CASE l.read_from
+                        WHEN 'organization_trail' THEN 0
+                        WHEN 'lookup_events' THEN 1
+                        ELSE 2
+                    END,
+                    l.class, l.bucket, l.parameters_meet, l.population, l.attempt_id,
+                    COALESCE(l.ou_path, ''), COALESCE(l.business_unit, ''),
+                    COALESCE(l.owner, ''), COALESCE(l.cost_center, ''),
+                    CASE
+                        WHEN l.security_configuration_approved IS NULL THEN 0
+                        WHEN l.security_configuration_approved THEN 1
+                        ELSE 2
+                    END
             ) AS newest
-        FROM launch l
+        FROM launches l
         CROSS JOIN quarter q
         WHERE l.event_ms >= q.start_ms AND l.event_ms < q.end_ms
     ) AS rows_of_events
@@ -108,7 +161,7 @@ attempts AS (
         SUM(CASE WHEN population = 'seen' THEN 1 ELSE 0 END) AS launches_seen,
         SUM(CASE WHEN population = 'not_seen' THEN 1 ELSE 0 END) AS launches_not_seen,
         SUM(CASE WHEN population = 'unknown' THEN 1 ELSE 0 END) AS launches_population_unknown,
-        SUM(CASE WHEN read_from = 'organization_trail' THEN 1 ELSE 0 END) AS trail_events
+        SUM(CASE WHEN read_from = 'lookup_events' THEN 0 ELSE 1 END) AS trail_events
     FROM events e
     CROSS JOIN (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
@@ -136,7 +189,7 @@ clusters AS (
         WHERE v.created_ms >= q.start_ms AND v.created_ms < q.end_ms
     ) AS c
     LEFT JOIN (
-        SELECT DISTINCT account_id, region, cluster_id FROM launch WHERE cluster_id IS NOT NULL
+        SELECT DISTINCT account_id, region, cluster_id FROM launches WHERE cluster_id IS NOT NULL
     ) AS l
         ON l.account_id = c.account_id
         AND l.region = c.region
@@ -171,13 +224,11 @@ windows AS (
     SELECT
         e.account_id,
         e.region,
-        GREATEST(c.observed_from_ms, e.from_ms) AS from_ms,
-        LEAST(c.observed_to_ms, e.to_ms) AS to_ms
-    FROM coverage c
+        GREATEST(c.from_ms, e.from_ms) AS from_ms,
+        LEAST(c.to_ms, e.to_ms) AS to_ms
+    FROM read_times c
     JOIN cells e ON e.account_id = c.account_id AND e.region = c.region
-    WHERE c.source = 'launches'
-        AND c.observed_from_ms < e.to_ms
-        AND c.observed_to_ms > e.from_ms
+    WHERE c.from_ms < e.to_ms AND c.to_ms > e.from_ms
 ),
 observed AS (
     SELECT

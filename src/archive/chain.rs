@@ -7,7 +7,9 @@ use super::layout::{self, Name};
 use super::slot::{BATCH, SlotFault, Unjudged};
 use super::store::{Fetch, Listed, StoreError};
 use crate::model::ids::{RunId, Sha256Hex};
-use crate::seal::{ArchiveId, Content, Genesis, PublicKey, RollupSeal, RunSeal, Statement};
+use crate::seal::{
+    ArchiveId, BackfillSeal, Content, Genesis, PublicKey, RollupSeal, RunSeal, Statement,
+};
 
 /// Why a chain cannot be written to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,7 +181,17 @@ impl Chain {
             })
     }
 
-    /// The entry that seals a run or rollup.
+    /// The sealed backfills, oldest first.
+    pub fn backfills(&self) -> impl DoubleEndedIterator<Item = (&Entry, &BackfillSeal)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| match &entry.statement.content {
+                Content::Backfill(backfill) => Some((entry, backfill)),
+                _ => None,
+            })
+    }
+
+    /// The entry that seals a run, rollup or backfill.
     pub fn sealed(&self, run_id: &RunId) -> Option<&Entry> {
         self.entries
             .iter()

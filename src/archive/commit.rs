@@ -247,8 +247,11 @@ fn check_manifest(chain: &Chain, request: &CommitRequest<'_>) -> Result<(), Comm
     let period = match &request.content {
         Content::Run(run) => Period::Date(run.scheduled_for),
         Content::Rollup(rollup) => Period::Quarter(rollup.quarter),
+        Content::Backfill(backfill) => Period::Date(backfill.scheduled_for),
         Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {
-            return Err(CommitError::WrongManifest("only runs and rollups have one"));
+            return Err(CommitError::WrongManifest(
+                "only runs, rollups and backfills have one",
+            ));
         }
     };
     if manifest.archive_id != *chain.archive_id() {

@@ -119,12 +119,14 @@ impl RecordError {
     }
 }
 
-/// The manifest of one sealed run or rollup, compared with its signed digest, without verifying the
+/// The manifest of one sealed run, rollup or backfill, compared with its signed digest, without verifying the
 /// whole archive. The files it lists still have to be compared when they are read: [`read_file`].
 pub async fn read_manifest(fetch: &dyn Fetch, entry: &Entry) -> Result<Manifest, RecordError> {
     let subject = match &entry.statement.content {
         Content::Genesis(_) | Content::Key(_) | Content::Note(_) => None,
-        Content::Run(_) | Content::Rollup(_) => entry.statement.subjects.first(),
+        Content::Run(_) | Content::Rollup(_) | Content::Backfill(_) => {
+            entry.statement.subjects.first()
+        }
     };
     let subject = subject.ok_or(RecordError::NoRun { seq: entry.seq })?;
     let bytes = fetch.read(&subject.name, MANIFEST_LIMIT).await?;

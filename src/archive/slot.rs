@@ -161,6 +161,9 @@ pub fn subject_names(content: &Content) -> Vec<String> {
             .collect(),
         Content::Run(run) => of_run(Period::Date(run.scheduled_for), &run.run_id),
         Content::Rollup(rollup) => of_run(Period::Quarter(rollup.quarter), &rollup.run_id),
+        Content::Backfill(backfill) => {
+            of_run(Period::Date(backfill.scheduled_for), &backfill.run_id)
+        }
         Content::Key(change) => vec![layout::key(&change.keyid)],
         Content::Note(note) => vec![layout::entry(note.entry)],
     }

@@ -5,13 +5,13 @@ use aws_sdk_cloudtrail::operation::get_event_selectors::GetEventSelectorsOutput;
 use aws_sdk_cloudtrail::operation::get_trail_status::GetTrailStatusOutput;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{
-    AdvancedEventSelector, Event, EventSelector, LookupAttribute, LookupAttributeKey,
+    AdvancedEventSelector, Event, EventSelector, LookupAttribute, LookupAttributeKey, PublicKey,
     ReadWriteType, Trail,
 };
 
 use crate::aws::error::Asked;
 use crate::aws::member::{millis, next, text};
-use crate::collect::api::{ApiError, ErrorClass, ListedTrail, Page, TrailStatus};
+use crate::collect::api::{ApiError, ErrorClass, ListedTrail, Page, TrailKey, TrailStatus};
 use crate::time::UtcMillis;
 
 /// Most events that one page may have
@@ -78,6 +78,21 @@ pub(super) fn status(
         delivered_at: millis(asked, given.latest_delivery_time)?,
         delivery_error: text(given.latest_delivery_error),
     })
+}
+
+/// The keys of digest files; one without a value or a fingerprint is of no use to anybody.
+pub(super) fn keys(given: Option<Vec<PublicKey>>, token: Option<String>) -> Page<TrailKey> {
+    let keys = given.unwrap_or_default().into_iter();
+    let keys = keys.filter_map(|key| {
+        Some(TrailKey {
+            fingerprint: text(key.fingerprint)?,
+            pkcs1: key.value?.into_inner(),
+        })
+    });
+    Page {
+        items: keys.collect(),
+        next: next(token),
+    }
 }
 
 /// Whether management events that write are recorded. Advanced selectors may narrow that by service

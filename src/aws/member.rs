@@ -17,7 +17,8 @@ use crate::collect::api::{
     DescribedSecurityConfiguration, ErrorClass, Identity, IdentityKinds, InventoryConfiguration,
     KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedJob, ListedObject,
     ListedSecurityConfiguration, ListedSession, ListedStep, ListedTrail, Member, ObjectHead,
-    OwnedBucket, Page, RegionStatus, SourceEntry, SourcePart, Tag, TrailStatus,
+    OwnedBucket, Page, RegionStatus, SourceEntry, SourceObject, SourcePart, Tag, TrailKey,
+    TrailStatus,
 };
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
@@ -435,6 +436,37 @@ impl Member for AwsMember {
     ) -> Result<Page<SourceEntry>, ApiError> {
         let asked = self.asked(Operation::ListSourceObjects, region);
         reports::entries(&self.s3(region), asked, bucket, prefix, next).await
+    }
+
+    async fn source_objects_after(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        next: Option<String>,
+    ) -> Result<Page<SourceObject>, ApiError> {
+        let asked = self.asked(Operation::ListSourceObjects, region);
+        reports::objects_after(&self.s3(region), asked, bucket, (prefix, after), next).await
+    }
+
+    async fn trail_keys(
+        &self,
+        region: &Region,
+        (from, to): (UtcMillis, UtcMillis),
+        next: Option<String>,
+    ) -> Result<Page<TrailKey>, ApiError> {
+        let asked = self.asked(Operation::ListPublicKeys, region);
+        let answer = self
+            .cloudtrail(region)
+            .list_public_keys()
+            .start_time(cloudtrail::instant(from))
+            .end_time(cloudtrail::instant(to))
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|e| asked.failed(e))?;
+        Ok(cloudtrail::keys(answer.public_key_list, answer.next_token))
     }
 
     async fn source_object(

@@ -1,4 +1,4 @@
-//! S3: reports about objects, with the source-reader role; which of them a bucket has.
+//! S3: reports about objects and files of trails, with the source-reader role; which of them a bucket has.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types;
@@ -6,7 +6,8 @@ use aws_sdk_s3::types;
 use crate::aws::error::Asked;
 use crate::aws::member::{next, text};
 use crate::collect::api::{
-    ApiError, InventoryConfiguration, InventoryDestination, Page, SourceEntry, SourcePart,
+    ApiError, InventoryConfiguration, InventoryDestination, Page, SourceEntry, SourceObject,
+    SourcePart,
 };
 
 /// One page of inventory configurations.
@@ -95,6 +96,41 @@ pub(super) async fn entries(
     })
 }
 
+/// One page of the objects below `prefix` whose names are greater than `after`.
+pub(super) async fn objects_after(
+    client: &Client,
+    asked: Asked<'_>,
+    bucket: &str,
+    (prefix, after): (&str, &str),
+    token: Option<String>,
+) -> Result<Page<SourceObject>, ApiError> {
+    let answer = client
+        .list_objects_v2()
+        .bucket(bucket)
+        .prefix(prefix)
+        .start_after(after)
+        .expected_bucket_owner(asked.account)
+        .set_continuation_token(token)
+        .send()
+        .await
+        .map_err(|e| asked.failed(e))?;
+    let objects = answer.contents.unwrap_or_default().into_iter();
+    let objects = objects.map(|one| {
+        let unreadable = || asked.unreadable("an object without a name or a size");
+        Ok(SourceObject {
+            name: one.key.ok_or_else(unreadable)?,
+            bytes: one
+                .size
+                .and_then(|size| u64::try_from(size).ok())
+                .ok_or_else(unreadable)?,
+        })
+    });
+    Ok(Page {
+        items: objects.collect::<Result<_, ApiError>>()?,
+        next: next(answer.next_continuation_token).filter(|_| answer.is_truncated == Some(true)),
+    })
+}
+
 /// A range of an object and the size of the whole
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>).
 pub(super) async fn part(
@@ -121,11 +157,14 @@ pub(super) async fn part(
             return Ok(SourcePart {
                 bytes: vec![],
                 total: from,
+                signature: None,
             });
         }
         Err(error) => return Err(asked.failed(error)),
     };
     let stated = answer.content_range.as_deref().and_then(whole);
+    let signature = answer.metadata.as_ref().and_then(|m| m.get("signature"));
+    let signature = signature.cloned();
     let length_alone = answer.content_length.and_then(|l| u64::try_from(l).ok());
     let body = answer.body.collect().await;
     let bytes = body.map_err(|_| asked.unreadable("the body ended early"))?;
@@ -142,6 +181,7 @@ pub(super) async fn part(
     Ok(SourcePart {
         bytes: bytes.to_vec(),
         total,
+        signature,
     })
 }
 

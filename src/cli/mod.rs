@@ -1,6 +1,7 @@
 //! Arguments in, a call, an exit code out. One file per command.
 
 mod assess;
+mod backfill;
 mod beginning;
 mod collect;
 mod common;
@@ -60,6 +61,8 @@ enum Command {
     Keys(keys::Args),
     /// Sign a remark about a run
     Note(note::Args),
+    /// Read launches from the files that a trail delivered to S3, and seal them
+    Backfill(Box<backfill::Args>),
     /// Compute a quarter's KPIs from sealed runs and seal them
     Rollup(rollup::Args),
     /// Ask sealed evidence in SQL
@@ -108,6 +111,7 @@ pub fn main() -> Exit {
             Command::Verify(args) => verify::run(args).await,
             Command::Keys(args) => keys::run(args).await,
             Command::Note(args) => note::run(args).await,
+            Command::Backfill(args) => backfill::run(*args).await,
             Command::Rollup(args) => rollup::run(args).await,
             Command::Query(args) => query::run(*args).await,
             Command::Explain(args) => explain::run(*args).await,

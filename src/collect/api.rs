@@ -21,7 +21,7 @@ pub use identity::{
 };
 pub use reports::{
     DescribedJob, FilteredBy, InventoryConfiguration, InventoryDestination, JobOperation,
-    JobReport, ListedJob, SourceEntry, SourcePart,
+    JobReport, ListedJob, SourceEntry, SourceObject, SourcePart, TrailKey,
 };
 
 /// How an attempt failed, told apart because each becomes different evidence.
@@ -572,6 +572,23 @@ pub trait Member: Send + Sync {
         prefix: &str,
         next: Option<String>,
     ) -> Result<Page<SourceEntry>, ApiError>;
+    /// The objects below `prefix` whose names are greater than `after`, in order of their names. Asked with
+    /// the source-reader role.
+    async fn source_objects_after(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        next: Option<String>,
+    ) -> Result<Page<SourceObject>, ApiError>;
+    /// The keys with which this Region's CloudTrail signed digest files in that time.
+    async fn trail_keys(
+        &self,
+        region: &Region,
+        window: (UtcMillis, UtcMillis),
+        next: Option<String>,
+    ) -> Result<Page<TrailKey>, ApiError>;
     /// At most `length` bytes of a report, from `from`; none at its end or beyond. Asked with the
     /// source-reader role.
     async fn source_object(

@@ -13,12 +13,13 @@
 //!   an account-region and trails to an account, in the first pass; control events are looked up where
 //!   keys and buckets were found, beside the identities.
 //! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
-//! - [`trail_events`]: what CloudTrail records tell of launches.
+//! - [`trail_events`]: what CloudTrail records tell of launches. [`backfill`]: the same from a trail's files in S3.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
 
 pub mod api;
 pub mod attempt;
+pub mod backfill;
 pub mod bucket;
 pub mod coverage;
 pub mod engine;

@@ -53,6 +53,8 @@ pub enum Operation {
     DescribeTrails,
     GetTrailStatus,
     GetEventSelectors,
+    /// The keys that sign digest files of trails.
+    ListPublicKeys,
 }
 
 /// Whose permission an operation needs.
@@ -64,7 +66,7 @@ pub enum Caller {
     Reader,
     /// `keyproof-sampler`, opt-in, on log buckets.
     Sampler,
-    /// `keyproof-source-reader`, opt-in, where reports about objects lie.
+    /// `keyproof-source-reader`, opt-in, where reports about objects and files of trails lie.
     SourceReader,
 }
 
@@ -117,6 +119,7 @@ impl Operation {
         Self::DescribeTrails,
         Self::GetTrailStatus,
         Self::GetEventSelectors,
+        Self::ListPublicKeys,
     ];
 
     /// The IAM action; `None` where AWS asks for none (GetCallerIdentity).
@@ -170,6 +173,7 @@ impl Operation {
             Self::DescribeTrails => "cloudtrail:DescribeTrails",
             Self::GetTrailStatus => "cloudtrail:GetTrailStatus",
             Self::GetEventSelectors => "cloudtrail:GetEventSelectors",
+            Self::ListPublicKeys => "cloudtrail:ListPublicKeys",
         })
     }
 
@@ -185,7 +189,9 @@ impl Operation {
             | Self::ListAccountsForParent
             | Self::ListTagsForResource => Caller::Collector,
             Self::ListObjectsV2 | Self::HeadObject => Caller::Sampler,
-            Self::ListSourceObjects | Self::GetSourceObject => Caller::SourceReader,
+            Self::ListSourceObjects | Self::GetSourceObject | Self::ListPublicKeys => {
+                Caller::SourceReader
+            }
             _ => Caller::Reader,
         }
     }
@@ -195,7 +201,8 @@ impl Operation {
     /// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>,
     /// <https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>,
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>,
-    /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>.
+    /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>.
     /// ListRegions, ListSessions, DescribeLogGroups, jobs and the S3 control reads have no documented figure; a
     /// cautious one stands here.
     pub fn granted_rate(self) -> (f64, f64) {
@@ -220,7 +227,10 @@ impl Operation {
             }
             Self::ListSessions => (10.0, 0.5),
             Self::LookupEvents => (2.0, 2.0),
-            Self::DescribeTrails | Self::GetTrailStatus | Self::GetEventSelectors => (10.0, 10.0),
+            Self::DescribeTrails
+            | Self::GetTrailStatus
+            | Self::GetEventSelectors
+            | Self::ListPublicKeys => (10.0, 10.0),
             Self::ListBuckets
             | Self::GetBucketLocation
             | Self::GetBucketEncryption
@@ -234,9 +244,9 @@ impl Operation {
             | Self::ListBucketInventoryConfigurations
             | Self::GetBucketMetadataConfiguration
             | Self::ListObjectsV2
-            | Self::HeadObject
-            | Self::ListSourceObjects
-            | Self::GetSourceObject => (100.0, 100.0),
+            | Self::HeadObject => (100.0, 100.0),
+            // Of a prefix; the files of a trail are many.
+            Self::ListSourceObjects | Self::GetSourceObject => (5500.0, 5500.0),
             Self::ListJobs | Self::DescribeJob => (10.0, 5.0),
         }
     }

@@ -305,8 +305,24 @@ text_enum! {
     pub enum EventSource {
         /// cloudtrail LookupEvents of the account and Region.
         LookupEvents = "lookup_events",
-        /// A file that an organization trail delivered to S3.
+        /// A file that a trail delivered to S3, as its digest file says it was delivered.
         OrganizationTrail = "organization_trail",
+        /// Such a file of which no signed digest file says so.
+        UnvalidatedTrail = "unvalidated_trail",
+    }
+}
+
+text_enum! {
+    /// What was read of a trail's files for a stretch of time.
+    pub enum TrailOutcome {
+        /// Digest files account for all of it, and every file is as they say.
+        Validated = "validated",
+        /// What is there was read, and no signed digest file says that it is whole.
+        NotValidated = "not_validated",
+        /// Files could not be read.
+        NotRead = "not_read",
+        /// A file or a digest file is missing, or is not the one that was delivered.
+        Failed = "failed",
     }
 }
 

@@ -11,8 +11,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use super::error::QueryError;
 use super::tables::for_each_table;
 use crate::engine::apart;
-use crate::for_each_dataset;
 use crate::model::table::Dataset;
+use crate::{for_each_backfilled, for_each_dataset};
 
 /// Names, numbers and signs that a statement may have. The engine goes as deep as an expression is long,
 /// and a stack that overflows cannot be caught.
@@ -78,9 +78,13 @@ impl Question {
         self.views.contains(&view)
     }
 
-    /// Whether it names a view of rows: then runs of record are needed.
+    /// Whether it names a view of rows that runs wrote: then runs of record are needed.
     pub fn names_rows(&self) -> bool {
-        let others = [super::SealedRun::NAME, super::Asked::NAME];
+        let mut others = vec![super::SealedRun::NAME, super::Asked::NAME];
+        macro_rules! each {
+            ($($row:ty),+) => { $( others.push(<$row>::NAME); )+ };
+        }
+        for_each_backfilled!(each);
         self.views.iter().any(|view| !others.contains(view))
     }
 
@@ -110,6 +114,7 @@ pub fn views() -> Vec<&'static str> {
         ($($row:ty),+) => { $( all.push(<$row>::NAME); )+ };
     }
     for_each_dataset!(each);
+    for_each_backfilled!(each);
     for_each_table!(each);
     all.sort_unstable();
     all

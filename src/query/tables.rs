@@ -64,7 +64,8 @@ dataset! {
 }
 
 dataset! {
-    /// One row per evidence file that a run of record in view vouches for.
+    /// One row per evidence file that a run of record in view vouches for, or a sealed backfill, whatever
+    /// dates were asked for.
     pub struct EvidenceFile: "evidence_file" v 1, key [name];
     /// SHA-256 of the file, as sealed; rows name their file by it.
     file_sha256: Sha256Hex = "hex";

@@ -23,10 +23,10 @@ use super::error::QueryError;
 use super::output::{self, Format};
 use super::tables::{FILE_SHA256, for_each_table};
 use crate::engine::apart_async;
-use crate::for_each_dataset;
 use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset;
 use crate::record;
+use crate::{for_each_backfilled, for_each_dataset};
 
 /// A folder with the files of views. Views without files are empty.
 #[derive(Debug, Clone)]
@@ -117,6 +117,7 @@ impl Views {
             )+ };
         }
         for_each_dataset!(datasets);
+        for_each_backfilled!(datasets);
         macro_rules! tables {
             ($($row:ty),+) => { $(
                 self.register(&session, <$row>::NAME, record::arrow_schema::<$row>(), false)?;

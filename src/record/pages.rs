@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::for_each_dataset;
 use crate::model::table::{Dataset, Kind};
+use crate::{for_each_backfilled, for_each_dataset};
 
 /// The page of every dataset: path relative to `schemas/`, and content.
 pub fn schema_files() -> Vec<(String, String)> {
@@ -14,6 +14,7 @@ pub fn schema_files() -> Vec<(String, String)> {
         )+ };
     }
     for_each_dataset!(each);
+    for_each_backfilled!(each);
     files
 }
 

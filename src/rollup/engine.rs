@@ -18,8 +18,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::prices::Price;
 use crate::engine::apart_async;
 use crate::model::datasets::{
-    Account, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
-    Verdict,
+    Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
+    Reencryption, Run, TrailReading, Verdict,
 };
 use crate::model::table::Dataset;
 use crate::record::{self, RecordError};
@@ -65,6 +65,9 @@ pub struct RollupInputs {
     pub reencryption: Vec<PathBuf>,
     pub run: Vec<PathBuf>,
     pub verdict: Vec<PathBuf>,
+    /// Of every sealed backfill of events of the quarter.
+    pub backfilled_launch: Vec<PathBuf>,
+    pub trail_reading: Vec<PathBuf>,
     /// In key order.
     pub price: Vec<Price>,
     pub quarter: Quarter,
@@ -84,6 +87,8 @@ impl RollupInputs {
             reencryption: Vec::new(),
             run: Vec::new(),
             verdict: Vec::new(),
+            backfilled_launch: Vec::new(),
+            trail_reading: Vec::new(),
             price: Vec::new(),
             quarter,
         }
@@ -102,6 +107,8 @@ impl RollupInputs {
             Reencryption::NAME => &mut self.reencryption,
             Run::NAME => &mut self.run,
             Verdict::NAME => &mut self.verdict,
+            BackfilledLaunch::NAME => &mut self.backfilled_launch,
+            TrailReading::NAME => &mut self.trail_reading,
             _ => return None,
         })
     }
@@ -201,6 +208,8 @@ async fn session(
     register::<Reencryption>(&session, &inputs.reencryption)?;
     register::<Run>(&session, &inputs.run)?;
     register::<Verdict>(&session, &inputs.verdict)?;
+    register::<BackfilledLaunch>(&session, &inputs.backfilled_launch)?;
+    register::<TrailReading>(&session, &inputs.trail_reading)?;
     register_rows(&session, &inputs.price)?;
     let (first, end) = (inputs.quarter.first(), inputs.quarter.end());
     session

@@ -107,7 +107,7 @@ dataset! {
     launches_not_seen: i64 = "events";
     /// Accepted launches of which this is not known.
     launches_population_unknown: i64 = "events";
-    /// Events that were read from an organization trail.
+    /// Events that were read from a trail's files.
     trail_events: i64 = "events";
     /// Clusters that runs saw and that were launched in the quarter.
     clusters_launched: i64 = "clusters";

@@ -199,6 +199,8 @@ pub enum RunError {
         "run {run_id} is not sealed: {what} does not follow from its facts; run `keyproof assess` of the same version again, or ask who changed it"
     )]
     DoesNotFollow { run_id: RunId, what: String },
+    #[error(transparent)]
+    Backfill(#[from] crate::collect::backfill::BackfillError),
     #[error("this is a mistake of the program, please report it: {0}")]
     Internal(String),
     #[error("no randomness from the system: {0}")]

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::path::{Path, PathBuf};
 
+use crate::archive::chain::Entry;
 use crate::archive::records;
 use crate::archive::store::Fetch;
 use crate::model::datasets::{
@@ -29,6 +30,12 @@ impl Evidence<'_> {
     pub async fn files<D: Dataset>(&self, run: &SealedRun) -> Result<Vec<PathBuf>, RunError> {
         let files = run.files(self.fetch, D::NAME, D::VERSION).await?;
         self.fetched::<D>(&files).await
+    }
+
+    /// The same of the files that another entry with a manifest vouches for.
+    pub async fn files_of<D: Dataset>(&self, entry: &Entry) -> Result<Vec<PathBuf>, RunError> {
+        let manifest = records::read_manifest(self.fetch, entry).await?;
+        self.fetched::<D>(&manifest.files).await
     }
 
     /// Fetches those of `files` that belong to a dataset and checks their digests.

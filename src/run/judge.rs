@@ -11,7 +11,7 @@ use crate::assess::{
     self, Answers, AssessContext, LaunchFacts, Lookups, RuleConfig, ScopeFacts, Waiver,
 };
 use crate::model::datasets::{
-    Account, Coverage, EmrCluster, Finding, KmsKey, Launch, LaunchEvent, Verdict,
+    Account, BackfilledLaunch, Coverage, EmrCluster, Finding, KmsKey, Launch, LaunchEvent, Verdict,
 };
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::Source;
@@ -36,6 +36,55 @@ pub struct Inputs<'a> {
     pub clock: &'a dyn Clock,
 }
 
+impl Inputs<'_> {
+    fn scope(&self, facts: &Journal) -> Result<ScopeFacts, RunError> {
+        let mut accounts = BTreeMap::new();
+        for row in facts.rows::<Account>() {
+            let row = row?;
+            accounts.insert(row.account_id.clone(), row);
+        }
+        Ok(ScopeFacts {
+            accounts,
+            has_account_list: self.has_account_list,
+        })
+    }
+
+    fn context<'s>(&'s self, scope: &'s ScopeFacts) -> AssessContext<'s> {
+        AssessContext {
+            scheduled_for: self.scheduled_for,
+            as_of: self.as_of,
+            scope,
+            config: self.rules,
+            waivers: self.waivers,
+        }
+    }
+}
+
+/// Judges the launches that a backfill found, by the facts of a sealed run.
+pub fn judge_backfilled(
+    facts: &Journal,
+    found: &Journal,
+    conclusions: &Journal,
+    inputs: &Inputs<'_>,
+) -> Result<(), RunError> {
+    let scope = inputs.scope(facts)?;
+    let context = inputs.context(&scope);
+    let lookups = JournalLookups::new(facts, inputs.clock)?;
+    for (account, region) in found.groups::<BackfilledLaunch>() {
+        let events = found.read_group::<BackfilledLaunch>(&account, &region)?;
+        let events: Vec<Launch> = events.into_iter().map(|event| event.0).collect();
+        let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
+        let known = Launches::read(facts, &lookups, (&account, &region))?;
+        let of_place = LaunchFacts {
+            clusters: &clusters,
+            listed: known.listed.as_deref(),
+        };
+        let rows = assess::assess_launches(&events, &of_place, &context, &lookups)?;
+        conclusions.append(&mut rows.into_iter().map(BackfilledLaunch).collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
 /// Judges the clusters and launches of `facts` and appends channels, findings, verdicts, launches
 /// and who can use each key to `conclusions`.
 /// Memory holds the clusters of one account-region at a time.
@@ -45,22 +94,8 @@ pub fn judge(
     inputs: &Inputs<'_>,
     past: &Past,
 ) -> Result<(Tally, Speed), RunError> {
-    let mut accounts = BTreeMap::new();
-    for row in facts.rows::<Account>() {
-        let row = row?;
-        accounts.insert(row.account_id.clone(), row);
-    }
-    let scope = ScopeFacts {
-        accounts,
-        has_account_list: inputs.has_account_list,
-    };
-    let context = AssessContext {
-        scheduled_for: inputs.scheduled_for,
-        as_of: inputs.as_of,
-        scope: &scope,
-        config: inputs.rules,
-        waivers: inputs.waivers,
-    };
+    let scope = inputs.scope(facts)?;
+    let context = inputs.context(&scope);
     let lookups = JournalLookups::new(facts, inputs.clock)?;
     let mut earlier = BTreeMap::new();
     for (run_id, run) in &past.runs {

@@ -15,6 +15,7 @@
 //! - [`anchor`]: what keeps a head from being forgotten, elsewhere.
 //! - [`record`]: journal to Parquet to archive.
 //! - [`story`]: one verdict with the rules and facts behind it.
+//! - [`backfill`]: launches from the files of a trail.
 //! - [`reassess`], [`verify`], [`rollup`], [`query`], [`keys`], [`note`]: the other commands.
 //!
 //! This is the only module that calls across stages.
@@ -22,6 +23,7 @@
 mod anchor;
 mod archive;
 mod audit;
+mod backfill;
 mod beginning;
 mod counts;
 mod error;
@@ -64,6 +66,7 @@ use crate::time::{Clock, Date};
 
 pub use archive::refuse_inside_archive;
 pub use audit::audit;
+pub use backfill::{BackfillRequest, Backfilled, backfill};
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};

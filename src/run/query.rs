@@ -4,21 +4,22 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use crate::archive::chain::Chain;
+use crate::archive::chain::{Chain, Entry};
 use crate::archive::layout::Name;
 use crate::archive::records;
 use crate::archive::store::Fetch;
 use crate::config::Config;
-use crate::for_each_dataset;
+use crate::model::ids::RunId;
 use crate::model::table::Dataset as _;
 use crate::model::words::RunOutcome;
 use crate::query::{Asked, EvidenceFile, Format, Question, SealedRun as Row, Span, Views};
 use crate::report::text::counted;
-use crate::seal::FileEntry;
+use crate::seal::{BackfillSeal, FileEntry};
 use crate::time::{Date, Quarter};
+use crate::{for_each_backfilled, for_each_dataset};
 
 use super::archive::{AtUrl, find, open_store, read_chain};
-use super::sealed::{self, SealedRun};
+use super::sealed::{self, SealedRun, is_of};
 use super::work::Work;
 use super::{RunError, Shell, memory, random};
 
@@ -83,7 +84,7 @@ pub async fn query<W: Write + Send + 'static>(
     let folder = work.path.join("views");
     std::fs::create_dir(&folder).map_err(|e| RunError::local(&folder, e))?;
     let views = Views::below(&folder);
-    put_rows(fetch, &views, &request.question, &runs).await?;
+    put_rows(fetch, &views, &request.question, &runs, &chain).await?;
     put_tables(&views, &chain, &of_record, request)?;
     Ok(views
         .answer(&request.question, request.format, PARTITIONS, to)
@@ -172,8 +173,12 @@ async fn put_rows(
     views: &Views,
     question: &Question,
     runs: &[&SealedRun],
+    chain: &Chain,
 ) -> Result<(), RunError> {
     let mut listed = Vec::new();
+    for (entry, seal) in chain.backfills() {
+        put_backfilled(fetch, views, question, entry, seal, &mut listed).await?;
+    }
     for run in runs {
         if !question.names_rows() {
             break;
@@ -190,12 +195,48 @@ async fn put_rows(
             )+ };
         }
         for_each_dataset!(each);
-        listed.extend(files.iter().filter_map(|file| evidence_file(file, run)));
+        let seal = (&run.seal.run_id, run.seal.scheduled_for);
+        listed.extend(
+            files
+                .iter()
+                .filter_map(|file| evidence_file(file, run.entry(), seal)),
+        );
     }
     if question.names(EvidenceFile::NAME) {
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         views.set(listed)?;
     }
+    Ok(())
+}
+
+/// The same of one sealed backfill. All are in view, whatever dates were asked for: they tell of other dates
+/// than those on which they were made.
+async fn put_backfilled(
+    fetch: &dyn Fetch,
+    views: &Views,
+    question: &Question,
+    entry: &Entry,
+    seal: &BackfillSeal,
+    listed: &mut Vec<EvidenceFile>,
+) -> Result<(), RunError> {
+    let files = records::read_manifest(fetch, entry).await?.files;
+    macro_rules! each {
+        ($($row:ty),+) => { $(
+            if question.names(<$row>::NAME) {
+                for file in files.iter().filter(|file| is_of::<$row>(file)) {
+                    let path = views.place(<$row>::NAME, &file.sha256)?;
+                    records::copy_file(fetch, file, &path).await?;
+                }
+            }
+        )+ };
+    }
+    for_each_backfilled!(each);
+    let seal = (&seal.run_id, seal.scheduled_for);
+    listed.extend(
+        files
+            .iter()
+            .filter_map(|file| evidence_file(file, entry, seal)),
+    );
     Ok(())
 }
 
@@ -245,7 +286,11 @@ fn readable<'f>(
     }
 }
 
-fn evidence_file(file: &FileEntry, run: &SealedRun) -> Option<EvidenceFile> {
+fn evidence_file(
+    file: &FileEntry,
+    entry: &Entry,
+    (run_id, scheduled_for): (&RunId, Date),
+) -> Option<EvidenceFile> {
     let Some(Name::Evidence { dataset, .. }) = Name::parse(&file.name) else {
         return None;
     };
@@ -253,10 +298,10 @@ fn evidence_file(file: &FileEntry, run: &SealedRun) -> Option<EvidenceFile> {
         file_sha256: file.sha256.clone(),
         name: file.name.clone(),
         dataset,
-        run_id: run.seal.run_id.clone(),
-        scheduled_for: run.seal.scheduled_for,
-        chain_seq: run.entry().seq as i64,
-        chain_sha256: run.entry().sha256.clone(),
+        run_id: run_id.clone(),
+        scheduled_for,
+        chain_seq: entry.seq as i64,
+        chain_sha256: entry.sha256.clone(),
     })
 }
 

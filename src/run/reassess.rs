@@ -339,7 +339,8 @@ fn pairs<D: Dataset>(
     })
 }
 
-async fn inputs(fetch: &dyn Fetch, run: &SealedRun) -> Result<SealedInputs, RunError> {
+/// The configuration that a sealed run was judged by.
+pub async fn inputs(fetch: &dyn Fetch, run: &SealedRun) -> Result<SealedInputs, RunError> {
     let name = layout::start(run.seal.start_n);
     let sealed = run
         .start(fetch)

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use crate::archive::chain::Chain;
+use crate::archive::commit::{self, CommitRequest, Committed};
 use crate::archive::layout;
 use crate::archive::settle::{self, Settled};
+use crate::archive::signer::Signer;
 use crate::archive::store::{Body, Store, StoreError, Stored};
 use crate::for_each_dataset;
 use crate::model::ids::RunId;
 use crate::model::table::Dataset;
 use crate::record::{self, Encoded, Journal};
-use crate::seal::FileEntry;
+use crate::seal::{Content, FileEntry, Manifest, Period, Producer};
 use crate::time::{Clock, Date};
 
 use super::RunError;
@@ -84,6 +87,45 @@ pub async fn put(
         )),
         Err(error) => Err(store_error(store.url(), error)),
     }
+}
+
+/// Seals finished local files, under these names, as an entry of their own: a rollup or a backfill.
+pub async fn seal(
+    store: &dyn Store,
+    signer: &dyn Signer,
+    clock: &dyn Clock,
+    chain: &mut Chain,
+    period: Period,
+    files: &[(String, &Path, &Encoded)],
+    (content, producer): (Content, Producer),
+) -> Result<Committed, RunError> {
+    let run_id = content.run_id().cloned();
+    let run_id = run_id.ok_or_else(|| RunError::Internal("an entry without an id".to_owned()))?;
+    // The manifest is written before the files, so it holds no word of how they are kept.
+    let listed = files
+        .iter()
+        .map(|(name, _, encoded)| entry(name.clone(), (*encoded).clone(), &Stored::default()));
+    let manifest = Manifest::new(
+        chain.archive_id().clone(),
+        run_id,
+        period,
+        listed.collect(),
+        Vec::new(),
+    )
+    .map_err(|e| RunError::Internal(e.to_string()))?;
+    // The manifest first: there is no start, and this is how leftovers are recognised.
+    commit::write_manifest(store, clock, &manifest)
+        .await
+        .map_err(|e| store_error(store.url(), e))?;
+    for (name, path, encoded) in files {
+        put(store, clock, name, path, encoded).await?;
+    }
+    let request = CommitRequest {
+        content,
+        manifest: &manifest,
+        producer,
+    };
+    Ok(commit::commit(store, signer, clock, chain, &request).await?)
 }
 
 /// A file as the manifest lists it.

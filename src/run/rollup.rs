@@ -1,28 +1,29 @@
-//! `keyproof rollup`: a quarter's measures from sealed runs, sealed in turn.
+//! `keyproof rollup`: a quarter's measures from sealed runs and backfills, sealed in turn.
+
+use std::path::Path;
 
 use crate::archive::chain::{Chain, Entry};
-use crate::archive::commit::{self, CommitRequest};
 use crate::archive::layout;
 use crate::archive::records;
 use crate::archive::signer::Signer;
-use crate::archive::store::{Store, Stored};
+use crate::archive::store::Store;
 use crate::config::Config;
 use crate::model::datasets::{
-    Account, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
-    Verdict,
+    Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
+    Reencryption, Run, TrailReading, Verdict,
 };
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::model::table::Dataset as _;
+use crate::record::Encoded;
 use crate::rollup::{self as measures, MeasureFile, Measures, Price, RollupInputs};
-use crate::seal::{Content, Lacking, Manifest, Period, RollupSeal};
+use crate::seal::{BackfillSeal, Content, Lacking, Period, RollupSeal};
 use crate::time::Quarter;
 
 use super::anchor::anchor;
 use super::archive::{AtUrl, KeyFile, find, open_signer, open_store, read_chain};
 use super::evidence::Evidence;
-use super::record::{entry, put};
 use super::work::Work;
-use super::{RunError, Shell, memory, producer, random, sealed};
+use super::{RunError, Shell, memory, producer, random, record, sealed};
 
 /// Tasks that the SQL engine may split into; the result does not depend on it.
 const PARTITIONS: usize = 2;
@@ -161,6 +162,14 @@ async fn compute(
             }
         }
     }
+    // Those of events of the quarter, whenever they were made.
+    let during = |seal: &BackfillSeal| seal.from < quarter.end() && quarter.first() <= seal.to;
+    for (entry, _) in chain.backfills().filter(|(_, seal)| during(seal)) {
+        let launches = evidence.files_of::<BackfilledLaunch>(entry).await?;
+        inputs.backfilled_launch.extend(launches);
+        let readings = evidence.files_of::<TrailReading>(entry).await?;
+        inputs.trail_reading.extend(readings);
+    }
     Ok(measures::measures(&inputs, PARTITIONS).await?)
 }
 
@@ -197,34 +206,13 @@ struct Sealing<'a> {
 impl Sealing<'_> {
     /// Seals the measures as one entry, and says so.
     async fn seal(&self, chain: &mut Chain, files: &[MeasureFile]) -> Result<String, RunError> {
-        let clock = &*self.shell.clock;
-        let named: Vec<(String, &MeasureFile)> = files
+        let named: Vec<(String, &Path, &Encoded)> = files
             .iter()
             .map(|file| {
                 let name = layout::rollup(file.measure, file.version, self.quarter, &self.run_id);
-                (name, file)
+                (name, file.path.as_path(), &file.encoded)
             })
             .collect();
-        // The manifest is written before the files, so it holds no word of how they are kept.
-        let listed = named
-            .iter()
-            .map(|(name, file)| entry(name.clone(), file.encoded.clone(), &Stored::default()))
-            .collect();
-        let manifest = Manifest::new(
-            chain.archive_id().clone(),
-            self.run_id.clone(),
-            Period::Quarter(self.quarter),
-            listed,
-            Vec::new(),
-        )
-        .map_err(|e| RunError::Internal(e.to_string()))?;
-        // The manifest first: a rollup has no start, and this is how its leftovers are recognised.
-        commit::write_manifest(self.store, clock, &manifest)
-            .await
-            .map_err(|e| super::archive::store_error(self.store.url(), e))?;
-        for (name, file) in &named {
-            put(self.store, clock, name, &file.path, &file.encoded).await?;
-        }
         let edition = 1 + chain
             .rollups()
             .filter(|(_, r)| r.quarter == self.quarter)
@@ -242,12 +230,17 @@ impl Sealing<'_> {
         };
         // A rollup reads no configuration; the SQL is what decides.
         let sql: String = measures::MEASURES.iter().map(|(_, sql)| *sql).collect();
-        let request = CommitRequest {
-            content: Content::Rollup(content),
-            manifest: &manifest,
-            producer: producer(Sha256Hex::of(sql.as_bytes()), None, self.lacking.clone()),
-        };
-        let committed = commit::commit(self.store, self.signer, clock, chain, &request).await?;
+        let producer = producer(Sha256Hex::of(sql.as_bytes()), None, self.lacking.clone());
+        let committed = record::seal(
+            self.store,
+            self.signer,
+            &*self.shell.clock,
+            chain,
+            Period::Quarter(self.quarter),
+            &named,
+            (Content::Rollup(content), producer),
+        )
+        .await?;
         Ok(format!(
             "Sealed     edition {edition} of {}, chain {}, head {}\n",
             self.quarter,

@@ -23,8 +23,9 @@ pub use key::{KeyError, PublicKey, SignatureError};
 pub use manifest::{FileEntry, Manifest, ManifestError, Period, StoredAs, is_safe_name};
 pub use remark::{Remark, RemarkError};
 pub use statement::{
-    ArchiveId, ChangedBy, Content, DiedRun, Genesis, KeyChange, Lacking, Note, PREDICATE_TYPE,
-    Producer, RollupSeal, RunSeal, STATEMENT_TYPE, Statement, StatementError, Subject,
+    ArchiveId, BackfillSeal, ChangedBy, Content, DiedRun, Genesis, KeyChange, Lacking, Note,
+    PREDICATE_TYPE, Producer, RollupSeal, RunSeal, STATEMENT_TYPE, Statement, StatementError,
+    Subject,
 };
 
 #[cfg(test)]

@@ -247,6 +247,41 @@ pub struct RollupSeal {
     pub rows: BTreeMap<String, u64>,
 }
 
+/// What is sealed about a backfill: launches from the files of a trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackfillSeal {
+    pub run_id: RunId,
+    /// Date on which it began.
+    #[serde(with = "text")]
+    pub scheduled_for: Date,
+    /// First and last date of the events.
+    #[serde(with = "text")]
+    pub from: Date,
+    #[serde(with = "text")]
+    pub to: Date,
+    #[serde(with = "text")]
+    pub started_at: UtcMillis,
+    /// When reading and judging were done.
+    #[serde(with = "text")]
+    pub ended_at: UtcMillis,
+    /// COMPLETE where all of that time is validated in every account and Region that was to be read.
+    #[serde(with = "text")]
+    pub outcome: RunOutcome,
+    /// Where the files lie, an S3 URL.
+    pub trail: String,
+    /// The sealed run by whose facts and configuration the launches were judged.
+    pub judged_by: RunId,
+    /// Log files and digest files that were there to be read, and their size.
+    #[serde(with = "text")]
+    pub objects: u64,
+    #[serde(with = "text")]
+    pub bytes: u64,
+    /// Rows by dataset.
+    #[serde(with = "text::map")]
+    pub rows: BTreeMap<String, u64>,
+}
+
 /// Who may say that another key signs from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -286,6 +321,7 @@ pub enum Content {
     Genesis(Genesis),
     Run(RunSeal),
     Rollup(RollupSeal),
+    Backfill(BackfillSeal),
     Key(KeyChange),
     Note(Note),
 }
@@ -297,17 +333,19 @@ impl Content {
             Self::Genesis(_) => "genesis",
             Self::Run(_) => "run",
             Self::Rollup(_) => "rollup",
+            Self::Backfill(_) => "backfill",
             Self::Key(_) => "key",
             Self::Note(_) => "note",
         }
     }
 
-    /// The run or rollup it seals.
+    /// The run, rollup or backfill it seals.
     pub fn run_id(&self) -> Option<&RunId> {
         match self {
             Self::Genesis(_) | Self::Key(_) | Self::Note(_) => None,
             Self::Run(run) => Some(&run.run_id),
             Self::Rollup(rollup) => Some(&rollup.run_id),
+            Self::Backfill(backfill) => Some(&backfill.run_id),
         }
     }
 }
@@ -347,6 +385,8 @@ struct WirePredicate {
     archive_id: ArchiveId,
     #[serde(with = "text")]
     at: UtcMillis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    backfill: Option<BackfillSeal>,
     #[serde(with = "text::list")]
     burnt_slots: Vec<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -384,11 +424,12 @@ impl Statement {
     /// The payload of the envelope: canonical JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (mut genesis, mut run, mut rollup) = (None, None, None);
-        let (mut key, mut note) = (None, None);
+        let (mut key, mut note, mut backfill) = (None, None, None);
         match self.content.clone() {
             Content::Genesis(content) => genesis = Some(content),
             Content::Run(content) => run = Some(content),
             Content::Rollup(content) => rollup = Some(content),
+            Content::Backfill(content) => backfill = Some(content),
             Content::Key(content) => key = Some(content),
             Content::Note(content) => note = Some(content),
         }
@@ -403,6 +444,7 @@ impl Statement {
             predicate: WirePredicate {
                 archive_id: self.archive_id.clone(),
                 at: self.at,
+                backfill,
                 burnt_slots: self.burnt_slots.clone(),
                 genesis,
                 key,
@@ -434,12 +476,15 @@ impl Statement {
             predicate.genesis.map(Content::Genesis),
             predicate.run.map(Content::Run),
             predicate.rollup.map(Content::Rollup),
+            predicate.backfill.map(Content::Backfill),
             predicate.key.map(Content::Key),
             predicate.note.map(Content::Note),
         ];
         let mut contents = contents.into_iter().flatten();
         let (Some(content), None) = (contents.next(), contents.next()) else {
-            return Err(malformed(&"needs one of genesis, run, rollup, key, note"));
+            return Err(malformed(
+                &"needs one of genesis, run, rollup, backfill, key, note",
+            ));
         };
         if content.kind() != predicate.kind {
             return Err(malformed(&"kind and content differ"));
@@ -512,7 +557,8 @@ fn refuse_newer(payload: &[u8]) -> Result<(), StatementError> {
             shortened(&peek.predicate_type)
         )));
     }
-    if !["genesis", "run", "rollup", "key", "note"].contains(&peek.predicate.kind.as_str()) {
+    let known = ["genesis", "run", "rollup", "backfill", "key", "note"];
+    if !known.contains(&peek.predicate.kind.as_str()) {
         return Err(StatementError::NewerVersion(format!(
             "entry kind '{}'",
             shortened(&peek.predicate.kind)

@@ -18,8 +18,8 @@ use crate::model::table::Dataset;
 use crate::model::words::{CellOutcome, RunOutcome, Source};
 use crate::record;
 use crate::seal::{
-    ArchiveId, ChangedBy, Content, FileEntry, Lacking, Manifest, Period, Producer, Remark,
-    RollupSeal, RunSeal,
+    ArchiveId, BackfillSeal, ChangedBy, Content, FileEntry, Lacking, Manifest, Period, Producer,
+    Remark, RollupSeal, RunSeal,
 };
 use crate::testkit::{self, FixedClock, MemoryStore, TempDir, TestSigner};
 use crate::time::{Clock as _, DAY_MS, Date, UtcMillis};
@@ -388,6 +388,55 @@ impl SampleArchive {
             chain_from: 1,
             chain_to: chain.head().seq,
             rows: [("compliant_share".to_owned(), 1)].into(),
+        });
+        Ok(self.seal(&mut chain, &manifest, content).await?)
+    }
+
+    /// A sealed backfill of the clock's date.
+    pub async fn backfill(&mut self) -> Result<Committed, SampleError> {
+        self.ids += 1;
+        let mut chain = self.chain().await?;
+        let now = self.clock.now();
+        let run_id = RunId::new(now, self.ids.to_be_bytes());
+        let mut files = Vec::new();
+        for dataset in ["backfilled_launch", "trail_reading"] {
+            let name = layout::evidence(dataset, 1, now.date(), &run_id, 0, "0a1b");
+            files.push((name, format!("PAR1 {dataset} PAR1").into_bytes()));
+        }
+        let listed = files.iter().map(|(name, bytes)| FileEntry {
+            bytes: bytes.len() as u64,
+            name: name.clone(),
+            rows: Some(1),
+            rows_sha256: Some(Sha256Hex::of(b"rows")),
+            sha256: Sha256Hex::of(bytes),
+            stored: None,
+        });
+        let manifest = Manifest::new(
+            chain.archive_id().clone(),
+            run_id.clone(),
+            Period::Date(now.date()),
+            listed.collect(),
+            vec![],
+        )
+        .expect("names are safe");
+        commit::write_manifest(&*self.store, &*self.clock, &manifest).await?;
+        for (name, bytes) in &files {
+            settle::write_once(&*self.store, &*self.clock, name, bytes).await?;
+        }
+        let judged_by = chain.runs().next_back().map(|(_, run)| run.run_id.clone());
+        let content = Content::Backfill(BackfillSeal {
+            judged_by: judged_by.unwrap_or_else(|| run_id.clone()),
+            run_id,
+            scheduled_for: now.date(),
+            from: now.date().plus_days(-90),
+            to: now.date(),
+            started_at: now,
+            ended_at: now,
+            outcome: RunOutcome::Complete,
+            trail: "s3://trail/".to_owned(),
+            objects: 9,
+            bytes: 99,
+            rows: [("backfilled_launch".to_owned(), 1)].into(),
         });
         Ok(self.seal(&mut chain, &manifest, content).await?)
     }

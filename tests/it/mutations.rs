@@ -88,6 +88,7 @@ async fn sample() -> Sample {
                 let changed = archive.change_key(ChangedBy::Rotation).await;
                 changed.expect("key");
             }
+            18 => drop(archive.backfill().await.expect("backfill")),
             20 => drop(archive.rollup().await.expect("rollup")),
             25 => {
                 let changed = archive.change_key(ChangedBy::Recovery).await;

@@ -2,7 +2,7 @@
 //!
 //! An object is accounted for when a signed entry vouches for it, directly or through a manifest.
 //! What a run left that was never sealed is a notice, as long as its start is there to say that the
-//! run was; likewise a rollup's, whose manifest is its start. Everything else is too many.
+//! run was; likewise a rollup's and a backfill's, whose manifest is its start. Everything else is too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,8 @@ use crate::archive::layout::{self, Name};
 use crate::archive::starts::{START_LIMIT, Start};
 use crate::archive::store::{Fetch, Listed};
 use crate::model::ids::RunId;
-use crate::seal::{Content, Manifest, Period};
+use crate::model::table::Dataset as _;
+use crate::seal::{Content, FileEntry, Manifest, Period};
 
 /// A manifest of 100,000 files has about 30 MB.
 const DOCUMENT_LIMIT: u64 = 64 * 1024 * 1024;
@@ -30,7 +31,7 @@ struct Accounts {
     sealed: BTreeMap<RunId, bool>,
     /// Runs that were never sealed and have a start, with its number and their leftovers.
     unsealed: BTreeMap<RunId, (u64, u64)>,
-    /// The same of rollups, with the files that their manifests list.
+    /// The same of rollups and backfills, with the files that their manifests list.
     rollups: BTreeMap<RunId, (BTreeSet<String>, u64)>,
     /// Highest start number of a sealed run.
     last_start: u64,
@@ -62,10 +63,7 @@ pub(super) async fn check(
                 accounts.claimed.insert(listed.name.clone());
                 notices.push(Notice::UnnamedKey { keyid });
             }
-            Some(Name::Manifest {
-                period: Period::Quarter(_),
-                run_id,
-            }) if !accounts.sealed.contains_key(&run_id) => {
+            Some(Name::Manifest { run_id, .. }) if !accounts.sealed.contains_key(&run_id) => {
                 if let Some(names) = read_intent(fetch, listed, &run_id).await {
                     accounts.rollups.insert(run_id, (names, 0));
                 }
@@ -196,7 +194,8 @@ fn open_start(
     }
 }
 
-/// The files that the manifest of an unsealed rollup lists, itself and its sums among them.
+/// The files that the manifest of an unsealed rollup or backfill lists, itself and its sums among them;
+/// `None` for that of a run, which has a start.
 async fn read_intent(
     fetch: &dyn Fetch,
     listed: &Listed,
@@ -207,10 +206,25 @@ async fn read_intent(
     if manifest.run_id != *run_id || layout::manifest(manifest.period, run_id) != listed.name {
         return None;
     }
+    let is_backfilled = |file: &FileEntry| match Name::parse(&file.name) {
+        Some(Name::Evidence { dataset, .. }) => is_backfilled(&dataset),
+        _ => false,
+    };
+    if matches!(manifest.period, Period::Date(_)) && !manifest.files.iter().all(is_backfilled) {
+        return None;
+    }
     let mut names: BTreeSet<String> = manifest.files.into_iter().map(|file| file.name).collect();
     names.insert(listed.name.clone());
     names.insert(layout::sums(manifest.period, run_id));
     Some(names)
+}
+
+/// Whether backfills write this dataset, and no run does.
+fn is_backfilled(dataset: &str) -> bool {
+    macro_rules! each {
+        ($($row:ty),+) => { [$( <$row>::NAME ),+].contains(&dataset) };
+    }
+    crate::for_each_backfilled!(each)
 }
 
 /// Why an object should not be there.
@@ -245,7 +259,7 @@ fn too_many(
     if let Some((names, files)) = accounts.rollups.get_mut(run_id) {
         *files += 1;
         return (!names.contains(name))
-            .then_some("its rollup is not sealed and its manifest does not list it");
+            .then_some("its rollup or backfill is not sealed and its manifest does not list it");
     }
     match accounts.unsealed.get_mut(run_id) {
         Some((_, files)) => {

@@ -193,6 +193,7 @@ fn take(checked: files::Checked<'_>, retention: &files::Retention, report: &mut 
             expired: checked.expired,
         }),
         Content::Rollup(seal) => report.rollups.push(VerifiedRollup { seq, seal, files }),
+        Content::Backfill(_) => report.backfills.push((seq, files)),
         Content::Genesis(_) | Content::Key(_) | Content::Note(_) => {}
     }
 }
@@ -321,7 +322,7 @@ fn without_manifest(entries: &[Entry]) -> Vec<(Subject, String)> {
                 };
                 (subject, by.clone())
             })),
-            Content::Rollup(_) => {}
+            Content::Rollup(_) | Content::Backfill(_) => {}
         }
     }
     vouched
@@ -345,6 +346,7 @@ fn empty_report(fetch: &dyn Fetch, options: &VerifyOptions) -> Report {
         signer: None,
         runs: Vec::new(),
         rollups: Vec::new(),
+        backfills: Vec::new(),
         suspect: Vec::new(),
         range: None,
         files: 0,

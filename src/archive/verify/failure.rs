@@ -412,8 +412,10 @@ pub enum Notice {
         "run {run_id} (start {n}) is not sealed; {files} of its files are there and count for nothing"
     )]
     UnsealedRun { n: u64, run_id: RunId, files: u64 },
-    /// A rollup that wrote its manifest and was not sealed.
-    #[error("rollup {run_id} is not sealed; {files} of its files are there and count for nothing")]
+    /// A rollup or a backfill that wrote its manifest and was not sealed.
+    #[error(
+        "rollup or backfill {run_id} is not sealed; {files} of its files are there and count for nothing"
+    )]
     UnsealedRollup { run_id: RunId, files: u64 },
     /// A key change wrote the public key and went no further.
     #[error("key {keyid} is there and no entry names it; nothing that it signs is trusted")]

@@ -160,6 +160,7 @@ fn foreign(manifest: &Manifest, entry: &Entry, run_id: &RunId) -> Option<&'stati
     let period = match &entry.statement.content {
         Content::Run(run) => Some(Period::Date(run.scheduled_for)),
         Content::Rollup(rollup) => Some(Period::Quarter(rollup.quarter)),
+        Content::Backfill(backfill) => Some(Period::Date(backfill.scheduled_for)),
         Content::Genesis(_) | Content::Key(_) | Content::Note(_) => None,
     };
     if manifest.run_id != *run_id {

@@ -119,7 +119,9 @@ pub struct Report {
     pub signer: Option<PublicKey>,
     pub runs: Vec<VerifiedRun>,
     pub rollups: Vec<VerifiedRollup>,
-    /// What the manifests of runs and rollups list some of whose files are not as they were sealed, by
+    /// Sealed backfills all of whose files are as they were sealed: entry, and files.
+    pub backfills: Vec<(u64, Vec<FileEntry>)>,
+    /// What the manifests of runs, rollups and backfills list some of whose files are not as they were sealed, by
     /// entry.
     pub(super) suspect: Vec<(u64, Vec<FileEntry>)>,
     /// The dates that level 5 looked at.

@@ -75,8 +75,9 @@ impl<'a> Objects<'a> {
             .rollups
             .iter()
             .map(|rollup| (rollup.seq, &rollup.files));
-        let suspect = report.suspect.iter().map(|(seq, files)| (*seq, files));
-        let files: BTreeMap<u64, &Vec<FileEntry>> = runs.chain(rollups).chain(suspect).collect();
+        let others = report.backfills.iter().chain(&report.suspect);
+        let others = others.map(|(seq, files)| (*seq, files));
+        let files: BTreeMap<u64, &Vec<FileEntry>> = runs.chain(rollups).chain(others).collect();
         let mut objects = Self {
             expected: Vec::new(),
             keys: BTreeSet::new(),

@@ -51,12 +51,30 @@ impl SourceEntry {
     }
 }
 
+/// An object below a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceObject {
+    /// Whole name.
+    pub name: String,
+    pub bytes: u64,
+}
+
 /// A part of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePart {
     pub bytes: Vec<u8>,
     /// Bytes of the whole object.
     pub total: u64,
+    /// `x-amz-meta-signature`, which digest files of trails have.
+    pub signature: Option<String>,
+}
+
+/// A key that signs digest files of trails in one Region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailKey {
+    pub fingerprint: String,
+    /// RSA, PKCS #1 in DER.
+    pub pkcs1: Vec<u8>,
 }
 
 /// One job of S3 Control ListJobs.

@@ -433,6 +433,43 @@ impl Member for FakeMember {
         Ok(self.cloud.page(entries, next, what))
     }
 
+    async fn source_objects_after(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        next: Option<String>,
+    ) -> Result<Page<SourceObject>, ApiError> {
+        let op = Operation::ListSourceObjects;
+        let subject = format!("{bucket}/{prefix}");
+        let what = self.enter(op, region.as_str(), &subject).await?;
+        let from = format!("{bucket}/{after}");
+        let mut objects = self.mine(|a| {
+            let sizes = a.reports.iter();
+            let sizes = sizes.map(|(name, bytes)| (name.clone(), bytes.len() as u64));
+            sizes.collect::<Vec<_>>()
+        });
+        objects.retain(|(name, _)| name.starts_with(&subject) && *name > from);
+        let objects = objects.into_iter().map(|(name, bytes)| SourceObject {
+            name: name[bucket.len() + 1..].to_owned(),
+            bytes,
+        });
+        Ok(self.cloud.page(objects.collect(), next, what))
+    }
+
+    async fn trail_keys(
+        &self,
+        region: &Region,
+        _window: (UtcMillis, UtcMillis),
+        next: Option<String>,
+    ) -> Result<Page<TrailKey>, ApiError> {
+        let what = self
+            .enter(Operation::ListPublicKeys, region.as_str(), "")
+            .await?;
+        Ok(self.cloud.page(Vec::new(), next, what))
+    }
+
     async fn source_object(
         &self,
         region: &Region,
@@ -455,6 +492,7 @@ impl Member for FakeMember {
         Ok(SourcePart {
             bytes: bytes.get(from..to).unwrap_or_default().to_vec(),
             total: total as u64,
+            signature: None,
         })
     }
 

@@ -33,7 +33,7 @@ mod error;
 mod job_report;
 mod key_class;
 mod snapshot;
-mod source;
+pub(in crate::collect) mod source;
 
 #[cfg(test)]
 mod tests;

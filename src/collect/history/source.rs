@@ -9,7 +9,7 @@ use md5::{Digest as _, Md5};
 use tokio::io::AsyncWriteExt as _;
 
 use super::error::ReportError;
-use crate::collect::api::{ErrorClass, SourceEntry};
+use crate::collect::api::{ErrorClass, SourceEntry, SourceObject, SourcePart};
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::Fault;
 use crate::collect::engine::{Run, Unlisted};
@@ -62,9 +62,9 @@ impl Unread {
     }
 }
 
-/// A bucket that holds reports, seen with its owner's source-reader role.
+/// A bucket that holds reports or a trail's files, seen with its owner's source-reader role.
 #[derive(Clone)]
-pub(super) struct Source<'a> {
+pub(in crate::collect) struct Source<'a> {
     session: Arc<Session>,
     region: Region,
     bucket: String,
@@ -100,8 +100,79 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// A bucket whose owner and Region are known.
+    pub(in crate::collect) fn of(
+        session: Arc<Session>,
+        region: Region,
+        bucket: String,
+        budget: &'a Budget,
+    ) -> Self {
+        Self {
+            session,
+            region,
+            bucket,
+            budget,
+            scratch: std::env::temp_dir(),
+        }
+    }
+
+    /// The objects below `prefix` whose names lie between `after` and `before`, neither included, in order,
+    /// page by page.
+    pub(in crate::collect) async fn objects_between(
+        &self,
+        prefix: &str,
+        (after, before): (&str, &str),
+        mut each: impl FnMut(SourceObject) + Send,
+    ) -> Result<(), CallError> {
+        let (region, bucket) = (&self.region, self.bucket.as_str());
+        let take = |page: Vec<SourceObject>| {
+            for object in page {
+                if object.name.as_str() >= before {
+                    return true;
+                }
+                each(object);
+            }
+            false
+        };
+        self.session
+            .pages_until(
+                self.budget,
+                region,
+                Operation::ListSourceObjects,
+                |m, next| async move {
+                    m.source_objects_after(region, bucket, prefix, after, next)
+                        .await
+                },
+                take,
+            )
+            .await
+    }
+
+    /// Hands an object over, part by part, until `take` wants no more; what was answered last, or `None`
+    /// where there is no such object.
+    pub(in crate::collect) async fn each_part(
+        &self,
+        key: &str,
+        mut take: impl FnMut(&[u8]) -> bool + Send,
+    ) -> Result<Option<SourcePart>, CallError> {
+        let mut at = 0;
+        loop {
+            let Some(part) = self.part(key, at).await? else {
+                return Ok(None);
+            };
+            at += part.bytes.len() as u64;
+            let is_last = part.bytes.is_empty() || at >= part.total;
+            if !take(&part.bytes) || is_last {
+                return Ok(Some(part));
+            }
+        }
+    }
+
     /// The folders and objects directly below `prefix`, in order.
-    pub(super) async fn entries(&self, prefix: &str) -> Result<Vec<SourceEntry>, CallError> {
+    pub(in crate::collect) async fn entries(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<SourceEntry>, CallError> {
         let (region, bucket) = (&self.region, self.bucket.as_str());
         let mut entries = Vec::new();
         let take = |page: Vec<SourceEntry>| {
@@ -124,15 +195,16 @@ impl<'a> Source<'a> {
     pub(super) async fn small(&self, key: &str) -> Result<Option<Vec<u8>>, Unread> {
         let mut bytes = Vec::new();
         loop {
-            let Some((part, total)) = self.part(key, bytes.len() as u64).await? else {
+            let Some(part) = self.part(key, bytes.len() as u64).await? else {
                 return Ok(None);
             };
-            if total > SMALL {
+            if part.total > SMALL {
                 let file = key.to_owned();
                 return Err(ReportError::TooLarge { file }.into());
             }
-            let is_last = part.is_empty() || (bytes.len() + part.len()) as u64 >= total;
-            bytes.extend(part);
+            let so_far = (bytes.len() + part.bytes.len()) as u64;
+            let is_last = part.bytes.is_empty() || so_far >= part.total;
+            bytes.extend(part.bytes);
             if is_last {
                 return Ok(Some(bytes));
             }
@@ -147,14 +219,15 @@ impl<'a> Source<'a> {
         let mut digest = Md5::new();
         let mut at = 0;
         loop {
-            let Some((part, total)) = self.part(key, at).await? else {
+            let Some(part) = self.part(key, at).await? else {
                 let file = key.to_owned();
                 return Err(ReportError::Missing { file }.into());
             };
-            digest.update(&part);
-            file.write_all(&part).await.map_err(ReportError::from)?;
-            at += part.len() as u64;
-            if part.is_empty() || at >= total {
+            digest.update(&part.bytes);
+            let written = file.write_all(&part.bytes).await;
+            written.map_err(ReportError::from)?;
+            at += part.bytes.len() as u64;
+            if part.bytes.is_empty() || at >= part.total {
                 break;
             }
         }
@@ -166,8 +239,8 @@ impl<'a> Source<'a> {
         Ok(local)
     }
 
-    /// A range from `at`, and the size of the whole; `None` where the object does not exist.
-    async fn part(&self, key: &str, at: u64) -> Result<Option<(Vec<u8>, u64)>, CallError> {
+    /// A range from `at`; `None` where the object does not exist.
+    async fn part(&self, key: &str, at: u64) -> Result<Option<SourcePart>, CallError> {
         let (region, bucket) = (&self.region, self.bucket.as_str());
         let answer = self
             .session
@@ -179,7 +252,7 @@ impl<'a> Source<'a> {
             )
             .await;
         match answer {
-            Ok(part) => Ok(Some((part.bytes, part.total))),
+            Ok(part) => Ok(Some(part)),
             Err(error) if error.class() == Some(ErrorClass::NotFound) => Ok(None),
             Err(error) => Err(error),
         }

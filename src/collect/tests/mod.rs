@@ -1,6 +1,7 @@
 //! Whole runs against the scripted AWS, in virtual time.
 
 mod attempts;
+mod backfill;
 mod buckets;
 mod channels;
 mod clusters;
@@ -179,6 +180,21 @@ impl World {
             collected,
             facts,
             coverage,
+        }
+    }
+
+    /// What a backfill needs; it keeps no facts of a run.
+    pub(super) fn context(&self) -> Context {
+        let clock: Arc<dyn Clock> = self.cloud.clock.clone();
+        let cancelled = self.cancel.subscribe();
+        let attempts = Attempts::new(clock, seeded(1), 8, self.share, cancelled);
+        Context {
+            cloud: Arc::new(self.cloud.clone()),
+            attempts: Arc::new(attempts),
+            sink: Arc::new(Memory::default()),
+            known: Arc::new(Earlier::default()),
+            options: Arc::new(self.options.clone()),
+            exceptions: Vec::new().into(),
         }
     }
 

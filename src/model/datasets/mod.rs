@@ -5,6 +5,7 @@
 
 mod account;
 mod archive_check;
+mod backfilled;
 mod channel;
 mod control_event;
 mod coverage;
@@ -30,6 +31,7 @@ mod verdict;
 
 pub use account::Account;
 pub use archive_check::ArchiveCheck;
+pub use backfilled::{BackfilledLaunch, TrailReading};
 pub use channel::Channel;
 pub use control_event::ControlEvent;
 pub use coverage::{Coverage, UNREADABLE_EVENT};
@@ -83,6 +85,17 @@ macro_rules! for_each_dataset {
             $crate::model::datasets::Run,
             $crate::model::datasets::Trail,
             $crate::model::datasets::Verdict
+        }
+    };
+}
+
+/// Calls a macro with the row types that backfills write, and no run does.
+#[macro_export]
+macro_rules! for_each_backfilled {
+    ($call:ident) => {
+        $call! {
+            $crate::model::datasets::BackfilledLaunch,
+            $crate::model::datasets::TrailReading
         }
     };
 }

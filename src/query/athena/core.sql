@@ -145,7 +145,8 @@ SELECT
     manifest_sha256
 FROM ranked;
 
--- Every evidence file of a run of record: listed in a manifest whose digest the chain names. A manifest is
+-- Every evidence file of a run of record, and of a sealed backfill: listed in a manifest whose digest the
+-- chain names. A manifest is
 -- one line, so the digest of its file can be computed from that line.
 CREATE OR REPLACE VIEW keyproof.evidence_file AS
 SELECT
@@ -156,14 +157,29 @@ SELECT
     r.scheduled_for,
     r.chain_seq,
     r.chain_sha256
-FROM keyproof.sealed_run r
+FROM (
+    SELECT run_id, scheduled_for, chain_seq, chain_sha256, manifest_name, manifest_sha256
+    FROM keyproof.sealed_run
+    WHERE of_record
+    UNION ALL
+    SELECT
+        json_extract_scalar(payload, '$.predicate.backfill.run_id') AS run_id,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.backfill.scheduled_for') AS date))
+            AS scheduled_for,
+        seq AS chain_seq,
+        sha256 AS chain_sha256,
+        json_extract_scalar(payload, '$.subject[0].name') AS manifest_name,
+        json_extract_scalar(payload, '$.subject[0].digest.sha256') AS manifest_sha256
+    FROM keyproof_raw.entry
+    WHERE json_extract_scalar(payload, '$.predicate.kind') = 'backfill'
+) r
 JOIN keyproof_raw.manifest m
     ON m."$path" = 's3://{{bucket}}/' || r.manifest_name
     AND lower(to_hex(sha256(to_utf8(m.line || chr(10))))) = r.manifest_sha256
 CROSS JOIN UNNEST(
     TRY(CAST(json_extract(m.line, '$.files') AS ARRAY(ROW(name varchar, sha256 varchar))))
 ) AS f (name, sha256)
-WHERE r.of_record AND f.name LIKE 'evidence/%';
+WHERE f.name LIKE 'evidence/%';
 
 -- What the named queries are asked for: edit dates, seed and size, and run this again.
 CREATE OR REPLACE VIEW keyproof.asked AS

@@ -1,9 +1,9 @@
 //! The raw tables: what lies below the archive's root, whoever put it there.
 
 use super::Folders;
-use crate::for_each_dataset;
 use crate::model::table::{Dataset, Kind};
 use crate::record::sentence;
+use crate::{for_each_backfilled, for_each_dataset};
 
 /// First date that partition projection offers; no archive is older.
 pub const FIRST_DATE: &str = "2026-01-01";
@@ -52,7 +52,7 @@ pub fn tables(folders: &Folders) -> Vec<Raw> {
         lines(
             "manifest",
             folders.manifests,
-            "Manifests of runs, planted ones included: a manifest is one line of JSON.",
+            "Manifests of runs and backfills, planted ones included: a manifest is one line of JSON.",
             true,
         ),
     ];
@@ -60,6 +60,7 @@ pub fn tables(folders: &Folders) -> Vec<Raw> {
         ($($row:ty),+) => { $( all.push(of::<$row>(folders)); )+ };
     }
     for_each_dataset!(each);
+    for_each_backfilled!(each);
     all
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::for_each_dataset;
 use crate::model::table::Dataset;
 use crate::query::tables::FILE_SHA256;
+use crate::{for_each_backfilled, for_each_dataset};
 
 const HEAD: &str = "\
 -- Views over the raw tables of tables.sql (or athena.json), for Amazon Athena. They have the names and the
@@ -13,8 +13,8 @@ const HEAD: &str = "\
 -- the end, and {{pin}} by the SHA-256 of the archive's entry 1 (`keyproof run` printed it when the archive
 -- began), and run the statements in order; scripts/deploy/athena-views.sh does both.
 --
--- Athena filters; only `keyproof verify` proves. These views show rows of runs of record alone, from files
--- that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
+-- Athena filters; only `keyproof verify` proves. These views show rows of runs of record alone (of backfilled_launch
+-- and trail_reading: of sealed backfills), from files that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
 -- stands around what is decoded, so that junk below chain/ or manifest/ cannot kill a view.
 
 CREATE DATABASE IF NOT EXISTS keyproof;
@@ -27,6 +27,7 @@ pub fn statements() -> String {
         ($($row:ty),+) => { $( all.push_str(&view::<$row>()); )+ };
     }
     for_each_dataset!(each);
+    for_each_backfilled!(each);
     all
 }
 

@@ -1,8 +1,11 @@
-//! AWS CloudTrail (awsJson1.1): event history and trails.
+//! AWS CloudTrail (awsJson1.1): event history, trails, and the keys of their digest files.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::json::seconds;
+use super::s3::public_key;
 use super::{gate, json};
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Request, Response};
@@ -21,6 +24,15 @@ pub fn handle(world: &World, now_ms: i64, request: &Request) -> Result<Response,
         "GetTrailStatus" => {
             let trail = trail(world, request, json::required(&input, "Name")?)?;
             status(&trail, now_ms)
+        }
+        "ListPublicKeys" => {
+            let (fingerprint, key) = public_key();
+            json!({"PublicKeyList": [{
+                "Value": STANDARD.encode(key),
+                "ValidityStartTime": seconds(world.options.at(-400, 0)),
+                "ValidityEndTime": seconds(world.options.at(400, 0)),
+                "Fingerprint": fingerprint,
+            }]})
         }
         "GetEventSelectors" => {
             let trail = trail(world, request, json::required(&input, "TrailName")?)?;

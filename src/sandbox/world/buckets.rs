@@ -22,12 +22,14 @@ pub enum BucketKind {
     TeamReports,
     /// Reports about a central log bucket.
     CentralReports,
+    /// Files of the organization's trail.
+    Trail,
 }
 
 impl BucketKind {
-    /// Whether inventories and the like are written there.
+    /// Whether inventories and the like are written there, or a trail's files.
     pub fn holds_reports(self) -> bool {
-        matches!(self, Self::TeamReports | Self::CentralReports)
+        matches!(self, Self::TeamReports | Self::CentralReports | Self::Trail)
     }
 
     /// The kind of bucket that reports about one of this kind go to.
@@ -49,7 +51,8 @@ impl BucketKind {
             | Self::LegacyLogs
             | Self::Partner
             | Self::TeamReports
-            | Self::CentralReports => None,
+            | Self::CentralReports
+            | Self::Trail => None,
         }
     }
 }

@@ -90,6 +90,7 @@ impl<'a> Builder<'a> {
             }
             self.fill(first.account, first.region, &place);
         }
+        self.bucket(&archive, home, BucketKind::Trail);
     }
 
     /// The key of a purpose, made at first use.
@@ -141,6 +142,7 @@ impl<'a> Builder<'a> {
             BucketKind::CentralLogs => format!("central-emr-logs-{suffix}-{region}"),
             BucketKind::Partner => format!("partner-exchange-{account}-{region}"),
             BucketKind::Archive => format!("keyproof-evidence-{suffix}"),
+            BucketKind::Trail => format!("trail-logs-{suffix}"),
             BucketKind::TeamReports => format!("emr-logs-{account}-{region}-reports"),
             BucketKind::CentralReports => format!("central-emr-logs-{suffix}-{region}-reports"),
         };

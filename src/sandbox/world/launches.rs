@@ -611,7 +611,7 @@ pub fn trails(world: &World, account: &str) -> Vec<Trail> {
         organization: false,
         started_ms,
         stopped_ms: None,
-        bucket: format!("trail-logs-{}", world.organization.suffix),
+        bucket: world.trail_bucket().to_owned(),
     };
     let mut trails = Vec::new();
     if world.account(account).is_some() {

@@ -9,7 +9,7 @@
 //!   policies let a cluster do.
 //! - [`log_objects`]: what clusters wrote to their log buckets; [`history`]: what lies there from before,
 //!   and what was done to it.
-//! - [`launches`]: what CloudTrail remembers.
+//! - [`launches`]: what CloudTrail remembers; [`trail_files`]: what it delivered to S3.
 //! - [`truth`]: what a run at an instant should find.
 //!
 //! All times are milliseconds since the Unix epoch. Nothing changes but the clock: a cluster's
@@ -40,6 +40,7 @@ pub mod scenario;
 mod secrets;
 mod security_audit;
 pub mod security_configurations;
+pub mod trail_files;
 pub mod truth;
 
 pub use buckets::{Bucket, BucketEncryption};
@@ -195,6 +196,15 @@ impl World {
             .iter_mut()
             .find(|bucket| bucket.kind == BucketKind::Archive);
         found.expect("every world has an evidence bucket")
+    }
+
+    /// Name of the bucket that the organization's trail delivers to.
+    pub fn trail_bucket(&self) -> &str {
+        let found = self
+            .buckets
+            .iter()
+            .find(|bucket| bucket.kind == BucketKind::Trail);
+        &found.expect("every world has a trail").name
     }
 
     /// ARN of the symmetric key that encrypts the evidence bucket.

@@ -551,6 +551,66 @@ async fn leftovers_of_an_unsealed_rollup_are_a_notice() {
 }
 
 #[tokio::test]
+async fn a_backfill_is_sealed_like_a_run_and_its_leftovers_are_a_notice() {
+    let (mut archive, memory) = SampleArchive::in_memory();
+    archive.run().await.expect("run");
+    archive.backfill().await.expect("backfill");
+    archive.run().await.expect("run");
+    let chain = archive.chain().await.expect("chain");
+    let mut sample = Sample {
+        objects: memory.objects(),
+        pin: chain.genesis_sha256().clone(),
+        head: (4, chain.head().sha256.clone()),
+        signer: archive.signer.clone(),
+    };
+    let (classes, said) = OnDisk::new(&sample.objects).both(&sample).await;
+    assert_eq!(classes, [""; 0], "{said}");
+    let is_reading = |name: &&String| name.starts_with("evidence/trail_reading/");
+    damaged(&sample, "digest_mismatch", |objects| {
+        let name = objects.keys().find(is_reading).cloned().expect("a file");
+        objects.get_mut(&name).expect("a file")[6] ^= 1;
+    })
+    .await;
+    damaged(&sample, "missing_file", |objects| {
+        let name = objects.keys().find(is_reading).cloned().expect("a file");
+        objects.remove(&name);
+    })
+    .await;
+    damaged(&sample, "unexpected_object", |objects| {
+        let name = objects.keys().find(is_reading).cloned().expect("a file");
+        objects.insert(name.replace("0a1b", "0a1c"), b"x".to_vec());
+    })
+    .await;
+
+    // Not sealed: it says so itself, and excuses nothing that a run writes.
+    let (mut archive, memory) = SampleArchive::in_memory();
+    archive.run().await.expect("run");
+    archive.backfill().await.expect("backfill");
+    memory.remove("chain/0000000003.dsse.json");
+    let chain = archive.chain().await.expect("chain");
+    sample = Sample {
+        objects: memory.objects(),
+        pin: chain.genesis_sha256().clone(),
+        head: (2, chain.head().sha256.clone()),
+        signer: archive.signer.clone(),
+    };
+    let (classes, said) = OnDisk::new(&sample.objects).both(&sample).await;
+    assert_eq!(classes, [""; 0], "{said}");
+    assert!(said.contains("rollup or backfill"), "{said}");
+    for other in ["verdict", "backfilled_launch/v2"] {
+        damaged(&sample, "unexpected_object", |objects| {
+            let name = objects.keys().find(is_reading).cloned().expect("a file");
+            let name = match other.split_once('/') {
+                Some(_) => name.replace("trail_reading/v1", other),
+                None => name.replace("trail_reading", other),
+            };
+            objects.insert(name, b"x".to_vec());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_lower_level_reports_less() {
     let sample = sample().await;
     let mut objects = sample.objects.clone();

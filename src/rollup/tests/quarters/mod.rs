@@ -136,6 +136,7 @@ fn export(told: &Told, to: &Path) {
     }
     empty!(
         Account,
+        BackfilledLaunch,
         Channel,
         Coverage,
         KmsKey,
@@ -144,6 +145,7 @@ fn export(told: &Told, to: &Path) {
         LogObjectSummary,
         Reencryption,
         Run,
+        TrailReading,
         Verdict
     );
     let prices = inputs.price.iter().cloned().map(Ok);

@@ -2,7 +2,7 @@
 //!
 //! - [`store`]: objects and versions. - [`put`], [`object`]: one object at a time. - [`list`]: many.
 //! - [`bucket_config`], [`bucket_rules`]: what a bucket says of itself. - [`log_objects`]: what
-//!   clusters wrote; [`reports`]: what S3 writes of it. - [`checksum`], [`chunked`], [`xml`]: parts.
+//!   clusters wrote; [`reports`]: what S3 writes of it; [`trail_files`]: what CloudTrail delivers. - [`checksum`], [`chunked`], [`xml`]: parts.
 //!
 //! Access is kept simple: the owner of a bucket, and every account of the organization for buckets
 //! whose name begins with [`SHARED_PREFIX`]. Bucket policies are returned, not evaluated. Multipart
@@ -20,6 +20,7 @@ mod reports;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trail_files;
 mod xml;
 
 use base64::Engine as _;
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 pub use reports::JOB_REPORTS;
 pub use store::{BucketCopy, Kept, S3State};
+pub(super) use trail_files::public_key;
 
 use crate::sandbox::World;
 use crate::sandbox::wire::encoding::{hex, xml_escape};
@@ -166,6 +168,7 @@ pub fn handle(
     if admitted.is_ok() {
         log_objects::provide(world, state, now_ms, bucket, key, request);
         reports::provide(world, state, now_ms, bucket);
+        trail_files::provide(world, state, now_ms, bucket, key, request);
     }
     match admitted.and_then(|()| dispatch(bucket, key, state, now_ms, request)) {
         // S3 tells the Region even to those it refuses.

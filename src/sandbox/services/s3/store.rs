@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::checksum::Checksum;
+use super::trail_files::Delivered;
 use crate::sandbox::wire::encoding::hex;
 
 /// The objects of all buckets. One lock: a PUT is one step, so that of two concurrent creators
@@ -13,6 +14,8 @@ use crate::sandbox::wire::encoding::hex;
 #[derive(Default)]
 pub struct S3State {
     objects: Mutex<Objects>,
+    /// How far the trail's files of each account-region were delivered.
+    pub(super) delivered: Mutex<HashMap<(String, &'static str), Delivered>>,
 }
 
 /// All versions of each key of a bucket, oldest first; never an empty list.
