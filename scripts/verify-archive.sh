@@ -168,7 +168,7 @@ read_statement() {
         ;;
     *) return 1 ;;
     esac
-    sed -n 's/^{"_type":"https:\/\/in-toto\.io\/Statement\/v1","predicate":{"archive_id":"\([0-9a-f]*\)","at":"[^"]*","burnt_slots":\[\([0-9",]*\)\],.*"kind":"\([a-z]*\)",.*"previous_sha256":"\([0-9a-f]*\)",.*"seq":"\([0-9]*\)"},"predicateType":"[^"]*","subject":\[\(.*\)\]}$/\1\
+    sed -n 's/^{"_type":"https:\/\/in-toto\.io\/Statement\/v1","predicate":{"archive_id":"\([0-9a-f]*\)","at":"[^"]*",.*"burnt_slots":\[\([0-9",]*\)\],.*"kind":"\([a-z]*\)",.*"previous_sha256":"\([0-9a-f]*\)",.*"seq":"\([0-9]*\)"},"predicateType":"[^"]*","subject":\[\(.*\)\]}$/\1\
 \2\
 \3\
 \4\

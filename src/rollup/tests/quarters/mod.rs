@@ -18,7 +18,7 @@ use self::others::{account_leaves, many_unknown, missed_days, nightly, no_cluste
 use super::super::engine;
 use super::*;
 use crate::model::datasets::{
-    Channel, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
+    BackfilledLaunch, Channel, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run, TrailReading,
 };
 use crate::record::canonical_line;
 
