@@ -16,7 +16,7 @@ pub use fault_store::{Fault, FaultStore};
 pub use memory_store::MemoryStore;
 pub use rows::{
     account, channel, coverage, kms_key, launch, log_bucket, log_object_summary, reencryption, run,
-    verdict,
+    trail_reading, verdict,
 };
 pub use sample_archive::{SampleArchive, SampleError, parquet};
 pub use signer::TestSigner;

@@ -1,13 +1,13 @@
 use crate::model::datasets::{
     Account, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
-    Verdict,
+    TrailReading, Verdict,
 };
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::{
     AttemptBucket, CellOutcome, Delivery, Encryption, EventSource, Judgement, LaunchClass, Lookup,
-    Meets, Population, Posture, Reencrypted, RunOutcome, Source, VerdictBasis,
+    Meets, Population, Posture, Reencrypted, RunOutcome, Source, TrailOutcome, VerdictBasis,
 };
-use crate::time::{Date, UtcMillis};
+use crate::time::{Date, HOUR_MS, UtcMillis};
 
 /// The row of a cell that was collected with one call. Tests change what they are about.
 pub fn coverage(account: AccountId, region: Region, source: Source) -> Coverage {
@@ -165,6 +165,27 @@ pub fn launch(account: AccountId, region: Region, event_id: &str, at: UtcMillis)
         owner: None,
         cost_center: None,
         business_unit: None,
+    }
+}
+
+/// An hour of a trail that digest files validate.
+pub fn trail_reading(account: AccountId, region: Region, from: UtcMillis) -> TrailReading {
+    TrailReading {
+        scheduled_for: Date::from_days(20_000),
+        account_id: account,
+        region,
+        from_at: from,
+        from_ms: from.0,
+        to_ms: from.plus_ms(HOUR_MS).0,
+        outcome: TrailOutcome::Validated,
+        reason: None,
+        file: None,
+        files_wanting: 0,
+        digests: 1,
+        files: 1,
+        bytes: 1_000,
+        records: 10,
+        records_unreadable: 0,
     }
 }
 

@@ -18,7 +18,8 @@ use self::others::{account_leaves, many_unknown, missed_days, nightly, no_cluste
 use super::super::engine;
 use super::*;
 use crate::model::datasets::{
-    BackfilledLaunch, Channel, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run, TrailReading,
+    BackfilledLaunch, Channel, KmsKey, Launch, LogBucket, LogObjectSummary, Reencryption, Run,
+    TrailReading,
 };
 use crate::record::canonical_line;
 
@@ -93,6 +94,8 @@ fn same_whatever_computes_it(told: &Told, measures: &Measures) {
     for (dataset, _) in dates_needed(backwards.quarter) {
         backwards.files_mut(dataset).expect("files").reverse();
     }
+    backwards.backfilled_launch.reverse();
+    backwards.trail_reading.reverse();
     let again = runtime()
         .block_on(super::super::measures(&backwards, 1))
         .expect("measures");

@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::daily::*;
-use crate::model::datasets::Launch;
-use crate::model::words::{AttemptBucket, EventSource, LaunchClass};
+use crate::model::datasets::{BackfilledLaunch, Launch, TrailReading};
+use crate::model::words::{AttemptBucket, EventSource, LaunchClass, Population, TrailOutcome};
 
 pub(super) fn no_clusters() -> Told {
     let mut evidence = Evidence::of("2026Q1".parse().expect("quarter"));
@@ -163,7 +163,7 @@ pub(super) fn many_unknown() -> Told {
     }
 }
 
-/// No runs on days 20 to 24. Later a backfill brings two events and closes the gap: another edition.
+/// No runs on days 20 to 24. Later backfills bring two events and close the gap: another edition.
 pub(super) fn missed_days(backfilled: bool) -> Told {
     let quarter: Quarter = "2026Q3".parse().expect("quarter");
     let mut evidence = Evidence::of(quarter);
@@ -192,37 +192,43 @@ pub(super) fn missed_days(backfilled: bool) -> Told {
         vec![event(quarter, ("e1", "e1"), (ANN, 700), flagged)],
     );
     if backfilled {
-        let late = Daily {
-            clusters: &[],
-            window: &|_| Some((0, 92 * 24)),
-            ..daily
+        let blocked = (LaunchClass::DeniedNoncompliant, AttemptBucket::Blocked);
+        let trail = |day, id, hour, class| {
+            BackfilledLaunch(Launch {
+                scheduled_for: at(quarter, 24 * day).date(),
+                read_from: EventSource::OrganizationTrail,
+                ..event(quarter, (id, id), (ANN, hour), class)
+            })
         };
-        late.add(&mut evidence, 95..96);
-        let trail = |id, hour, class| Launch {
-            read_from: EventSource::OrganizationTrail,
-            late: true,
-            ..event(quarter, (id, id), (ANN, hour), class)
+        let of_a_cluster = BackfilledLaunch(Launch {
+            cluster_id: Some("j-2".to_owned()),
+            population: Population::Unknown,
+            ..trail(96, "e2", 490, flagged).0
+        });
+        // Two backfills: the newer one counts, and neither where a run recorded the event.
+        evidence.add(vec![
+            trail(95, "e2", 490, blocked),
+            trail(95, "e3", 491, blocked),
+        ]);
+        evidence.add(vec![of_a_cluster, trail(96, "e1", 700, blocked)]);
+        let read = |from, to, outcome| TrailReading {
+            from_ms: at(quarter, from).0,
+            to_ms: at(quarter, to).0,
+            outcome,
+            ..testkit::trail_reading(account_id(ANN), region(), at(quarter, from))
         };
-        launches_of_day(
-            &mut evidence,
-            95,
-            vec![
-                trail("e2", 490, flagged),
-                trail(
-                    "e3",
-                    491,
-                    (LaunchClass::DeniedNoncompliant, AttemptBucket::Blocked),
-                ),
-                // Known before: it counts once.
-                trail("e1", 700, flagged),
-            ],
-        );
+        // What failed counts as nothing; that time a run looked at.
+        evidence.add(vec![
+            read(-24, 600, TrailOutcome::Validated),
+            read(600, 603, TrailOutcome::Failed),
+            read(603, 93 * 24, TrailOutcome::Validated),
+        ]);
     }
     let share = |column, value| ("compliant_share", ORG, ALL, column, value);
     let mend = |column, value| ("time_to_remediate", ORG, ALL, column, value);
     let launch = |column, value| ("launch_attempts", ORG, ALL, column, value);
     let (events, blocked, trail, unobserved) = if backfilled {
-        (3, 1, 3, 0)
+        (3, 1, 2, 0)
     } else {
         // From the run of day 19 to two days before that of day 25; from that of day 91 to the end.
         (1, 0, 0, (23 - 19) * 24 + 22)
@@ -255,6 +261,9 @@ pub(super) fn missed_days(backfilled: bool) -> Told {
             launch("flagged_attempts", events - blocked),
             launch("trail_events", trail),
             launch("unobserved_ms", unobserved * HOUR_MS),
+            // The event of j-2, which a run judged.
+            launch("launches_seen", i64::from(backfilled)),
+            launch("clusters_without_event", i64::from(!backfilled)),
         ],
     }
 }
