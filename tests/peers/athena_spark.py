@@ -31,6 +31,8 @@ from support.evidence import SCHEMAS, Checks, ask, entries, named, plain, quarte
 from support.evidence import sha256, statements
 
 DATASETS = sorted(path.stem for path in (SCHEMAS / "datasets").glob("*.md"))
+# Of these backfills write files, and runs do not.
+BACKFILLED = {"backfilled_launch", "trail_reading"}
 # Every view over rows is built on this one.
 FILES = "SELECT name, file_sha256 FROM evidence_file ORDER BY name"
 COUNTS = "SELECT scheduled_for, COUNT(*) AS n FROM verdict GROUP BY scheduled_for ORDER BY scheduled_for"
@@ -89,6 +91,12 @@ def open_views(spark, root, pin, first, end):
         raw_table(spark, name, frame, root)
     for dataset in DATASETS:
         folder = root / "evidence" / dataset / "v1"
+        if not folder.is_dir() and dataset in BACKFILLED:
+            # Athena's table over such a folder is empty.
+            columns = ", ".join(f"CAST(NULL AS STRING) AS `{column}`" for column in raw_columns(dataset))
+            empty = spark.sql(f"SELECT {columns} WHERE 1 = 0")
+            empty.createOrReplaceTempView(f"keyproof_raw_{dataset}_v1")
+            continue
         raw_table(spark, f"{dataset}_v1", lines.parquet(f"file://{folder}"), root)
     for sql in spark_sql((SCHEMAS / "views.sql").read_text(), root, pin):
         spark.sql(sql)
@@ -105,6 +113,12 @@ def open_views(spark, root, pin, first, end):
         f"CREATE OR REPLACE TEMPORARY VIEW quarter AS SELECT DATE '{first}' AS first_day,"
         f" DATE '{end}' AS end_day, CAST({days[0]} AS BIGINT) AS start_ms, CAST({days[1]} AS BIGINT) AS end_ms"
     )
+
+
+def raw_columns(dataset):
+    """The columns of a raw table, from its page."""
+    page = (SCHEMAS / "datasets" / f"{dataset}.md").read_text()
+    return [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")] + ["$path", "dt"]
 
 
 def rows(spark, sql):
@@ -236,7 +250,7 @@ def main():
         open_views(spark, root, pin, first, end)
         checks.expect("as it is", rows(spark, COUNTS), counts)
         files = rows(spark, FILES)
-        checks.expect("files", len(files), sum(run["of_record"] for run in runs) * len(DATASETS))
+        checks.expect("files", len(files), sum(run["of_record"] for run in runs) * len(set(DATASETS) - BACKFILLED))
 
         good = plant(root, program)
         open_views(spark, root, pin, first, end)

@@ -17,8 +17,8 @@ use crate::collect::api::TrailKey;
 use crate::model::ids::hex;
 use crate::time::UtcMillis;
 
-/// Largest digest file that is read, inflated: a hundred thousand log files.
-const LIMIT: u64 = 64 * 1024 * 1024;
+/// Largest digest file that is read, inflated or not: a hundred thousand log files.
+pub const LIMIT: usize = 64 * 1024 * 1024;
 /// The only algorithm of hashes that there is.
 const SHA_256: &str = "SHA-256";
 /// What is signed where no digest stands before.
@@ -148,9 +148,9 @@ pub fn read(
     keys: &Keys,
 ) -> Result<Digest, DigestFault> {
     let mut bytes = Vec::new();
-    let inflated = MultiGzDecoder::new(packed).take(LIMIT + 1);
+    let inflated = MultiGzDecoder::new(packed).take(LIMIT as u64 + 1);
     let read = { inflated }.read_to_end(&mut bytes);
-    if read.is_err() || bytes.len() as u64 > LIMIT {
+    if read.is_err() || bytes.len() > LIMIT {
         return Err(DigestFault::Malformed);
     }
     let wire: Wire = serde_json::from_slice(&bytes).map_err(|_| DigestFault::Malformed)?;

@@ -203,8 +203,8 @@ async fn unit(
     Ok(unit)
 }
 
-/// The digest files of an account-region in order of their time, with their sizes. Late digests come weeks
-/// after: those of the whole time since are looked at by whoever reads that time.
+/// The digest files of an account-region in order of their time, with their sizes. A digest of late files that
+/// was written after the last day is not among them: what it alone names is then in no digest.
 pub(super) async fn digest_names(
     source: &Source<'_>,
     wanted: &Wanted,

@@ -244,7 +244,7 @@ impl Reading<'_> {
         let mut bytes = Vec::new();
         let got = self.source.each_part(&name.object, |part| {
             bytes.extend_from_slice(part);
-            bytes.len() as u64 <= crate::collect::backfill::records::LONGEST_FILE / 8
+            bytes.len() <= digest::LIMIT
         });
         let part = match got.await {
             Ok(Some(part)) => part,
