@@ -48,6 +48,7 @@ pub struct VerifySummary {
     pub dates: Option<(Date, Date)>,
     pub runs: usize,
     pub rollups: usize,
+    pub backfills: usize,
     /// First and last date that were looked for.
     pub range: Option<(Date, Date)>,
     /// Whether a level above 3 has to be checkable.
@@ -145,7 +146,11 @@ pub fn render(s: &VerifySummary) -> String {
         .map(|(a, b)| format!(" for {a} to {b}"))
         .unwrap_or_default();
     let runs = counted(s.runs as i64, "sealed run", "sealed runs");
-    let rollups = counted(s.rollups as i64, "rollup", "rollups");
+    let mut others = counted(s.rollups as i64, "rollup", "rollups");
+    if s.backfills > 0 {
+        let backfills = counted(s.backfills as i64, "backfill", "backfills");
+        let _ = write!(others, ", {backfills}");
+    }
     let range = s
         .range
         .map(|(a, b)| format!("; each date from {a} to {b} was looked for"))
@@ -153,7 +158,7 @@ pub fn render(s: &VerifySummary) -> String {
     labelled(
         &mut out,
         "Range",
-        &format!("{runs}{dates}, {rollups}{range}"),
+        &format!("{runs}{dates}, {others}{range}"),
     );
     if let Some((seq, head)) = &s.head {
         labelled(
@@ -279,6 +284,7 @@ pub fn json(s: &VerifySummary) -> String {
         "entries": s.entries,
         "runs": s.runs,
         "rollups": s.rollups,
+        "backfills": s.backfills,
         "first_date": s.dates.map(|d| d.0.to_string()),
         "last_date": s.dates.map(|d| d.1.to_string()),
         "range_from": s.range.map(|d| d.0.to_string()),
@@ -340,6 +346,7 @@ mod tests {
             )),
             runs: 5,
             rollups: 1,
+            backfills: 0,
             range: None,
             strict: false,
             entries: 7,

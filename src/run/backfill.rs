@@ -374,14 +374,19 @@ impl Working<'_> {
     ) -> Result<Read, RunError> {
         let journal = Journal::create(&self.evidence.work.join("found"))?;
         let mut hours = [0_i64; 4];
-        let (mut events, mut named) = (0, Vec::new());
+        let (mut events, mut wanting, mut named) = (0, 0, Vec::new());
         let keep = |found: trail::Found| {
             events += found.launches.len();
             for row in &found.readings {
                 hours[row.outcome as usize] += row.to_ms - row.from_ms;
                 if row.outcome != TrailOutcome::Validated {
+                    wanting += 1;
                     named.push(row.clone());
                 }
+            }
+            if named.len() > 100 * MOST_NAMED {
+                named.sort_by(TrailReading::key_order);
+                named.truncate(MOST_NAMED);
             }
             let mut launches: Vec<_> = found.launches.into_iter().map(BackfilledLaunch).collect();
             let mut readings = found.readings;
@@ -416,14 +421,14 @@ impl Working<'_> {
                     .unwrap_or_default(),
             );
         }
-        if named.len() > MOST_NAMED {
+        if wanting > MOST_NAMED {
             let _ = writeln!(
                 text,
                 "  and {} more; dataset trail_reading",
-                named.len() - MOST_NAMED
+                wanting - MOST_NAMED
             );
         }
-        let outcome = if named.is_empty() {
+        let outcome = if wanting == 0 {
             RunOutcome::Complete
         } else {
             RunOutcome::Partial

@@ -169,6 +169,7 @@ fn summary(report: &Report, key_source: KeySource, unpinned_accepted: bool) -> V
         dates: dates.clone().min().zip(dates.max()),
         runs: report.runs.len(),
         rollups: report.rollups.len(),
+        backfills: report.backfills.len(),
         range: report.range,
         strict: report.strict,
         entries: report.entries.len() as u64,
