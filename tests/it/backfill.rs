@@ -36,7 +36,7 @@ async fn place() -> Place {
 }
 
 fn config(place: &Place) -> Config {
-    place.config_with(&[ROLE, ("launch_days", "6")], "")
+    place.config_with(&[ROLE, ("launch_days", "9")], "")
 }
 
 /// Days of the story, counted from its first.
@@ -97,6 +97,7 @@ async fn launches_by_lookup_and_from_the_trail_are_the_same() {
         ..request.clone()
     };
     let before = files_below(&place.archive());
+    let gets = place.calls("GetObject");
     let listed = backfill(&place, &dry).await.expect("listed");
     assert!(
         listed.outcome.is_none() && listed.text.contains("log files and"),
@@ -108,7 +109,7 @@ async fn launches_by_lookup_and_from_the_trail_are_the_same() {
         files_below(&place.archive()),
         "a dry run writes nothing"
     );
-    assert_eq!(place.calls("GetObject"), 0, "and reads nothing");
+    assert_eq!(place.calls("GetObject"), gets, "and reads nothing");
 
     let done = backfill(&place, &request).await.expect("sealed");
     let found: Vec<BackfilledLaunch> = rows(&place).await;
@@ -150,7 +151,7 @@ async fn launches_by_lookup_and_from_the_trail_are_the_same() {
         .filter(here)
         .map(|row| (row.event_id.clone(), row))
         .collect();
-    assert!(by_lookup.len() > 20, "{}", by_lookup.len());
+    assert!(by_lookup.len() > 10, "{}", by_lookup.len());
     assert_eq!(
         by_lookup.keys().collect::<Vec<_>>(),
         from_trail.keys().collect::<Vec<_>>(),

@@ -109,9 +109,13 @@ pub trait EventRow: Dataset {
 }
 
 impl EventRow for Launch {
-    /// A corrected record speaks for the event; then one with parameters; else any, by its content.
+    /// A record that no digest file vouches for stands back; then a corrected record speaks for the event,
+    /// then one with parameters; else any, by its content.
     fn supersedes(&self, other: &Self) -> bool {
-        let rank = |row: &Self| (row.late, row.params_available);
+        let rank = |row: &Self| {
+            let vouched = row.read_from != EventSource::UnvalidatedTrail;
+            (vouched, row.late, row.params_available)
+        };
         rank(self)
             .cmp(&rank(other))
             .then_with(|| content(self, other))
