@@ -6,8 +6,8 @@
 -- `trail_reading`. And the one-row view
 -- `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`, half open.
 --
--- One event counts once, as the newest run has it; what runs do not have, as a backfill has it: the
--- newest, validated files first. A backfilled launch is seen where any run judged its cluster. Events of one caller for one name within 15
+-- One event counts once, as the newest run has it; what runs do not have, as a backfill has it: from a
+-- validated file, else from another, of these the newest. A backfilled launch is seen where any run judged its cluster. Events of one caller for one name within 15
 -- minutes are one attempt (`attempt_id`): pipelines and SDKs repeat what failed.
 --   blocked: denied by a guardrail of the configuration, whatever its parameters; beside it what these
 --     would have been. A block by a CloudFormation hook leaves no event: not observed.
@@ -97,12 +97,8 @@ events AS (
                 -- The last ones make the choice the same everywhere.
                 ORDER BY
                     l.backfilled,
-                    l.scheduled_for DESC,
-                    CASE l.read_from
-                        WHEN 'organization_trail' THEN 0
-                        WHEN 'lookup_events' THEN 1
-                        ELSE 2
-                    END,
+                    CASE WHEN l.read_from = 'unvalidated_trail' THEN 1 ELSE 0 END,
+                    l.scheduled_for DESC, l.read_from DESC,
                     l.class, l.bucket, l.parameters_meet, l.population, l.attempt_id,
                     COALESCE(l.ou_path, ''), COALESCE(l.business_unit, ''),
                     COALESCE(l.owner, ''), COALESCE(l.cost_center, ''),
