@@ -21,7 +21,7 @@ LOCATION 's3://{{bucket}}/chain/';
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.manifest (
   `line` string COMMENT 'One line of a file.'
 )
-COMMENT 'Manifests of runs, planted ones included: a manifest is one line of JSON.'
+COMMENT 'Manifests of runs and backfills, planted ones included: a manifest is one line of JSON.'
 PARTITIONED BY (`dt` string)
 ROW FORMAT DELIMITED FIELDS TERMINATED BY '\001' LINES TERMINATED BY '\n'
 STORED AS TEXTFILE
@@ -908,4 +908,89 @@ TBLPROPERTIES (
   'projection.dt.interval' = '1',
   'projection.dt.interval.unit' = 'DAYS',
   'storage.location.template' = 's3://{{bucket}}/evidence/verdict/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.backfilled_launch_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that received the event.',
+  `region` string COMMENT 'Region of the call.',
+  `event_id` string COMMENT 'CloudTrail’s id of the event.',
+  `event_at` timestamp COMMENT 'When the request completed.',
+  `event_ms` bigint COMMENT 'The same, for arithmetic.',
+  `read_from` string COMMENT 'Where the event was read.',
+  `late` boolean COMMENT 'Whether CloudTrail delivered or corrected the event later (it has an addendum).',
+  `shared_event_id` string COMMENT 'Id that copies of one action in several accounts share.',
+  `cluster_id` string COMMENT 'The cluster, where the launch was accepted.',
+  `name` string COMMENT 'Name given at launch.',
+  `lineage` string COMMENT 'The lineage that the cluster belongs to, or would.',
+  `caller_arn` string COMMENT 'Role or user that called, without the session.',
+  `caller_account_id` string COMMENT 'Account of the caller; may differ from the account of the event.',
+  `invoked_by` string COMMENT 'AWS service through which the call came.',
+  `attempt_id` string COMMENT 'Events with the same value are one attempt: account, Region, caller, name, and a window of 15 minutes from the first.',
+  `error_code` string COMMENT 'Error code of a refused call.',
+  `denied_action` string COMMENT 'Action that was denied, as the message names it.',
+  `denied_by` string COMMENT 'Kind of policy that denied, as the message names it: one, where several may have.',
+  `denied_by_policy` string COMMENT 'Policy that denied, where the message names it.',
+  `params_available` boolean COMMENT 'Whether the event carries the parameters of the request.',
+  `log_uri` string COMMENT 'Where logs were to go.',
+  `log_key` string COMMENT 'Key for the logs.',
+  `security_configuration` string COMMENT 'Security configuration.',
+  `release_label` string COMMENT 'EMR release.',
+  `tag_owner` string COMMENT 'Owner, from the configured tag of the launch.',
+  `tag_cost_center` string COMMENT 'Cost centre, from the configured tag of the launch.',
+  `tag_business_unit` string COMMENT 'Business unit, from the configured tag of the launch.',
+  `guardrail` string COMMENT 'Guardrail of the configuration that denied.',
+  `security_configuration_approved` boolean COMMENT 'Whether that configuration is one of the approved, by content.',
+  `parameters_meet` string COMMENT 'Whether the parameters meet the policy: a log place, and a customer key that the facts of this run know.',
+  `class` string COMMENT 'What became of the attempt.',
+  `bucket` string COMMENT 'Where the attempt counts.',
+  `population` string COMMENT 'Whether an accepted launch stands among the clusters that runs saw.',
+  `ou_path` string COMMENT 'Path of organizational unit ids of the account.',
+  `owner` string COMMENT 'Owner: the launch’s tag, else the account’s.',
+  `cost_center` string COMMENT 'Cost centre, found likewise.',
+  `business_unit` string COMMENT 'Business unit, found likewise, else the account’s organizational unit.'
+)
+COMMENT 'One row per RunJobFlow event that a backfill found in the files of a trail, judged by the facts of a sealed run. Columns as in `launch`; `scheduled_for` is the date on which the backfill began.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/backfilled_launch/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/backfilled_launch/v1/dt=${dt}'
+);
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.trail_reading_v1 (
+  `scheduled_for` date COMMENT 'Date on which the backfill began.',
+  `account_id` string COMMENT 'Account whose events are meant.',
+  `region` string COMMENT 'Region of the events; `global` where not even the Regions are known.',
+  `from_at` timestamp COMMENT 'Where the stretch begins.',
+  `from_ms` bigint COMMENT 'The same, for arithmetic.',
+  `to_ms` bigint COMMENT 'Its end, not included.',
+  `outcome` string COMMENT 'What can be said of the events of that time. Only `validated` counts as observed.',
+  `reason` string COMMENT 'Why it is not validated.',
+  `file` string COMMENT 'The first file that this is about, or where it should lie.',
+  `files_wanting` bigint COMMENT 'Files that were found wanting.',
+  `digests` bigint COMMENT 'Digest files whose hour begins in the stretch.',
+  `files` bigint COMMENT 'Log files that were read and whose hour begins in it.',
+  `bytes` bigint COMMENT 'Size of these, as stored.',
+  `records` bigint COMMENT 'Records in them, of whatever kind.',
+  `records_unreadable` bigint COMMENT 'Records that nobody could understand, though of a kind that is kept.'
+)
+COMMENT 'One row per account, Region and stretch of time that a backfill read of a trail’s files, and what the trail’s digest files say of it. The rows of an account and Region join without a gap.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/trail_reading/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/trail_reading/v1/dt=${dt}'
 );

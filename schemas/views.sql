@@ -4,8 +4,8 @@
 -- the end, and {{pin}} by the SHA-256 of the archive's entry 1 (`keyproof run` printed it when the archive
 -- began), and run the statements in order; scripts/deploy/athena-views.sh does both.
 --
--- Athena filters; only `keyproof verify` proves. These views show rows of runs of record alone, from files
--- that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
+-- Athena filters; only `keyproof verify` proves. These views show rows of runs of record alone (of backfilled_launch
+-- and trail_reading: of sealed backfills), from files that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
 -- stands around what is decoded, so that junk below chain/ or manifest/ cannot kill a view.
 
 CREATE DATABASE IF NOT EXISTS keyproof;
@@ -157,7 +157,8 @@ SELECT
     manifest_sha256
 FROM ranked;
 
--- Every evidence file of a run of record: listed in a manifest whose digest the chain names. A manifest is
+-- Every evidence file of a run of record, and of a sealed backfill: listed in a manifest whose digest the
+-- chain names. A manifest is
 -- one line, so the digest of its file can be computed from that line.
 CREATE OR REPLACE VIEW keyproof.evidence_file AS
 SELECT
@@ -168,14 +169,29 @@ SELECT
     r.scheduled_for,
     r.chain_seq,
     r.chain_sha256
-FROM keyproof.sealed_run r
+FROM (
+    SELECT run_id, scheduled_for, chain_seq, chain_sha256, manifest_name, manifest_sha256
+    FROM keyproof.sealed_run
+    WHERE of_record
+    UNION ALL
+    SELECT
+        json_extract_scalar(payload, '$.predicate.backfill.run_id') AS run_id,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.backfill.scheduled_for') AS date))
+            AS scheduled_for,
+        seq AS chain_seq,
+        sha256 AS chain_sha256,
+        json_extract_scalar(payload, '$.subject[0].name') AS manifest_name,
+        json_extract_scalar(payload, '$.subject[0].digest.sha256') AS manifest_sha256
+    FROM keyproof_raw.entry
+    WHERE json_extract_scalar(payload, '$.predicate.kind') = 'backfill'
+) r
 JOIN keyproof_raw.manifest m
     ON m."$path" = 's3://{{bucket}}/' || r.manifest_name
     AND lower(to_hex(sha256(to_utf8(m.line || chr(10))))) = r.manifest_sha256
 CROSS JOIN UNNEST(
     TRY(CAST(json_extract(m.line, '$.files') AS ARRAY(ROW(name varchar, sha256 varchar))))
 ) AS f (name, sha256)
-WHERE r.of_record AND f.name LIKE 'evidence/%';
+WHERE f.name LIKE 'evidence/%';
 
 -- What the named queries are asked for: edit dates, seed and size, and run this again.
 CREATE OR REPLACE VIEW keyproof.asked AS
@@ -865,6 +881,75 @@ SELECT
     d."retained_copies",
     f.file_sha256 AS file_sha256
 FROM keyproof_raw.verdict_v1 d
+JOIN keyproof.evidence_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name
+    AND d.dt = CAST(f.scheduled_for AS varchar);
+
+CREATE OR REPLACE VIEW keyproof.backfilled_launch AS
+SELECT
+    d."scheduled_for",
+    d."account_id",
+    d."region",
+    d."event_id",
+    d."event_at",
+    d."event_ms",
+    d."read_from",
+    d."late",
+    d."shared_event_id",
+    d."cluster_id",
+    d."name",
+    d."lineage",
+    d."caller_arn",
+    d."caller_account_id",
+    d."invoked_by",
+    d."attempt_id",
+    d."error_code",
+    d."denied_action",
+    d."denied_by",
+    d."denied_by_policy",
+    d."params_available",
+    d."log_uri",
+    d."log_key",
+    d."security_configuration",
+    d."release_label",
+    d."tag_owner",
+    d."tag_cost_center",
+    d."tag_business_unit",
+    d."guardrail",
+    d."security_configuration_approved",
+    d."parameters_meet",
+    d."class",
+    d."bucket",
+    d."population",
+    d."ou_path",
+    d."owner",
+    d."cost_center",
+    d."business_unit",
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.backfilled_launch_v1 d
+JOIN keyproof.evidence_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name
+    AND d.dt = CAST(f.scheduled_for AS varchar);
+
+CREATE OR REPLACE VIEW keyproof.trail_reading AS
+SELECT
+    d."scheduled_for",
+    d."account_id",
+    d."region",
+    d."from_at",
+    d."from_ms",
+    d."to_ms",
+    d."outcome",
+    d."reason",
+    d."file",
+    d."files_wanting",
+    d."digests",
+    d."files",
+    d."bytes",
+    d."records",
+    d."records_unreadable",
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.trail_reading_v1 d
 JOIN keyproof.evidence_file f
     ON d."$path" = 's3://{{bucket}}/' || f.name
     AND d.dt = CAST(f.scheduled_for AS varchar);

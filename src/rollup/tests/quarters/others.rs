@@ -193,7 +193,7 @@ pub(super) fn missed_days(backfilled: bool) -> Told {
     );
     if backfilled {
         let blocked = (LaunchClass::DeniedNoncompliant, AttemptBucket::Blocked);
-        let trail = |day, id, hour, class| {
+        let trail = |day: i64, id, hour, class| {
             BackfilledLaunch(Launch {
                 scheduled_for: at(quarter, 24 * day).date(),
                 read_from: EventSource::OrganizationTrail,
