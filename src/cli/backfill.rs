@@ -70,14 +70,13 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let (config, _) = common::load(&args.common, flags)?;
     let trail = args.trail.as_deref().map(place).transpose()?;
     let request = BackfillRequest {
-        from: Some(args.from),
-        to: Some(args.to),
         trail,
         bucket_owner: args.bucket_owner,
         bucket_region: args.bucket_region,
         accounts: BTreeSet::from_iter(args.accounts),
         regions: BTreeSet::from_iter(args.regions),
         dry_run: args.dry_run,
+        ..BackfillRequest::new(args.from, args.to)
     };
     let done = run::backfill(
         &common::shell(),

@@ -43,11 +43,11 @@ use super::{RunError, Shell, memory, producer, random, reassess, record};
 const MOST_NAMED: usize = 10;
 
 /// What is asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct BackfillRequest {
     /// First and last date of the events.
-    pub from: Option<Date>,
-    pub to: Option<Date>,
+    pub from: Date,
+    pub to: Date,
     /// Where the trail delivers; by default as the newest run saw the organization's trail.
     pub trail: Option<S3Location>,
     /// Owner of that bucket; by default the account of the trail.
@@ -59,6 +59,22 @@ pub struct BackfillRequest {
     pub regions: BTreeSet<Region>,
     /// Say what would be read, and read nothing.
     pub dry_run: bool,
+}
+
+impl BackfillRequest {
+    /// Everything of these dates, from where the newest run saw the organization's trail.
+    pub fn new(from: Date, to: Date) -> Self {
+        Self {
+            from,
+            to,
+            trail: None,
+            bucket_owner: None,
+            bucket_region: None,
+            accounts: BTreeSet::new(),
+            regions: BTreeSet::new(),
+            dry_run: false,
+        }
+    }
 }
 
 /// A backfill that ended.
@@ -77,11 +93,7 @@ pub async fn backfill(
     cancelled: watch::Receiver<bool>,
 ) -> Result<Backfilled, RunError> {
     let today = shell.clock.now().date();
-    let (Some(from), Some(to)) = (request.from, request.to) else {
-        return Err(RunError::Usage(
-            "name the first and the last date".to_owned(),
-        ));
-    };
+    let (from, to) = (request.from, request.to);
     if from > to || to > today {
         let what = format!("{from} to {to} are no dates up to today, {today} UTC");
         return Err(RunError::Usage(what));

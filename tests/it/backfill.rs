@@ -43,10 +43,8 @@ fn config(place: &Place) -> Config {
 fn request(place: &Place, from: i64, to: i64) -> BackfillRequest {
     let first = keyproof::time::UtcMillis(place.world.audit_ms(0)).date();
     BackfillRequest {
-        from: Some(first.plus_days(from)),
-        to: Some(first.plus_days(to)),
         bucket_owner: place.world.log_archive_account().parse().ok(),
-        ..BackfillRequest::default()
+        ..BackfillRequest::new(first.plus_days(from), first.plus_days(to))
     }
 }
 
@@ -125,7 +123,7 @@ async fn launches_by_lookup_and_from_the_trail_are_the_same() {
             .iter()
             .all(|r| r.outcome == TrailOutcome::Validated)
     );
-    let (from, to) = (request.from.expect("a date"), request.to.expect("a date"));
+    let (from, to) = (request.from, request.to);
     let window = from.start().0..to.plus_days(1).start().0;
     let cells: Vec<Coverage> = sealed.rows().await;
     let looked: BTreeSet<(AccountId, Region)> = cells
@@ -242,7 +240,7 @@ async fn what_is_wrong_with_a_file_is_said_of_its_time() {
     let whole = of(whole);
     let bucket = files.bucket.as_str();
     // A file with a launch that comes in no other file, of the days that are asked for.
-    let window = request.from.expect("a date").start().0..request.to.expect("a date").start().0;
+    let window = request.from.start().0..request.to.start().0;
     let texts: Vec<(String, String)> = files
         .logs
         .iter()
@@ -456,8 +454,8 @@ async fn what_was_read_counts_in_the_quarter() {
     };
     let before = rollup().await;
     let request = BackfillRequest {
-        from: Some(date.plus_days(-4)),
-        to: Some(date.plus_days(-1)),
+        from: date.plus_days(-4),
+        to: date.plus_days(-1),
         ..request(&place, 0, 0)
     };
     backfill(&place, &request).await.expect("sealed");
