@@ -601,7 +601,7 @@ describe() {
 is_backfill() {
     [ -f "$1" ] && grep -q "^{\"archive_id\":.*\"run_id\":\"$run_id\"" "$1" &&
         ! manifest_sums "$1" |
-            grep -Evq '  evidence/(backfilled_launch|trail_reading)/v(0|[1-9][0-9]{0,8})/'
+            grep -Evq '  evidence/(backfilled_control_event|backfilled_launch|trail_reading)/v(0|[1-9][0-9]{0,8})/'
 }
 
 while IFS= read -r name; do

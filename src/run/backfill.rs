@@ -18,11 +18,13 @@ use crate::collect::facts::{FactSink, Facts, NothingKnown, SinkError};
 use crate::collect::{self, Context};
 use crate::config::{Config, ScopeMode};
 use crate::discover;
-use crate::model::datasets::{Account, BackfilledLaunch, Trail, TrailReading};
+use crate::model::datasets::{
+    Account, BackfilledControlEvent, BackfilledLaunch, KmsKey, LogBucket, Trail, TrailReading,
+};
 use crate::model::ids::{AccountId, Region, RunId, hex};
 use crate::model::s3_location::S3Location;
 use crate::model::table::Dataset;
-use crate::model::words::{RunOutcome, TrailOutcome};
+use crate::model::words::{Lookup, RunOutcome, TrailOutcome};
 use crate::record::{Encoded, Journal, write_rows};
 use crate::report::text::{counted, number};
 use crate::rollup::{DEFAULT_PRICES, parse_prices};
@@ -259,7 +261,25 @@ async fn wanted(
             }
         }
     }
+    let mut keys = BTreeSet::new();
+    for row in evidence.rows::<KmsKey>(run).await? {
+        let row = row?;
+        if row.lookup == Lookup::Found {
+            keys.insert((row.account_id, row.region));
+        }
+    }
+    let mut buckets = BTreeSet::new();
+    for row in evidence.rows::<LogBucket>(run).await? {
+        let row = row?;
+        if let (Lookup::Found, Some(account), Some(region)) =
+            (row.lookup, row.account_id, row.region)
+        {
+            buckets.insert((account, region));
+        }
+    }
     Ok(Wanted {
+        keys,
+        buckets,
         place: TrailPlace {
             bucket,
             prefix: prefix.trim_end_matches('/').to_owned(),
@@ -386,9 +406,11 @@ impl Working<'_> {
     ) -> Result<Read, RunError> {
         let journal = Journal::create(&self.evidence.work.join("found"))?;
         let mut hours = [0_i64; 4];
-        let (mut events, mut wanting, mut named) = (0, 0, Vec::new());
+        let (mut events, mut changes) = (0, 0);
+        let (mut wanting, mut named) = (0, Vec::new());
         let keep = |found: trail::Found| {
             events += found.launches.len();
+            changes += found.control_events.len();
             for row in &found.readings {
                 hours[row.outcome as usize] += row.to_ms - row.from_ms;
                 if row.outcome != TrailOutcome::Validated {
@@ -401,9 +423,12 @@ impl Working<'_> {
                 named.truncate(MOST_NAMED);
             }
             let mut launches: Vec<_> = found.launches.into_iter().map(BackfilledLaunch).collect();
+            let changes = found.control_events.into_iter();
+            let mut changes: Vec<_> = changes.map(BackfilledControlEvent).collect();
             let mut readings = found.readings;
             let kept = journal
                 .append(&mut launches)
+                .and_then(|()| journal.append(&mut changes))
                 .and_then(|()| journal.append(&mut readings));
             kept.map_err(|error| SinkError(Box::new(error)))
         };
@@ -413,9 +438,10 @@ impl Working<'_> {
         named.sort_by(TrailReading::key_order);
         let [validated, not_validated, not_read, failed] = hours.map(|ms| number(ms / HOUR_MS));
         let mut text = format!(
-            "Launches   {} RunJobFlow events\n\
+            "Events     {} RunJobFlow, {} changes\n\
              Hours      {validated} validated, {not_validated} not validated, {not_read} not read, {failed} failed\n",
             number(events as i64),
+            number(changes as i64),
         );
         for row in named.iter().take(MOST_NAMED) {
             let _ = writeln!(
@@ -476,6 +502,7 @@ impl Working<'_> {
         )?;
         let writer = hex(&random::<4>()?);
         Ok(vec![
+            self.file::<BackfilledControlEvent>(&found.journal, &writer)?,
             self.file::<BackfilledLaunch>(&judged, &writer)?,
             self.file::<TrailReading>(&found.journal, &writer)?,
         ])

@@ -10,7 +10,10 @@ use flate2::write::GzEncoder;
 use keyproof::archive::chain::Chain;
 use keyproof::archive::records;
 use keyproof::config::Config;
-use keyproof::model::datasets::{BackfilledLaunch, Coverage, Launch, LaunchEvent, TrailReading};
+use keyproof::model::datasets::{
+    BackfilledControlEvent, BackfilledLaunch, Coverage, Launch, LaunchEvent, LogBucket,
+    TrailReading,
+};
 use keyproof::model::ids::{AccountId, Region};
 use keyproof::model::table::Dataset;
 use keyproof::model::words::{EventSource, RunOutcome, Source, TrailOutcome};
@@ -164,6 +167,19 @@ async fn launches_by_lookup_and_from_the_trail_are_the_same() {
     }
     let without = found.iter().filter(|row| !row.params_available).count();
     assert!(without > 0, "events above 100 KB are among them");
+    let changes: Vec<BackfilledControlEvent> = rows(&place).await;
+    let buckets: Vec<LogBucket> = sealed.rows().await;
+    for row in changes
+        .iter()
+        .filter(|row| row.event_source == "s3.amazonaws.com")
+    {
+        let of_here = |b: &LogBucket| {
+            b.account_id.as_ref() == Some(&row.account_id) && b.region.as_ref() == Some(&row.region)
+        };
+        assert!(buckets.iter().any(of_here), "{row:?}");
+    }
+    let names: BTreeSet<_> = changes.iter().map(|row| row.event_name.as_str()).collect();
+    assert!(names.contains("PutBucketEncryption"), "{names:?}");
     // No more memory of content than the launches: other records are not kept.
     assert!(readings.iter().map(|r| r.records).sum::<i64>() > found.len() as i64);
 }

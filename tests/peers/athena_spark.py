@@ -32,7 +32,7 @@ from support.evidence import sha256, statements
 
 DATASETS = sorted(path.stem for path in (SCHEMAS / "datasets").glob("*.md"))
 # Of these backfills write files, and runs do not.
-BACKFILLED = {"backfilled_launch", "trail_reading"}
+BACKFILLED = {"backfilled_control_event", "backfilled_launch", "trail_reading"}
 # Every view over rows is built on this one.
 FILES = "SELECT name, file_sha256 FROM evidence_file ORDER BY name"
 COUNTS = "SELECT scheduled_for, COUNT(*) AS n FROM verdict GROUP BY scheduled_for ORDER BY scheduled_for"

@@ -1,4 +1,4 @@
-//! Launches from the files that a trail delivered to S3, and what the trail's digest files say of them.
+//! Launches and changes from the files that a trail delivered to S3, and what the trail's digest files say of them.
 //!
 //! Pure:
 //! - [`places`]: names in a trail's bucket.
@@ -11,7 +11,7 @@
 //! - [`read`]: one account-region after the other: digest files, then what they vouch for, day by day.
 //!
 //! Memory holds, of each account-region that is being read, the names of its digest files, what those of
-//! two days vouch for, one record, and the launches that were found. Launches of a file are taken once the
+//! two days vouch for, one record, and the events that were found. Those of a file are taken once the
 //! whole file is as it should be: nothing is taken of half a file.
 
 pub mod digest;
@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 
 use crate::collect::attempt::CallError;
 use crate::collect::facts::SinkError;
-use crate::model::datasets::{Launch, TrailReading};
+use crate::model::datasets::{ControlEvent, Launch, TrailReading};
 use crate::model::ids::{AccountId, Region};
 use crate::time::{DAY_MS, Date};
 
@@ -49,6 +49,9 @@ pub struct Wanted {
     pub accounts: BTreeSet<AccountId>,
     /// Only these; `None` takes all that the trail has.
     pub regions: Option<BTreeSet<Region>>,
+    /// Where log keys and log buckets live: changes of these kinds are kept there.
+    pub keys: BTreeSet<(AccountId, Region)>,
+    pub buckets: BTreeSet<(AccountId, Region)>,
     /// First and last date of the events.
     pub from: Date,
     pub to: Date,
@@ -72,6 +75,7 @@ impl Wanted {
 pub struct Found {
     /// Sorted, each event once.
     pub launches: Vec<Launch>,
+    pub control_events: Vec<ControlEvent>,
     pub readings: Vec<TrailReading>,
 }
 

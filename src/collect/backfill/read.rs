@@ -1,6 +1,6 @@
 //! Reads the account-regions of a trail: digest files first, then what they vouch for, day by day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -18,8 +18,9 @@ use crate::collect::facts::SinkError;
 use crate::collect::history::source::Source;
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
+use crate::collect::trail_events::control::{About, KINDS};
 use crate::collect::trail_events::{EVENT_NAME, Event, Reader, name_attempts, newest_of_each};
-use crate::model::datasets::{Launch, UNREADABLE_EVENT};
+use crate::model::datasets::{ControlEvent, Launch, UNREADABLE_EVENT};
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::{EventSource, TrailOutcome};
 use crate::time::{Date, HOUR_MS, UtcMillis};
@@ -82,6 +83,7 @@ fn nothing(
     readings.wanting(time, outcome, reason, file);
     Found {
         launches: Vec::new(),
+        control_events: Vec::new(),
         readings: readings.rows(context.options.scheduled_for, place, wanted.window()),
     }
 }
@@ -109,21 +111,26 @@ async fn of_unit(
         last: BTreeMap::new(),
         readings: Readings::default(),
         launches: Vec::new(),
+        control_events: Vec::new(),
     };
     reading.all().await?;
     let Reading {
         readings,
         mut launches,
+        mut control_events,
         ..
     } = reading;
+    newest_of_each(&mut control_events);
     newest_of_each(&mut launches);
     // Before the days around are left out: a try may have begun there.
     name_attempts(&mut launches);
     let (from_ms, to_ms) = wanted.window();
     launches.retain(|row| (from_ms..to_ms).contains(&row.event_ms));
+    control_events.retain(|row| (from_ms..to_ms).contains(&row.event_ms));
     let place = (&unit.account, &unit.region);
     Ok(Found {
         launches,
+        control_events,
         readings: readings.rows(context.options.scheduled_for, place, wanted.window()),
     })
 }
@@ -182,6 +189,7 @@ struct Reading<'a> {
     last: BTreeMap<String, Last>,
     readings: Readings,
     launches: Vec<Launch>,
+    control_events: Vec<ControlEvent>,
 }
 
 /// A digest file that the next one is to name.
@@ -380,7 +388,12 @@ impl Reading<'_> {
         });
         let got = got.await;
         let whole = file.finish();
-        let (launches, unreadable) = (records.launches, records.unreadable);
+        let Records {
+            launches,
+            control_events,
+            unreadable,
+            ..
+        } = records;
         let url = Some(self.wanted.place.url(name));
         let failed = TrailOutcome::Failed;
         let whole = match (got, whole) {
@@ -419,18 +432,21 @@ impl Reading<'_> {
             self.readings.wanting(time, outcome, UNREADABLE_EVENT, url);
         }
         self.launches.extend(launches);
+        self.control_events.extend(control_events);
         Ok(())
     }
 }
 
-/// The launches in one file.
+/// The events in one file that are kept.
 struct Records<'a> {
+    wanted: &'a Wanted,
     reader: Reader<'a>,
     account: &'a AccountId,
     region: &'a Region,
     /// No event can be later.
     latest: UtcMillis,
     launches: Vec<Launch>,
+    control_events: Vec<ControlEvent>,
     unreadable: i64,
 }
 
@@ -438,6 +454,7 @@ impl<'a> Records<'a> {
     fn new(reading: &Reading<'a>, is_vouched: bool, delivered_ms: i64) -> Self {
         let options = &reading.context.options;
         Self {
+            wanted: reading.wanted,
             reader: Reader {
                 scheduled_for: options.scheduled_for,
                 read_from: if is_vouched {
@@ -451,30 +468,74 @@ impl<'a> Records<'a> {
             region: &reading.unit.region,
             latest: UtcMillis(delivered_ms.saturating_add(SKEW_MS)),
             launches: Vec::new(),
+            control_events: Vec::new(),
             unreadable: 0,
         }
     }
 
     fn take(&mut self, record: &[u8]) {
-        // Of a million records one is a launch, and most are not even parsed.
-        let name = EVENT_NAME.as_bytes();
-        if !record.windows(name.len()).any(|part| part == name) {
+        // Of a million records a few are kept, and the others are not even parsed.
+        if !event_names(record).any(|name| self.keeps(name)) {
             return;
         }
         let text = std::str::from_utf8(record).unwrap_or_default();
-        match self.reader.read_text(text) {
-            Ok(Some(Event::Launch(launch))) => {
-                let row = launch.row;
-                let is_ours = row.account_id == *self.account && row.region == *self.region;
-                // A clock that is ahead of the delivery is no clock of AWS's.
-                if is_ours && row.event_at <= self.latest {
-                    self.launches.push(row);
-                } else {
-                    self.unreadable += 1;
-                }
+        let event = match self.reader.read_text(text) {
+            Ok(Some(event)) => event,
+            Ok(None) => return,
+            Err(_) => {
+                self.unreadable += 1;
+                return;
             }
-            Ok(_) => {}
-            Err(_) => self.unreadable += 1,
+        };
+        let (account, region, at) = match &event {
+            Event::Launch(launch) => {
+                let row = &launch.row;
+                (&row.account_id, &row.region, row.event_at)
+            }
+            Event::Control(row) => (&row.account_id, &row.region, row.event_at),
+        };
+        // A clock that is ahead of the delivery is no clock of AWS's.
+        if account != self.account || region != self.region || at > self.latest {
+            self.unreadable += 1;
+            return;
+        }
+        match event {
+            Event::Launch(launch) => self.launches.push(launch.row),
+            Event::Control(row) => self.control_events.push(*row),
         }
     }
+
+    /// Whether events of this name are kept here.
+    fn keeps(&self, name: &[u8]) -> bool {
+        let lives = |places: &BTreeSet<(AccountId, Region)>| {
+            places.contains(&(self.account.clone(), self.region.clone()))
+        };
+        let concerns = |about: About| match about {
+            About::Key | About::Alias => lives(&self.wanted.keys),
+            About::Bucket => lives(&self.wanted.buckets),
+            About::SecurityConfiguration | About::Trail => true,
+        };
+        let mut kinds = KINDS.iter().filter(|kind| kind.name.as_bytes() == name);
+        name == EVENT_NAME.as_bytes() || kinds.any(|kind| concerns(kind.about))
+    }
+}
+
+/// The values of `eventName` in the text of a record, its own and those of objects in it.
+fn event_names(record: &[u8]) -> impl Iterator<Item = &[u8]> {
+    const MEMBER: &[u8] = b"\"eventName\"";
+    let mut rest = record;
+    std::iter::from_fn(move || {
+        let at = rest.windows(MEMBER.len()).position(|part| part == MEMBER)?;
+        rest = &rest[at + MEMBER.len()..];
+        let value = rest
+            .trim_ascii_start()
+            .strip_prefix(b":")
+            .unwrap_or_default();
+        let value = value
+            .trim_ascii_start()
+            .strip_prefix(b"\"")
+            .unwrap_or_default();
+        let end = value.iter().position(|byte| *byte == b'"').unwrap_or(0);
+        Some(&value[..end])
+    })
 }

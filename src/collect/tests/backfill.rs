@@ -28,6 +28,8 @@ fn wanted(accounts: &[&str]) -> Wanted {
         bucket_region: region(IRELAND),
         role: "keyproof-source-reader".to_owned(),
         trail: None,
+        keys: [(id(A), region(IRELAND))].into(),
+        buckets: BTreeSet::new(),
         accounts: accounts.iter().map(|a| id(a)).collect(),
         regions: None,
         from: "2026-10-03".parse().expect("a date"),
@@ -238,6 +240,60 @@ async fn what_is_of_another_place_or_no_record_is_counted() {
             (records + row.records, unreadable + row.records_unreadable)
         });
     assert_eq!(sums, (3, 2));
+}
+
+#[tokio::test]
+async fn changes_are_kept_where_what_they_change_lives() {
+    let world = World::new();
+    let change = |id: &str, source: &str, name: &str, request: Value| {
+        let mut record = record(id, "2026-10-03T04:11:09Z");
+        record["eventSource"] = json!(source);
+        record["eventName"] = json!(name);
+        record["requestParameters"] = request;
+        record["responseElements"] = Value::Null;
+        record
+    };
+    let key = format!("arn:aws:kms:{IRELAND}:{A}:key/0a0a0a0a-1111-4222-8333-444444444444");
+    let records = [
+        change(
+            "e-1",
+            "kms.amazonaws.com",
+            "DisableKey",
+            json!({"keyId": key}),
+        ),
+        change(
+            "e-2",
+            "s3.amazonaws.com",
+            "PutBucketPolicy",
+            json!({"bucketName": "b"}),
+        ),
+        change(
+            "e-3",
+            "cloudtrail.amazonaws.com",
+            "StopLogging",
+            json!({"name": "t"}),
+        ),
+        // It only names such an event.
+        change(
+            "e-4",
+            "kms.amazonaws.com",
+            "Encrypt",
+            json!({"eventName": "DisableKey"}),
+        ),
+    ];
+    put(&world, "20261003T0415Z", "a", packed(&records));
+    let (_, found) = read(&world, &wanted(&[A])).await;
+    let kept: Vec<_> = found[0]
+        .control_events
+        .iter()
+        .map(|row| row.event_name.as_str())
+        .collect();
+    assert_eq!(
+        kept,
+        ["DisableKey", "StopLogging"],
+        "no log bucket lives there"
+    );
+    assert!(found[0].launches.is_empty());
 }
 
 #[tokio::test]

@@ -124,8 +124,13 @@ impl EventRow for Launch {
 }
 
 impl EventRow for ControlEvent {
+    /// A record that no digest file vouches for stands back; else any, by its content.
     fn supersedes(&self, other: &Self) -> bool {
-        content(self, other) == Ordering::Greater
+        let vouched = |row: &Self| row.read_from != EventSource::UnvalidatedTrail;
+        vouched(self)
+            .cmp(&vouched(other))
+            .then_with(|| content(self, other))
+            == Ordering::Greater
     }
 }
 

@@ -1,37 +1,54 @@
-use super::Launch;
+use super::{ControlEvent, Launch};
 use crate::dataset;
 use crate::model::ids::{AccountId, Region};
 use crate::model::table::{Cell, CellError, Column, Dataset};
 use crate::model::words::TrailOutcome;
 use crate::time::{Date, UtcMillis};
 
-/// A launch that a backfill found in the files of a trail. A dataset of its own, since `launch` holds rows
-/// of runs of record alone.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BackfilledLaunch(pub Launch);
+/// Declares rows that a backfill found in the files of a trail. They are datasets of their own, since those of
+/// runs hold rows of runs of record alone.
+macro_rules! backfilled {
+    ($(#[doc = $about:literal])+ $row:ident of $of:ident: $name:literal, $meaning:literal) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $row(pub $of);
 
-impl Dataset for BackfilledLaunch {
-    const NAME: &'static str = "backfilled_launch";
-    const VERSION: u32 = 1;
-    const MEANING: &'static str = " One row per RunJobFlow event that a backfill found in the files of a trail, judged by the facts of a sealed run. Columns as in `launch`; `scheduled_for` is the date on which the backfill began.";
-    const COLUMNS: &'static [Column] = Launch::COLUMNS;
-    const KEY: &'static [usize] = Launch::KEY;
+        impl Dataset for $row {
+            const NAME: &'static str = $name;
+            const VERSION: u32 = 1;
+            const MEANING: &'static str = $meaning;
+            const COLUMNS: &'static [Column] = $of::COLUMNS;
+            const KEY: &'static [usize] = $of::KEY;
 
-    fn cell(&self, position: usize) -> Cell<'_> {
-        self.0.cell(position)
-    }
+            fn cell(&self, position: usize) -> Cell<'_> {
+                self.0.cell(position)
+            }
 
-    fn from_cells<'a>(next: impl FnMut(usize) -> Cell<'a>) -> Result<Self, CellError> {
-        Launch::from_cells(next).map(Self)
-    }
+            fn from_cells<'a>(next: impl FnMut(usize) -> Cell<'a>) -> Result<Self, CellError> {
+                $of::from_cells(next).map(Self)
+            }
+        }
+
+        impl std::ops::Deref for $row {
+            type Target = $of;
+
+            fn deref(&self) -> &$of {
+                &self.0
+            }
+        }
+    };
 }
 
-impl std::ops::Deref for BackfilledLaunch {
-    type Target = Launch;
+backfilled! {
+    /// A launch that a backfill found.
+    BackfilledLaunch of Launch: "backfilled_launch",
+    " One row per RunJobFlow event that a backfill found in the files of a trail, judged by the facts of a sealed run. Columns as in `launch`; `scheduled_for` is the date on which the backfill began."
+}
 
-    fn deref(&self) -> &Launch {
-        &self.0
-    }
+backfilled! {
+    /// A change that a backfill found.
+    BackfilledControlEvent of ControlEvent: "backfilled_control_event",
+    " One row per event that a backfill found in the files of a trail and that can turn good clusters bad, repair them, or blind the trail. Columns as in `control_event`; `scheduled_for` is the date on which the backfill began."
 }
 
 dataset! {

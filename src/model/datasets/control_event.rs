@@ -20,7 +20,7 @@ dataset! {
     /// The same, for arithmetic.
     event_ms: i64 = "ms since 1970";
     /// Where the event was read.
-    read_from: EventSource = "lookup_events, organization_trail";
+    read_from: EventSource = "lookup_events, organization_trail, unvalidated_trail";
     /// Service that was called.
     event_source: String = "kms.amazonaws.com";
     /// The call.

@@ -24,7 +24,7 @@ dataset! {
     /// The same, for arithmetic.
     event_ms: i64 = "ms since 1970";
     /// Where the event was read.
-    read_from: EventSource = "lookup_events, organization_trail";
+    read_from: EventSource = "lookup_events, organization_trail, unvalidated_trail";
     /// Whether CloudTrail delivered or corrected the event later (it has an addendum).
     late: bool = "true or false";
     /// Id that copies of one action in several accounts share.

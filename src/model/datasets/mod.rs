@@ -31,7 +31,7 @@ mod verdict;
 
 pub use account::Account;
 pub use archive_check::ArchiveCheck;
-pub use backfilled::{BackfilledLaunch, TrailReading};
+pub use backfilled::{BackfilledControlEvent, BackfilledLaunch, TrailReading};
 pub use channel::Channel;
 pub use control_event::ControlEvent;
 pub use coverage::{Coverage, UNREADABLE_EVENT};
@@ -94,6 +94,7 @@ macro_rules! for_each_dataset {
 macro_rules! for_each_backfilled {
     ($call:ident) => {
         $call! {
+            $crate::model::datasets::BackfilledControlEvent,
             $crate::model::datasets::BackfilledLaunch,
             $crate::model::datasets::TrailReading
         }
