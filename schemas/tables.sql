@@ -910,6 +910,35 @@ TBLPROPERTIES (
   'storage.location.template' = 's3://{{bucket}}/evidence/verdict/v1/dt=${dt}'
 );
 
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.backfilled_control_event_v1 (
+  `scheduled_for` date COMMENT 'Date the run speaks for.',
+  `account_id` string COMMENT 'Account that received the event.',
+  `region` string COMMENT 'Region of the call.',
+  `event_id` string COMMENT 'CloudTrail’s id of the event.',
+  `event_at` timestamp COMMENT 'When the request completed.',
+  `event_ms` bigint COMMENT 'The same, for arithmetic.',
+  `read_from` string COMMENT 'Where the event was read.',
+  `event_source` string COMMENT 'Service that was called.',
+  `event_name` string COMMENT 'The call.',
+  `resource` string COMMENT 'Key, bucket, security configuration or trail that was called about.',
+  `caller_arn` string COMMENT 'Role or user that called, without the session.',
+  `error_code` string COMMENT 'Error code of a refused call, which changed nothing.',
+  `effect` string COMMENT 'What a call of this name does.'
+)
+COMMENT 'One row per event that a backfill found in the files of a trail and that can turn good clusters bad, repair them, or blind the trail. Columns as in `control_event`; `scheduled_for` is the date on which the backfill began.'
+PARTITIONED BY (`dt` string)
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/evidence/backfilled_control_event/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'projection.dt.interval' = '1',
+  'projection.dt.interval.unit' = 'DAYS',
+  'storage.location.template' = 's3://{{bucket}}/evidence/backfilled_control_event/v1/dt=${dt}'
+);
+
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.backfilled_launch_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
   `account_id` string COMMENT 'Account that received the event.',

@@ -885,6 +885,27 @@ JOIN keyproof.evidence_file f
     ON d."$path" = 's3://{{bucket}}/' || f.name
     AND d.dt = CAST(f.scheduled_for AS varchar);
 
+CREATE OR REPLACE VIEW keyproof.backfilled_control_event AS
+SELECT
+    d."scheduled_for",
+    d."account_id",
+    d."region",
+    d."event_id",
+    d."event_at",
+    d."event_ms",
+    d."read_from",
+    d."event_source",
+    d."event_name",
+    d."resource",
+    d."caller_arn",
+    d."error_code",
+    d."effect",
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.backfilled_control_event_v1 d
+JOIN keyproof.evidence_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name
+    AND d.dt = CAST(f.scheduled_for AS varchar);
+
 CREATE OR REPLACE VIEW keyproof.backfilled_launch AS
 SELECT
     d."scheduled_for",
