@@ -263,8 +263,8 @@ async fn the_jobs_of_batch_make_the_rows_of_the_daily_job() {
         assert_eq!(done.status.code(), Some(code), "{}", told(&done));
         done
     };
-    // Only the sealer knows the key; preparing begins the archive here, and so needs one, too.
-    let key = place.path("several-signs.pem").display().to_string();
+    // The sealer alone knows the key; but preparing begins the archive here, and so needs it, too.
+    let key = place.path("several-signs/key.pem").display().to_string();
     let key = [("KEYPROOF_SIGNING_KEY", key)];
     ended(started("prepare", &key), 0).await;
     let child_of_array = |index: u32| {
@@ -287,6 +287,15 @@ async fn the_jobs_of_batch_make_the_rows_of_the_daily_job() {
         told_of_several[varies] = told_of_one[varies].clone();
     }
     assert_eq!(told_of_several, told_of_one);
+
+    // The next day's preparing finds an archive, and needs no key any more.
+    let next: Vec<String> = jobs["prepare"]
+        .iter()
+        .map(|word| word.replace(run_id.as_str(), "20261125T020000Z-c0de0002"))
+        .collect();
+    let next = program(&place, "several", &next, &[]).output().await;
+    let next = next.expect("it runs");
+    assert_eq!(next.status.code(), Some(0), "{}", told(&next));
 
     // Not the child of an array job.
     let alone = ended(started("collect", &[]), Exit::Usage as i32).await;

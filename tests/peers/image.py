@@ -229,20 +229,19 @@ def check_contents(buildah, container, binary):
 
 def run_over_tls(buildah, container, work, sandbox, tls):
     """A run in the image; what it said, and its archive as it lies outside."""
-    volume = work / "volume"
+    # The image's own volume is /work, which buildah empties after each run.
+    volume = work / f"evidence-{tls.port}"
     volume.mkdir()
-    (volume / "state").mkdir()
-    for folder in (volume, volume / "state"):
-        os.chown(folder, NOBODY, NOBODY)
+    os.chown(volume, NOBODY, NOBODY)
     variables = {
         "AWS_ACCESS_KEY_ID": sandbox.key_id, "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"https://localhost:{tls.port}",
         "KEYPROOF_CONTROL_EVENTS": "false", "KEYPROOF_LAUNCHES": "false",
-        "KEYPROOF_SINGLE_ACCOUNT": "true", "KEYPROOF_ARCHIVE": "/work/archive",
+        "KEYPROOF_SINGLE_ACCOUNT": "true", "KEYPROOF_CELL_DEADLINE": "20s", "KEYPROOF_ARCHIVE": "/evidence/archive",
     }
     done = buildah.attempt(
-        "run", *(f"--env={name}={value}" for name, value in variables.items()), f"--volume={volume}:/work",
+        "run", *(f"--env={name}={value}" for name, value in variables.items()), f"--volume={volume}:/evidence",
         container, "--", "/keyproof", "run", "--log-format", "json")
     print(done.stdout.rstrip())
     return done, volume / "archive"
@@ -300,11 +299,10 @@ def image(buildah, sandbox, binary, work):
     check(verified.returncode == 0, f"verification outside:\n{verified.stdout}")
     print(f"{len(trusted.handshakes)} handshakes, {trusted.handshakes[0]}; the seal is verified outside")
 
-    shutil.rmtree(work / "volume")
     done, archive = run_over_tls(buildah, container, work, sandbox, foreign)
     check(done.returncode == EXIT_FAILED, f"a foreign server: exit {done.returncode}")
     check(foreign.refusals and not foreign.handshakes, f"{foreign.refusals} {foreign.handshakes}")
-    check(not archive.exists(), "nothing was written")
+    check(archive.parent.exists() and not archive.exists(), "nothing was written")
     print(f"a server of another CA is refused: {foreign.refusals[0]}")
 
 

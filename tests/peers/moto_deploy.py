@@ -28,7 +28,7 @@ import tempfile
 import duckdb
 from support import moto, stacks
 from support.moto import ACCOUNT, REGION, check
-from support.stacks import Clients, Stack, role, statements
+from support.stacks import Clients, Stack, role, statements, without_none
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 CORPUS = REPO / "tests" / "corpus" / "deploy"
