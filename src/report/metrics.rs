@@ -69,26 +69,28 @@ impl RunMetrics {
         let mut root: Map<String, Value> = metrics
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect();
-        root.extend([
-            ("Archive".to_owned(), dimension(&self.archive).into()),
-            ("RunId".to_owned(), self.run_id.as_str().into()),
-            (
-                "ScheduledFor".to_owned(),
-                self.scheduled_for.to_string().into(),
-            ),
-            ("Outcome".to_owned(), self.outcome.as_str().into()),
-            (
-                "_aws".to_owned(),
-                json!({
-                    "Timestamp": self.at.0,
-                    "CloudWatchMetrics": [{
-                        "Namespace": NAMESPACE,
-                        "Dimensions": [["Archive"]],
-                        "Metrics": defined,
-                    }],
-                }),
-            ),
-        ]);
+        let told = [
+            // What every line of the log has.
+            ("level", "INFO".to_owned()),
+            ("message", format!("run {} is sealed", self.run_id)),
+            ("timestamp", self.at.to_string()),
+            ("Archive", dimension(&self.archive)),
+            ("RunId", self.run_id.to_string()),
+            ("ScheduledFor", self.scheduled_for.to_string()),
+            ("Outcome", self.outcome.to_string()),
+        ];
+        root.extend(told.map(|(name, text)| (name.to_owned(), text.into())));
+        root.insert(
+            "_aws".to_owned(),
+            json!({
+                "Timestamp": self.at.0,
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["Archive"]],
+                    "Metrics": defined,
+                }],
+            }),
+        );
         canonical::to_string(&Value::Object(root))
     }
 }
@@ -176,6 +178,7 @@ mod tests {
         assert_eq!(root["Archive"], "s3://org-evidence/keyproof");
         assert_eq!(root["RunId"], "20261124T020003Z-7f3a");
         assert_eq!(root["Outcome"], "PARTIAL");
+        assert_eq!(root["level"], "INFO");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! the program's, and the steps that AWS Batch would distribute make one run of several processes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use keyproof::archive::file_store::FileStore;
@@ -283,7 +282,7 @@ async fn the_jobs_of_batch_make_the_rows_of_the_daily_job() {
     ended(started("assess", &[]), 0).await;
     let sealed = ended(started("seal", &key), 4).await;
     let mut told_of_several = metrics(&sealed);
-    for varies in ["Archive", "_aws"] {
+    for varies in ["Archive", "_aws", "timestamp"] {
         told_of_several[varies] = told_of_one[varies].clone();
     }
     assert_eq!(told_of_several, told_of_one);
@@ -446,20 +445,32 @@ async fn the_commands_of_cron_and_systemd_run() {
     let place = Place::present(2, ServeOptions::default()).await;
     let file = place.path("etc.toml").display().to_string();
     std::fs::write(&file, "").expect("write");
+    // What systemd makes of StateDirectory=.
+    std::fs::create_dir_all(place.path("var/keyproof")).expect("folder");
+    let state = place.path("var").display().to_string();
+    let variables = of_unit(SERVICE, "Environment")
+        .join(" ")
+        .replace("%S", &state);
+    let variables: Vec<(&str, String)> = variables
+        .split(' ')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect();
+    assert_eq!(variables.len(), 2);
     let exec = of_unit(SERVICE, "ExecStart");
     let [exec] = exec[..] else {
         panic!("one command: {exec:?}");
     };
     let cron = CRON.lines().last().unwrap_or_default();
-    let mut ids = Vec::new();
-    for line in [exec, cron] {
-        let arguments = arguments_of(line);
+    for (line, variables) in [(exec, &variables[..]), (cron, &[])] {
+        let mut arguments = arguments_of(line);
         let at = arguments
             .iter()
             .position(|word| word == "/etc/keyproof/keyproof.toml");
-        let mut arguments = arguments.clone();
         arguments[at.expect("the configuration")] = file.clone();
-        let done = program(&place, "archive", &arguments, &[]).output().await;
+        let done = program(&place, "archive", &arguments, variables)
+            .output()
+            .await;
         let done = done.expect("it runs");
         assert!(
             [Some(0), Some(4)].contains(&done.status.code()),
@@ -468,16 +479,7 @@ async fn the_commands_of_cron_and_systemd_run() {
         );
         let json = line.contains("json");
         assert_eq!(told(&done).contains("_aws"), json, "{}", told(&done));
-        ids.push(done);
     }
-    let variables = of_unit(SERVICE, "Environment").join(" ");
-    let names: Vec<(String, String)> = variables
-        .split(' ')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    assert_eq!(names.len(), 2);
-    let resolved = Config::load(Some(Path::new(&file)), names.into_iter(), Layer::default());
-    resolved.expect("the unit's settings are the program's");
-    assert_eq!(place.report().await.runs.len(), ids.len());
+    assert!(place.path("var/keyproof/state").is_dir());
+    assert_eq!(place.report().await.runs.len(), 2);
 }
