@@ -40,6 +40,8 @@ package_of() {
     cc) echo "gcc libc6-dev" ;;
     python3) echo "python3 python3-venv" ;;
     sha256sum) echo coreutils ;;
+    strip) echo binutils ;;
+    ldd) echo libc-bin ;;
     node) echo nodejs ;;
     java) echo default-jre-headless ;;
     *) echo "$1" ;;

@@ -60,11 +60,15 @@ async fn audit(args: Args) -> Result<Exit, Failure> {
     )
     .await
     .map_err(common::failure)?;
-    ended(&audited, args.fail_on)
+    ended(&audited, args.fail_on, args.looking.is_json())
 }
 
-/// Prints what was sealed and gives the exit code.
-pub fn ended(audited: &Audited, fail_on: Option<Severity>) -> Result<Exit, Failure> {
+/// Prints what was sealed and gives the exit code. `json`: among the JSON lines on standard error is then
+/// one for CloudWatch, which `--quiet` does not silence.
+pub fn ended(audited: &Audited, fail_on: Option<Severity>, json: bool) -> Result<Exit, Failure> {
+    if json {
+        eprintln!("{}", audited.metrics.to_line());
+    }
     let exit = match audited.outcome {
         RunOutcome::Partial => Exit::Partial,
         RunOutcome::Complete if fail_on.is_some_and(|s| audited.worst_active >= Some(s)) => {

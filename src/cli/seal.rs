@@ -1,6 +1,6 @@
 //! `keyproof seal`.
 
-use super::common::{self, Common};
+use super::common::{self, Common, LogFormat};
 use super::run::ended;
 use super::writing::Writing;
 use crate::archive::starts::StartError;
@@ -29,12 +29,15 @@ pub struct Args {
     /// Exit 3 when an active cluster has a finding of this severity or above
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
+    /// Messages as text or as JSON lines
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
     #[command(flatten)]
     writing: Writing,
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    common::start_logging(common::LogFormat::Text, false);
+    common::start_logging(args.log_format, false);
     let mut flags = Layer::default();
     flags.flag("signing_key", args.signing_key);
     flags.flag("archive_kms_key", args.archive_kms_key);
@@ -48,5 +51,6 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         common::print(&format!("{done}; nothing was done.\n"))?;
         return Ok(Exit::Success);
     }
-    ended(&sealed.map_err(common::failure)?, args.fail_on)
+    let json = args.log_format == LogFormat::Json;
+    ended(&sealed.map_err(common::failure)?, args.fail_on, json)
 }

@@ -267,6 +267,9 @@ impl Whole<'_> {
             running.conclude(&journals, &before, &self.checks, told)?
         };
         let previous = running.previous(&evidence, &before, &journals.all).await?;
+        let unseen_changed = running
+            .unseen_changed(&evidence, &before, &journals.all, &concluded.counts)
+            .await?;
         let writer = work.read("writer", running.run_id())?;
         let place = Place {
             store: running.store,
@@ -287,6 +290,7 @@ impl Whole<'_> {
             files,
             orphans: Vec::new(),
             previous,
+            unseen_changed,
             begun_now: self.begun_now,
             checks: self.checks,
             other_clocks: Vec::new(),

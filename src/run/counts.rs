@@ -1,10 +1,11 @@
-//! What a run's coverage amounts to.
+//! What a run's coverage amounts to, and whether what it did not see is what the run before did not see.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::collect::scope::{Scope, left_out};
 use crate::model::datasets::Coverage;
 use crate::model::ids::AccountId;
+use crate::model::table::Dataset as _;
 use crate::model::words::{CellOutcome, Source};
 use crate::report::run_summary::{Accounts, NotObserved};
 
@@ -89,5 +90,107 @@ impl Counts {
                 .entry(cell.account_id.clone())
                 .or_insert(cell.outcome);
         }
+    }
+}
+
+/// Whether other cells are unseen in one run than in another, by their names: account, Region, source. Both
+/// come in primary-key order, and neither is held in memory.
+pub fn unseen_differ<E>(
+    before: impl Iterator<Item = Result<Coverage, E>>,
+    now: impl Iterator<Item = Result<Coverage, E>>,
+) -> Result<bool, E> {
+    let mut before = before.filter(is_unseen);
+    let mut now = now.filter(is_unseen);
+    loop {
+        match (before.next().transpose()?, now.next().transpose()?) {
+            (None, None) => return Ok(false),
+            (Some(b), Some(n)) if b.key_order(&n).is_eq() => {}
+            _ => return Ok(true),
+        }
+    }
+}
+
+/// An error is passed on to whoever takes the row.
+fn is_unseen<E>(cell: &Result<Coverage, E>) -> bool {
+    cell.as_ref().map_or(true, |cell| !cell.is_answered())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UtcMillis;
+
+    fn cell(account: &str, source: Source, outcome: CellOutcome) -> Coverage {
+        Coverage {
+            scheduled_for: "2026-11-24".parse().expect("date"),
+            account_id: account.parse().expect("account"),
+            region: "eu-west-1".parse().expect("region"),
+            source,
+            outcome,
+            accepted_by: None,
+            items_expected: None,
+            items_collected: None,
+            items_locked: None,
+            items_failed: None,
+            error_code: None,
+            denied_action: None,
+            watermark_run: None,
+            watermark_at: None,
+            observed_from_ms: None,
+            observed_to_ms: None,
+            calls: 1,
+            retries: 0,
+            throttles: 0,
+            request_id: None,
+            started_at: UtcMillis(0),
+            ended_at: UtcMillis(0),
+        }
+    }
+
+    const A: &str = "111122223333";
+    const B: &str = "222233334444";
+
+    fn differ(before: &[Coverage], now: &[Coverage]) -> bool {
+        assert!(before.is_sorted_by(|a, b| a.key_order(b).is_lt()));
+        assert!(now.is_sorted_by(|a, b| a.key_order(b).is_lt()));
+        let (before, now) = (before.iter().cloned(), now.iter().cloned());
+        unseen_differ(before.map(Ok::<_, ()>), now.map(Ok)).expect("no errors")
+    }
+
+    #[test]
+    fn unseen_cells_are_compared_by_their_names() {
+        use CellOutcome::{Collected, DeniedIam, DeniedTrust, Empty, TimedOut};
+        use Source::{Clusters, Steps};
+        let seen = cell(A, Clusters, Collected);
+        let denied = cell(B, Clusters, DeniedTrust);
+        assert!(!differ(&[], &[]));
+        assert!(!differ(&[], std::slice::from_ref(&seen)));
+        // Everybody knows of the account that nobody may enter, however it ended today.
+        let timed_out = cell(B, Clusters, TimedOut);
+        assert!(!differ(&[seen.clone(), denied.clone()], &[timed_out]));
+        // One more, one less, one for another.
+        let steps = cell(B, Steps, DeniedIam);
+        let both = [denied.clone(), steps.clone()];
+        let alone = std::slice::from_ref(&denied);
+        assert!(differ(alone, &both));
+        assert!(differ(&both, alone));
+        assert!(differ(alone, &[steps]));
+        assert!(differ(alone, &[seen, cell(B, Clusters, Empty)]));
+        // What an exception accepts is no longer unseen.
+        let mut accepted = denied.clone();
+        accepted.accepted_by = Some("gap-1".to_owned());
+        assert!(differ(&[denied], std::slice::from_ref(&accepted)));
+        assert!(!differ(&[], &[accepted]));
+    }
+
+    #[test]
+    fn an_error_in_a_stream_is_returned() {
+        let unseen = cell(A, Source::Clusters, CellOutcome::DeniedScp);
+        let torn = || [Ok(unseen.clone()), Err("torn")].into_iter();
+        assert_eq!(unseen_differ(torn(), torn()), Err("torn"));
+        assert_eq!(
+            unseen_differ([].into_iter(), [Err("torn")].into_iter()),
+            Err("torn")
+        );
     }
 }

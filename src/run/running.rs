@@ -25,15 +25,16 @@ use crate::config::{Config, ScopeMode};
 use crate::discover;
 use crate::model::datasets::{ArchiveCheck, Coverage, Exception, Run, Verdict};
 use crate::model::ids::RunId;
-use crate::model::words::{RunOutcome, Severity};
+use crate::model::words::{Judgement, RunOutcome, Severity};
 use crate::record::Journal;
+use crate::report::metrics::RunMetrics;
 use crate::report::run_summary::{self, RunSummary};
 use crate::report::tally::{self, Changes, Tally};
 use crate::seal::{Content, FileEntry, Manifest, Period, Producer, RunSeal};
 use crate::time::{Date, UtcMillis};
 
 use super::beginning::{MOST_CLOCK_OFFSET_MS, has_account_list};
-use super::counts::Counts;
+use super::counts::{self, Counts};
 use super::evidence::Evidence;
 use super::facts::{JournalSink, Journals};
 use super::frozen::Frozen;
@@ -56,6 +57,8 @@ pub struct Audited {
     pub worst_active: Option<Severity>,
     /// What a person reads.
     pub summary: String,
+    /// What CloudWatch reads.
+    pub metrics: RunMetrics,
 }
 
 /// A run that has begun.
@@ -111,6 +114,8 @@ pub struct Sealing<'a> {
     pub orphans: Vec<String>,
     /// The previous run of record and what changed since.
     pub previous: Option<(Date, Changes)>,
+    /// Whether other cells are unseen than in that run; none where it is not known.
+    pub unseen_changed: Option<bool>,
     /// Entry 1 was written by this process.
     pub begun_now: bool,
     /// How storage protects the archive, as the sealer saw it.
@@ -355,6 +360,32 @@ impl Running<'_> {
         Ok(Some((run.seal.scheduled_for, changes)))
     }
 
+    /// Whether other cells are unseen than in the previous run of record. None where there is no such run,
+    /// where its evidence cannot be read, and for a run over a part of the scope.
+    pub async fn unseen_changed(
+        &self,
+        evidence: &Evidence<'_>,
+        before: &Before,
+        facts: &Journal,
+        counts: &Counts,
+    ) -> Result<Option<bool>, RunError> {
+        let Some(run) = before.last.as_ref().filter(|_| self.frozen.full_scope) else {
+            return Ok(None);
+        };
+        // How many they were is signed: rows are read only where the numbers are the same.
+        if run.seal.cells_open.try_into() != Ok(counts.cells_open) {
+            return Ok(Some(true));
+        }
+        if counts.cells_open == 0 {
+            return Ok(Some(false));
+        }
+        let differ = async {
+            let then = evidence.rows::<Coverage>(run).await?;
+            Ok(counts::unseen_differ(then, facts.rows::<Coverage>())?)
+        };
+        known::readable(run, differ.await)
+    }
+
     /// The run's own row.
     pub fn run_row(&self, counts: &Counts, tally: &Tally, told: Told) -> Run {
         let started_at = self.begun.start.started_at;
@@ -421,6 +452,18 @@ impl Running<'_> {
         let clock = &*self.shell.clock;
         let committed = commit::commit(self.store, sealing.signer, clock, chain, &request).await?;
 
+        let metrics = RunMetrics {
+            at: clock.now(),
+            archive: self.store.url(),
+            run_id: self.run_id().clone(),
+            scheduled_for: self.date(),
+            outcome: run_row.outcome,
+            may_be_of_record: self.frozen.full_scope && !run_row.late,
+            unseen_cells: counts.cells_open,
+            unseen_changed: sealing.unseen_changed,
+            non_compliant_active: tally.count(Judgement::NonCompliant).active,
+            unknown_active: tally.count(Judgement::Unknown).active,
+        };
         let names = self.frozen.scope.accounts.iter();
         let names = names.filter_map(|a| Some((a.account_id.clone(), a.name.clone()?)));
         let summary = RunSummary {
@@ -451,6 +494,7 @@ impl Running<'_> {
                 .worst_active
                 .max((!summary.expired.is_empty()).then_some(exceptions::EXPIRED)),
             summary: run_summary::render(&summary),
+            metrics,
         })
     }
 

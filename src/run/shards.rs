@@ -434,6 +434,9 @@ pub async fn seal(
         files,
         orphans,
         previous: running.previous(&evidence, &before, &conclusions).await?,
+        unseen_changed: running
+            .unseen_changed(&evidence, &before, &facts, &concluded.counts)
+            .await?,
         begun_now: false,
         checks,
         other_clocks,

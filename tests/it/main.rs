@@ -26,6 +26,7 @@ mod recompute;
 mod s3_archive;
 mod s3_faults;
 mod samples;
+mod scheduled;
 mod secrets;
 mod shards;
 mod stories;

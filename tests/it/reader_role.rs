@@ -1,5 +1,5 @@
 //! The templates of the reader, the sampler and the source-reader role allow exactly the calls that the
-//! program makes with them in audited accounts.
+//! program makes with them in audited accounts, and archive.yaml the collector exactly its own.
 //!
 //! The template is read line by line: its policy statements are written one action a line, so no
 //! YAML parser is needed, and the tests below fail when it is written otherwise.
@@ -14,25 +14,27 @@ const SAMPLER: &str = include_str!("../../scripts/deploy/sampler-role.yaml");
 
 const SOURCE_READER: &str = include_str!("../../scripts/deploy/source-reader-role.yaml");
 
+const ARCHIVE: &str = include_str!("../../scripts/deploy/archive.yaml");
+
 /// One policy statement of the template.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Statement {
+pub struct Statement {
     /// The property whose document it belongs to: trust or permissions.
-    document: String,
-    sid: String,
-    effect: String,
-    actions: BTreeSet<String>,
+    pub document: String,
+    pub sid: String,
+    pub effect: String,
+    pub actions: BTreeSet<String>,
 }
 
 /// The policy statements of a template whose statements begin with `- Sid:` and list one action a
 /// line.
-fn statements(template: &str) -> Vec<Statement> {
+pub fn statements(template: &str) -> Vec<Statement> {
     let mut document = String::new();
     let mut statements: Vec<Statement> = Vec::new();
     let mut in_actions = false;
     for line in template.lines() {
         let line = line.trim();
-        if line.ends_with("PolicyDocument:") {
+        if line.ends_with("PolicyDocument:") || line == "KeyPolicy:" {
             document = line.trim_end_matches(':').to_owned();
         } else if let Some(sid) = line.strip_prefix("- Sid: ") {
             statements.push(Statement {
@@ -194,4 +196,17 @@ fn the_source_reader_reads_named_prefixes_and_named_keys_alone() {
     assert_eq!(SOURCE_READER.matches("cloudtrail:").count(), 1);
     let principals = SOURCE_READER.matches("AWS: !Ref CollectorRoleArn").count();
     assert_eq!(principals, 2, "one named principal is trusted");
+}
+
+#[test]
+fn the_collector_lists_the_organization_and_enters_accounts_by_its_own_calls_alone() {
+    let asked: BTreeSet<String> = statements(ARCHIVE)
+        .into_iter()
+        .filter(|s| ["Discover", "Enter"].contains(&s.sid.as_str()))
+        .flat_map(|s| s.actions)
+        .collect();
+    let mut needed = needed_by(Caller::Collector);
+    // AWS carries the source identity of whoever began the job.
+    needed.insert("sts:SetSourceIdentity".to_owned());
+    assert_eq!(asked, needed);
 }

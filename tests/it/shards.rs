@@ -15,6 +15,7 @@ use keyproof::model::ids::{RunId, Sha256Hex};
 use keyproof::model::table::Dataset;
 use keyproof::model::words::{CellOutcome, Judgement, RunOutcome, Seen, Source};
 use keyproof::record;
+use keyproof::report::metrics::RunMetrics;
 use keyproof::run::{self, Audited, RunError, RunOptions, ShardDone};
 use keyproof::sandbox::Options;
 use keyproof::sandbox::wire::ServeOptions;
@@ -128,20 +129,36 @@ async fn shards_give_the_rows_of_one_process() {
             run_id: Some(id(day)),
             ..one.options()
         };
-        run::audit(&one.shell(), &one.config(), &asked, never())
+        let audited = run::audit(&one.shell(), &one.config(), &asked, never())
             .await
             .expect("sealed");
-        expected.push(sealed(&one, &id(day)).await.lasting_rows().await);
+        let rows = sealed(&one, &id(day)).await.lasting_rows().await;
+        expected.push((rows, audited.metrics));
     }
-    assert!(expected[1]["verdict"].len() > 20 && expected[1]["kms_key"].len() > 3);
+    let (rows, metrics) = &expected[1];
+    assert!(rows["verdict"].len() > 20 && rows["kms_key"].len() > 3);
+    assert!(metrics.unseen_cells > 0 && metrics.non_compliant_active > 0);
+    assert_eq!(
+        expected
+            .iter()
+            .map(|(_, m)| m.unseen_changed)
+            .collect::<Vec<_>>(),
+        [None, Some(false)]
+    );
     for shards in [1, 2, 4] {
         let several = Place::new(&options()).await;
-        for (day, expected) in (0..).zip(&expected) {
+        for (day, (expected, metrics)) in (0..).zip(&expected) {
             several.at_day(day);
             let steps = Steps::prepared(&several, day, shards).await;
             let audited = steps.all_but(&[]).await;
             let run = sealed(&several, &id(day)).await;
             assert_eq!(audited.outcome, run.run.seal.outcome);
+            let told = RunMetrics {
+                at: metrics.at,
+                archive: metrics.archive.clone(),
+                ..audited.metrics
+            };
+            assert_eq!(told, *metrics, "day {day} in {shards} shards");
             assert!(run.run.seal.died_runs.is_empty());
             for (dataset, rows) in run.lasting_rows().await {
                 assert_eq!(
@@ -176,6 +193,7 @@ async fn a_missing_shard_is_a_hole_that_everybody_sees() {
     assert!(refused.to_string().contains("shard-02.json"), "{refused}");
     let audited = steps.all_but(&[2, 3]).await;
     assert_eq!(audited.outcome, RunOutcome::Partial);
+    assert_eq!(audited.metrics.unseen_changed, Some(true));
     let run = sealed(&place, &id(1)).await;
     let junk = layout::shard(steps.date(), &id(1), 2);
     let manifest = records_manifest(&place, &id(1)).await;

@@ -20,21 +20,15 @@ Usage: moto_deploy.py --binary target/debug/keyproof    deploy, compare, run
 """
 
 import argparse
-import ast
 import json
-import logging
 import os
 import pathlib
 import tempfile
-import warnings
 
 import duckdb
-from moto.cloudformation.models import cloudformation_backends
-from moto.cloudformation.parsing import clean_json
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-from support import loopback, moto
+from support import moto, stacks
 from support.moto import ACCOUNT, REGION, check
+from support.stacks import Clients, Stack, role, statements, without_none
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 CORPUS = REPO / "tests" / "corpus" / "deploy"
@@ -68,56 +62,6 @@ ARCHIVE_CHECKS = {
 }
 
 
-def role(account, name):
-    return f"arn:aws:iam::{account}:role/{name}"
-
-
-class Clients:
-    """boto3 clients of one account on the loopback endpoint."""
-
-    def __init__(self, endpoint, account):
-        self.endpoint = endpoint
-        own = account == ACCOUNT
-        self.credentials = None if own else moto.assume(endpoint, role(account, "deployer"))
-
-    def of(self, service):
-        return moto.client(self.endpoint, service, self.credentials)
-
-
-class Stack:
-    """A deployed template, with the properties of its resources as moto resolved them."""
-
-    def __init__(self, clients, account, file, parameters):
-        name = f"keyproof-{file}"
-        cloudformation = clients.of("cloudformation")
-        cloudformation.create_stack(
-            StackName=name,
-            TemplateBody=(REPO / "scripts" / "deploy" / f"{file}.yaml").read_text(),
-            Parameters=[{"ParameterKey": key, "ParameterValue": value}
-                        for key, value in parameters.items()],
-            Capabilities=["CAPABILITY_NAMED_IAM"],
-        )
-        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        check(stack["StackStatus"] == "CREATE_COMPLETE", f"{name} is {stack['StackStatus']}")
-        self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
-        stacks = cloudformation_backends[account][REGION].stacks.values()
-        self.map = next(s for s in stacks if s.name == name).resource_map
-        made = cloudformation.list_stack_resources(StackName=name)["StackResourceSummaries"]
-        self.made = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
-
-    def properties(self, resource):
-        return without_none(clean_json(self.map._resource_json_map[resource], self.map)["Properties"])
-
-
-def without_none(value):
-    """moto leaves None where AWS::NoValue stood."""
-    if isinstance(value, dict):
-        return {k: without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list):
-        return [without_none(v) for v in value if v is not None]
-    return value
-
-
 def deploy(endpoint, account, duties, bucket):
     """The archive in an account."""
     parameters = {
@@ -144,21 +88,6 @@ def signing_key(endpoint):
                   for s in key["KeyPolicy"]["Statement"] if s["Effect"] == "Allow"
                   for r in [s["Principal"]["AWS"]]), "no account decides by IAM alone")
     return key["KeyPolicy"]
-
-
-def statements(iam, role_name):
-    """What a role is allowed, by its own and its attached policies."""
-    documents = [
-        iam.get_role_policy(RoleName=role_name, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role_name)["PolicyNames"]
-    ]
-    for policy in iam.list_attached_role_policies(RoleName=role_name)["AttachedPolicies"]:
-        version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
-        documents.append(iam.get_policy_version(
-            PolicyArn=policy["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"])
-    # A managed policy of a template moto answers in Python's notation, not in JSON.
-    documents = [ast.literal_eval(d) if isinstance(d, str) else d for d in documents]
-    return [s for document in documents for s in document["Statement"]]
 
 
 def documented():
@@ -296,17 +225,8 @@ def main():
     options, _ = parser.parse_known_args()
     if not options.write and not options.binary:
         parser.error("--binary PATH or --write is needed")
-    # Its requests, what it lacks (said above), and the listing that it answers with 500.
-    # In this process, so that stacks can be looked into.
-    os.environ.update(moto.CREDENTIALS)
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    logging.getLogger("moto").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", message="Tried to parse AWS::S3::BucketPolicy")
-    port = loopback.free_port()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
+    # What moto lacks is said above.
+    with stacks.serving(ignored="AWS::S3::BucketPolicy") as endpoint:
         signing_policy = signing_key(endpoint)
         stack = deploy(endpoint, ACCOUNT, "one", BUCKET)
         documents = corpus(stack, signing_policy)
@@ -324,8 +244,6 @@ def main():
         with tempfile.TemporaryDirectory(prefix="keyproof-deploy-") as work:
             run(os.path.abspath(options.binary), endpoint, stack, work)
         print("moto deployed both templates")
-    finally:
-        server.stop()
 
 
 if __name__ == "__main__":
