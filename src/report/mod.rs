@@ -1,12 +1,14 @@
 //! What people read: pure rendering of values into text of at most [`WIDTH`] columns.
 //!
 //! - [`cluster_story`]: the text and the JSON after `explain CLUSTER-ID`.
+//! - [`doctor_summary`]: the text and the JSON after `doctor`.
 //! - [`tally`]: counts verdicts and findings as they stream by, in bounded memory.
 //! - [`run_summary`]: the text after `run`.
 //! - [`verify_summary`]: the text and the JSON after `verify`.
 //! - [`text`]: numbers with separators, safe and shortened names, durations.
 
 pub mod cluster_story;
+pub mod doctor_summary;
 pub mod run_summary;
 pub mod tally;
 pub mod text;

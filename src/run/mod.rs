@@ -15,6 +15,7 @@
 //! - [`anchor`]: what keeps a head from being forgotten, elsewhere.
 //! - [`record`]: journal to Parquet to archive.
 //! - [`story`]: one verdict with the rules and facts behind it.
+//! - [`doctor`]: everything that a run needs, looked at before it begins.
 //! - [`reassess`], [`verify`], [`rollup`], [`query`], [`keys`], [`note`]: the other commands.
 //!
 //! This is the only module that calls across stages.
@@ -24,6 +25,7 @@ mod archive;
 mod audit;
 mod beginning;
 mod counts;
+mod doctor;
 mod error;
 mod evidence;
 mod exceptions;
@@ -64,6 +66,7 @@ use crate::time::{Clock, Date};
 
 pub use archive::refuse_inside_archive;
 pub use audit::audit;
+pub use doctor::{Duties, doctor, unconfigured};
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};

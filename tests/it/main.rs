@@ -7,6 +7,7 @@ mod cli;
 mod cli_support;
 mod deaths;
 mod deployed;
+mod doctor;
 mod edges;
 mod faults;
 mod flips;
