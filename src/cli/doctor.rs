@@ -56,8 +56,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         Duties::Collect => run::Duties::Collect,
         Duties::Seal => run::Duties::Seal,
     };
+    let (shell, options) = (common::shell(), args.looking.options());
     let cancelled = common::cancel_on_signal();
-    let summary = run::doctor(&common::shell(), &config, duties, cancelled)
+    let summary = run::doctor(&shell, &config, duties, &options, cancelled)
         .await
         .map_err(common::failure)?;
     print(&summary, args.format)

@@ -189,7 +189,7 @@ pub fn render(s: &DoctorSummary) -> String {
         }
     }
     let calls = counted(s.calls, "call", "calls");
-    let _ = write!(out, "\n{calls} to AWS");
+    let _ = write!(out, "\n{calls} about accounts");
     if s.throttles > 0 {
         let _ = write!(out, ", {} throttled", s.throttles);
     }

@@ -1,6 +1,7 @@
 //! Every account of the scope, entered and tried with a few questions.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::task::JoinSet;
 
@@ -88,17 +89,24 @@ pub async fn ask(config: &Config, asking: &Asking, scope: &Scope, id: RunId) -> 
     let context = probe::context(asking.aws.clone(), asking.attempts.clone(), options);
     let context = Arc::new(context);
 
+    let progress = asking.attempts.progress().clone();
+    let all = scope.accounts.iter().filter(|account| account.in_scope);
+    progress
+        .accounts_total
+        .fetch_add(all.clone().count() as u64, Relaxed);
     let limit = config.concurrency.max(1).saturating_mul(2);
     let home = asking.aws.region();
     let mut open = JoinSet::new();
     let mut answers = Vec::new();
-    for account in scope.accounts.iter().filter(|account| account.in_scope) {
+    for account in all {
         if open.len() >= limit {
             answers.extend(collect::joined(open.join_next().await));
         }
         let (context, account, home) = (context.clone(), account.clone(), home.clone());
+        let progress = progress.clone();
         open.spawn(async move {
             let mut probed = probe::probe(&context, &account.account_id, &home).await;
+            progress.accounts_done.fetch_add(1, Relaxed);
             probed.asked.retain(|(_, ended)| ended.is_err());
             Answer { account, probed }
         });

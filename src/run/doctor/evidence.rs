@@ -78,8 +78,7 @@ pub async fn look(
             if let Some(scope) = scope
                 && let Err(error) = refuse_other_scope(config, chain, scope, archive.url())
             {
-                let next = "name another archive, or look at the scope that this one is about";
-                lines.push(Line::fail(error.to_string(), next));
+                lines.push(Line::new(State::Fail, error.to_string()));
             }
         }
         None if on_s3 => {

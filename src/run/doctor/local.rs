@@ -131,7 +131,9 @@ fn remembered(config: &Config, seen: Option<&Seen>) -> Line {
         None => memory::look(config, &url),
     };
     match compared {
-        Ok(()) => Line::pass(format!("state folder {folder} remembers nothing else")),
+        Ok(()) => Line::pass(format!(
+            "state folder {folder} says nothing against the archive"
+        )),
         Err(error) => Line::new(State::Fail, error.to_string()),
     }
 }

@@ -41,7 +41,7 @@ use crate::time::Date;
 use super::archive::key_at;
 use super::beginning::{find_caller, scope_request};
 use super::running::Asking;
-use super::{RunError, Shell, random};
+use super::{RunError, RunOptions, Shell, progress, random};
 
 /// Time to list the organization: 10,000 accounts take two minutes at half of AWS's rate.
 const LISTING: Duration = Duration::from_secs(600);
@@ -115,6 +115,7 @@ pub async fn doctor(
     shell: &Shell,
     config: &Config,
     duties: Duties,
+    options: &RunOptions,
     cancelled: watch::Receiver<bool>,
 ) -> Result<DoctorSummary, RunError> {
     let date = shell.clock.now().date();
@@ -145,7 +146,9 @@ pub async fn doctor(
     };
 
     let [roles, regions, reading] = match (known, &scope) {
-        (Some((asking, caller)), Some(scope)) => in_accounts(config, asking, caller, scope).await?,
+        (Some((asking, caller)), Some(scope)) => {
+            in_accounts(config, asking, caller, scope, options).await?
+        }
         _ if duties == Duties::Seal => [not_asked("seal"), not_asked("seal"), not_asked("seal")],
         (None, _) => [CREDENTIALS; 3].map(|name| vec![Line::needs(name)]),
         (_, None) => [ORGANIZATION; 3].map(|name| vec![Line::needs(name)]),
@@ -393,9 +396,12 @@ async fn in_accounts(
     asking: &Asking,
     caller: &CallerIdentity,
     scope: &Scope,
+    options: &RunOptions,
 ) -> Result<[Vec<Line>; 3], RunError> {
     let id = RunId::new(asking.attempts.clock().now(), random()?);
+    let shown = progress::show(options, &asking.attempts);
     let answers = accounts::ask(config, asking, scope, id).await;
+    shown.finish();
     let ways = accounts::Ways {
         config,
         caller,

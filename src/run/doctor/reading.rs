@@ -76,7 +76,7 @@ pub fn lines(answers: &[Answer], ways: &Ways<'_>) -> Vec<Line> {
         .iter()
         .filter(|answer| answer.probed.asked.is_empty());
     let mut lines = vec![Line::pass(format!(
-        "all that was tried is allowed in {} of {}, with one page each",
+        "one question of each kind is allowed in {} of {}",
         sound.count(),
         counted(entered.len() as i64, "account", "accounts"),
     ))];
@@ -221,7 +221,9 @@ mod tests {
         // S3 names its permissions otherwise than its operations.
         assert!(failed[1].what.contains("s3:ListAllMyBuckets"), "{failed:?}");
         assert!(
-            lines.iter().any(|l| l.what.contains("allowed in 1 of 4")),
+            lines
+                .iter()
+                .any(|l| l.what.contains("is allowed in 1 of 4")),
             "{lines:#?}"
         );
     }
