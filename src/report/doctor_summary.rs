@@ -180,8 +180,14 @@ pub fn render(s: &DoctorSummary) -> String {
             Outcome::Unknown => "could not tell",
         };
         let _ = writeln!(out, "\n{n:>2}  {:<16}{state}", check.name);
-        for line in check.lines.iter().take(MOST_LINES) {
+        let shown = &check.lines[..check.lines.len().min(MOST_LINES)];
+        for (at, line) in shown.iter().enumerate() {
             show(&mut out, line, check.lines.len());
+            // Lines that are mended alike say so once, the last of them.
+            let below = shown.get(at + 1).and_then(|line| line.next.as_ref());
+            if let Some(next) = line.next.as_ref().filter(|next| below != Some(next)) {
+                paragraph(&mut out, NEXT, next);
+            }
         }
         if let Some(more) = check.lines.len().checked_sub(MOST_LINES).filter(|n| *n > 0) {
             let more = counted(more as i64, "line", "lines");
@@ -220,9 +226,6 @@ fn show(out: &mut String, line: &Line, of: usize) {
         }
     }
     paragraph(out, "", &what);
-    if let Some(next) = &line.next {
-        paragraph(out, NEXT, next);
-    }
 }
 
 /// `words` behind the indent and `lead`, in lines of at most [`WIDTH`] columns.
@@ -365,6 +368,7 @@ mod tests {
         assert!(text.contains("111122223333, 111122223334,"), "{text}");
         assert!(text.contains("+9,997"), "{text}");
         assert!(text.contains("and 5 lines more: --format json"), "{text}");
+        assert_eq!(text.matches("-> deploy it again").count(), 1, "{text}");
         let json: serde_json::Value = serde_json::from_str(&render_json(&s)).expect("JSON");
         let lines = &json["checks"][2]["lines"];
         assert_eq!(lines.as_array().map(Vec::len), Some(MOST_LINES + 5));
