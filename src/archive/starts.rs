@@ -239,6 +239,23 @@ pub async fn end(
     }
 }
 
+/// The newest start, where its run is alive as far as the archive tells: nobody else may begin one now.
+pub async fn live(
+    fetch: &dyn Fetch,
+    chain: &Chain,
+    now: UtcMillis,
+) -> Result<Option<Start>, StoreError> {
+    let listed = list(fetch).await?;
+    let Some(last) = listed.last() else {
+        return Ok(None);
+    };
+    let Ok(start) = read(fetch, listed.len() as u64, last).await?.start else {
+        return Ok(None);
+    };
+    let alive = standing(fetch, chain, &start, now).await? == Standing::Alive;
+    Ok(alive.then_some(start))
+}
+
 /// The start of a run and how it stands, newest start first; none when no start names the run.
 pub async fn find(
     fetch: &dyn Fetch,

@@ -8,6 +8,7 @@ mod common;
 mod completions;
 mod config;
 mod demo;
+mod doctor;
 mod explain;
 mod keys;
 mod looking;
@@ -45,6 +46,8 @@ pub struct Cli {
 enum Command {
     /// Audit a simulated organization for several days: no credentials, no network
     Demo(demo::Args),
+    /// Check everything that a run needs, before it begins; writes nothing
+    Doctor(Box<doctor::Args>),
     /// Look at every account once, judge every cluster, seal the evidence
     Run(Box<run::Args>),
     /// Begin a run whose accounts several processes collect
@@ -103,6 +106,7 @@ pub fn main() -> Exit {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => demo::run(args).await,
+            Command::Doctor(args) => doctor::run(*args).await,
             Command::Run(args) => run::run(*args).await,
             Command::Prepare(args) => prepare::run(*args).await,
             Command::Collect(args) => collect::run(*args).await,

@@ -278,7 +278,7 @@ pub(super) fn finish(
 }
 
 /// What a task returned; a panic goes on in whoever waited for it.
-pub(super) fn joined<T>(ended: Option<Result<T, tokio::task::JoinError>>) -> Option<T> {
+pub(crate) fn joined<T>(ended: Option<Result<T, tokio::task::JoinError>>) -> Option<T> {
     match ended? {
         Ok(result) => Some(result),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

@@ -14,6 +14,8 @@
 //!   keys and buckets were found, beside the identities.
 //! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
 //! - [`trail_events`]: what CloudTrail records tell of launches. [`backfill`]: the same from a trail's files in S3.
+//! - [`trail_events`]: what CloudTrail records tell of launches.
+//! - [`probe`]: what a role may do in an account, for `doctor`.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
 
@@ -28,6 +30,7 @@ pub mod facts;
 pub mod key_policy;
 pub mod listing;
 pub mod operation;
+pub mod probe;
 pub mod random;
 pub mod scope;
 pub mod security_configuration;
@@ -66,4 +69,5 @@ mod tests;
 pub use object_samples::SSE_C_SUSPECTED;
 
 pub use account::{FirstPassEnd, is_looked_into};
+pub(crate) use engine::joined;
 pub use engine::{CollectError, Collected, Context, Options, Part, Regions, collect, collect_part};

@@ -2,6 +2,7 @@
 //!
 //! - [`cluster_story`]: the text and the JSON after `explain CLUSTER-ID`.
 //! - [`metrics`]: the line for CloudWatch after `run`.
+//! - [`doctor_summary`]: the text and the JSON after `doctor`.
 //! - [`tally`]: counts verdicts and findings as they stream by, in bounded memory.
 //! - [`run_summary`]: the text after `run`.
 //! - [`verify_summary`]: the text and the JSON after `verify`.
@@ -9,6 +10,7 @@
 
 pub mod cluster_story;
 pub mod metrics;
+pub mod doctor_summary;
 pub mod run_summary;
 pub mod tally;
 pub mod text;

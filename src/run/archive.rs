@@ -53,12 +53,17 @@ impl Readable {
         self.0.url()
     }
 
+    /// How storage protects the archive, as far as the caller may ask.
+    pub async fn protections(&self) -> Vec<Protection> {
+        self.0.protections().await
+    }
+
     /// Asks storage how it protects the archive, by the rights of the caller. Refuses one that fails
     /// what an archive cannot do without, unless the configuration allows it. What could not be asked
     /// refuses nothing: it is sealed as unknown.
     pub async fn for_writing(self, config: &Config) -> Result<Writable, RunError> {
         let writable = Writable {
-            protections: self.0.protections().await,
+            protections: self.protections().await,
             store: self.0,
         };
         let failed: Vec<String> = writable
@@ -165,6 +170,23 @@ fn key_beside(config: &Config) -> Result<PathBuf, RunError> {
     }
 }
 
+/// Where the signing key is.
+pub enum KeyAt<'a> {
+    File(PathBuf),
+    Kms(&'a SigningKey),
+}
+
+/// Where the configuration has the signing key; a file inside the archive is refused.
+pub fn key_at(config: &Config) -> Result<KeyAt<'_>, RunError> {
+    let path = match &config.signing_key {
+        Some(SigningKey::File(path)) => path.clone(),
+        Some(kms) => return Ok(KeyAt::Kms(kms)),
+        None => key_beside(config)?,
+    };
+    refuse_inside(&config.archive, &path)?;
+    Ok(KeyAt::File(path))
+}
+
 /// Whether a key file may be created: only where nothing was ever signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyFile {
@@ -179,12 +201,10 @@ pub async fn open_signer(
     aws: Option<&AwsShell>,
     missing: KeyFile,
 ) -> Result<Box<dyn Signer>, RunError> {
-    let path = match &config.signing_key {
-        Some(SigningKey::File(path)) => path.clone(),
-        Some(kms) => return open_key(shell, config, aws, kms).await,
-        None => key_beside(config)?,
+    let path = match key_at(config)? {
+        KeyAt::File(path) => path,
+        KeyAt::Kms(key) => return open_key(shell, config, aws, key).await,
     };
-    refuse_inside(&config.archive, &path)?;
     match LocalSigner::load(&path) {
         Err(KeyFileError::Missing(_)) if missing == KeyFile::CreateIfMissing => {
             if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {

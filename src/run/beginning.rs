@@ -39,13 +39,8 @@ const REGIONS: &str = ", regions ";
 /// Further off than this, AWS refuses signatures (15 min) or evidence loses its order.
 pub const MOST_CLOCK_OFFSET_MS: i64 = 60_000;
 
-/// The accounts that the run is expected to see.
-pub async fn find_scope(
-    config: &Config,
-    aws: &Arc<AwsShell>,
-    attempts: &Attempts,
-    date: Date,
-) -> Result<Scope, RunError> {
+/// Which accounts the configuration asks for, on a date.
+pub fn scope_request(config: &Config, date: Date) -> Result<ScopeRequest, RunError> {
     let mode = match &config.scope {
         ScopeMode::Organization => discover::Mode::Organization {
             expected_id: config.organization_id.clone(),
@@ -53,7 +48,7 @@ pub async fn find_scope(
         ScopeMode::SingleAccount => discover::Mode::SingleAccount,
         ScopeMode::AccountList(path) => discover::Mode::AccountList(account_list(path)?),
     };
-    let request = ScopeRequest {
+    Ok(ScopeRequest {
         mode,
         accounts: config.accounts.clone(),
         exclude_accounts: config.exclude_accounts.clone(),
@@ -61,7 +56,17 @@ pub async fn find_scope(
         tags: config.tags.clone(),
         exceptions: config.exceptions.clone(),
         scheduled_for: date,
-    };
+    })
+}
+
+/// The accounts that the run is expected to see.
+pub async fn find_scope(
+    config: &Config,
+    aws: &Arc<AwsShell>,
+    attempts: &Attempts,
+    date: Date,
+) -> Result<Scope, RunError> {
+    let request = scope_request(config, date)?;
     let now = attempts.clock().now();
     discover::discover(aws.as_ref(), attempts, &request, now)
         .await

@@ -16,6 +16,7 @@
 //! - [`record`]: journal to Parquet to archive.
 //! - [`story`]: one verdict with the rules and facts behind it.
 //! - [`backfill`]: launches from the files of a trail.
+//! - [`doctor`]: everything that a run needs, looked at before it begins.
 //! - [`reassess`], [`verify`], [`rollup`], [`query`], [`keys`], [`note`]: the other commands.
 //!
 //! This is the only module that calls across stages.
@@ -26,6 +27,7 @@ mod audit;
 mod backfill;
 mod beginning;
 mod counts;
+mod doctor;
 mod error;
 mod evidence;
 mod exceptions;
@@ -67,6 +69,7 @@ use crate::time::{Clock, Date};
 pub use archive::refuse_inside_archive;
 pub use audit::audit;
 pub use backfill::{BackfillRequest, Backfilled, backfill};
+pub use doctor::{Duties, doctor, unconfigured};
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};

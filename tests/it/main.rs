@@ -8,6 +8,7 @@ mod cli;
 mod cli_support;
 mod deaths;
 mod deployed;
+mod doctor;
 mod edges;
 mod faults;
 mod flips;
