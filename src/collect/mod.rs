@@ -1,7 +1,8 @@
 //! From a scope to facts and coverage: what AWS said, and how every cell ended.
 //!
 //! - [`api`], [`operation`]: what is asked of AWS, one attempt at a time.
-//! - [`bucket`], [`attempt`], [`session`]: token buckets, the one retry loop, a member's session.
+//! - [`bucket`], [`attempt`], [`session`]: token buckets, the one retry loop, a member's session;
+//!   [`learned`]: rates that AWS let us have; [`footprint`]: what a cell cost.
 //! - [`scope`], [`exceptions`], [`facts`]: what comes in and what goes out.
 //! - [`engine`]: the three passes. First one unit per account (`account`, `account_region`): Regions,
 //!   clusters, their settings, security configurations, bucket names. Then one unit per account
@@ -24,7 +25,9 @@ pub mod coverage;
 pub mod engine;
 pub mod exceptions;
 pub mod facts;
+pub mod footprint;
 pub mod key_policy;
+pub mod learned;
 pub mod listing;
 pub mod operation;
 pub mod random;

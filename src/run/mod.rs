@@ -11,6 +11,7 @@
 //!   assessing it.
 //! - [`known`]: watermarks from earlier sealed runs; [`sealed`]: those runs; [`memory`]: what this
 //!   machine remembers.
+//! - [`rates`]: what earlier runs learned of AWS's rates.
 //! - [`past`]: what earlier runs decide of ended clusters, and what changed rules alone turn.
 //! - [`anchor`]: what keeps a head from being forgotten, elsewhere.
 //! - [`record`]: journal to Parquet to archive.
@@ -39,6 +40,7 @@ mod past;
 mod prepared;
 mod progress;
 mod query;
+mod rates;
 mod reassess;
 mod recompute;
 mod record;
