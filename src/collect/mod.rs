@@ -15,12 +15,14 @@
 //!   keys and buckets were found, beside the identities.
 //! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
 //! - [`trail_events`]: what CloudTrail records tell of launches.
+//! - [`call_plan`]: what a run is about to ask.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
 
 pub mod api;
 pub mod attempt;
 pub mod bucket;
+pub mod call_plan;
 pub mod coverage;
 pub mod engine;
 pub mod exceptions;

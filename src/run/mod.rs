@@ -3,6 +3,7 @@
 //! - [`audit`]: discover, begin, collect, assess, record, seal, commit in one process; [`shards`]: the
 //!   same in several; [`running`]: the steps that both are made of. [`prepared`], [`of_shards`]: what
 //!   shards find and hand over; [`recompute`]: what is made again before it is signed.
+//! - [`call_plan`]: what a run would ask.
 //! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain. Whoever writes to the
 //!   archive asks first, there, how it is protected.
@@ -24,6 +25,7 @@ mod anchor;
 mod archive;
 mod audit;
 mod beginning;
+mod call_plan;
 mod counts;
 mod error;
 mod evidence;
@@ -66,6 +68,7 @@ use crate::time::{Clock, Date};
 
 pub use archive::refuse_inside_archive;
 pub use audit::audit;
+pub use call_plan::call_plan;
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
