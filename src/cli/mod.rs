@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod demo;
 mod explain;
+mod init;
 mod keys;
 mod looking;
 mod note;
@@ -44,6 +45,8 @@ pub struct Cli {
 enum Command {
     /// Audit a simulated organization for several days: no credentials, no network
     Demo(demo::Args),
+    /// Write a first keyproof.toml, or print the least IAM policy of a role
+    Init(Box<init::Args>),
     /// Look at every account once, judge every cluster, seal the evidence
     Run(Box<run::Args>),
     /// Begin a run whose accounts several processes collect
@@ -100,6 +103,7 @@ pub fn main() -> Exit {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => demo::run(args).await,
+            Command::Init(args) => init::run(*args),
             Command::Run(args) => run::run(*args).await,
             Command::Prepare(args) => prepare::run(*args).await,
             Command::Collect(args) => collect::run(*args).await,

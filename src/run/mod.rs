@@ -12,6 +12,7 @@
 //!   assessing it.
 //! - [`known`]: watermarks from earlier sealed runs; [`sealed`]: those runs; [`memory`]: what this
 //!   machine remembers.
+//! - [`permissions`]: the least that each role must be allowed.
 //! - [`rates`]: what earlier runs learned of AWS's rates.
 //! - [`past`]: what earlier runs decide of ended clusters, and what changed rules alone turn.
 //! - [`anchor`]: what keeps a head from being forgotten, elsewhere.
@@ -39,6 +40,7 @@ mod memory;
 mod note;
 mod of_shards;
 mod past;
+mod permissions;
 mod prepared;
 mod progress;
 mod query;
@@ -72,6 +74,7 @@ pub use call_plan::call_plan;
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
+pub use permissions::{Named, Role, actions, policy};
 pub use query::{QueryRequest, When, query};
 pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, RollupRequest, rollup};
