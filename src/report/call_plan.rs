@@ -210,11 +210,13 @@ impl CallPlan {
         );
         labelled(&mut out, "", &text);
         let cents = (self.price_nano_usd + 5_000_000) / 10_000_000;
+        let dollars = match cents {
+            0 => "less than $0.01".to_owned(),
+            cents => format!("about ${}.{:02}", cents / 100, cents % 100),
+        };
         let price = format!(
-            "about ${}.{:02} for requests to KMS and S3, by the list prices of keyproof rollup; reads of \
-             EMR, IAM, STS, Organizations, CloudTrail and log groups are not charged",
-            cents / 100,
-            cents % 100
+            "{dollars} for requests to KMS and S3, by the list prices of keyproof rollup; reads of EMR, \
+             IAM, STS, Organizations, CloudTrail and log groups are not charged"
         );
         labelled(&mut out, "Price", &price);
         if let Some(requests) = &self.archive {

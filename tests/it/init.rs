@@ -130,6 +130,27 @@ fn a_dry_run_tells_and_changes_nothing() {
 }
 
 #[test]
+fn remembered_rates_that_cannot_be_read_are_a_warning_and_no_more() {
+    let desk = Desk::new();
+    let run = "run --single-account --archive archive --state-dir state";
+    for (n, torn) in ["{\"version\":1,\"rat", "", "\u{0}\u{0}"]
+        .iter()
+        .enumerate()
+    {
+        desk.write("state/rates.json", torn);
+        let ended = desk.line(run);
+        ended.says(0, &["SEALED, COMPLETE"]);
+        ended.fails(0, &["rates.json is not used", "learned afresh"]);
+        // Nothing was learned: the file holds no rate any more.
+        let kept = std::fs::read_to_string(desk.path("state/rates.json")).expect("a file");
+        assert_eq!(kept, "{\"version\":1,\"rates\":[]}\n", "{n}");
+    }
+    let quiet = desk.line(run);
+    quiet.says(0, &["SEALED, COMPLETE"]);
+    assert!(!quiet.err.contains("rates.json"), "{}", quiet.err);
+}
+
+#[test]
 fn shares_of_the_rate_and_of_the_work_that_make_no_sense_are_refused() {
     let desk = Desk::new();
     for share in ["0", "-1", "1.01", "NaN", "inf", "0.049", "lots"] {
