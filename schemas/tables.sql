@@ -163,6 +163,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.coverage_v1 (
   `calls` bigint COMMENT 'Calls made, retries included.',
   `retries` bigint COMMENT 'Attempts after the first.',
   `throttles` bigint COMMENT 'Answers that said to slow down.',
+  `operations` string COMMENT 'What the calls were, by AWS operation: attempts, answers that said to slow down, and the share of what AWS grants while they were made, calls / (burst + refill x seconds) of the Region where it was largest. AssumeRole counts for the account of the collec…',
   `request_id` string COMMENT 'AWS request id of the last refusal or failure.',
   `started_at` timestamp COMMENT 'When the first call of the cell was made.',
   `ended_at` timestamp COMMENT 'When the cell ended.'
@@ -816,6 +817,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.run_v1 (
   `clusters` bigint COMMENT 'Clusters in this run.',
   `calls` bigint COMMENT 'API calls made, retries included.',
   `throttles` bigint COMMENT 'Answers that said to slow down.',
+  `own_operations` string COMMENT 'What the process that judged asked of STS and Organizations as the account of the collector, by operation: attempts, answers that said to slow down, share of what AWS grants meanwhile.',
   `clock_offset_ms` bigint COMMENT 'Local clock minus AWS’s Date header, where it was seen.'
 )
 COMMENT 'One row: the run itself.'

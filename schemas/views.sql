@@ -307,6 +307,7 @@ SELECT
     d."calls",
     d."retries",
     d."throttles",
+    d."operations",
     d."request_id",
     d."started_at",
     d."ended_at",
@@ -816,6 +817,7 @@ SELECT
     d."clusters",
     d."calls",
     d."throttles",
+    d."own_operations",
     d."clock_offset_ms",
     f.file_sha256 AS file_sha256
 FROM keyproof_raw.run_v1 d

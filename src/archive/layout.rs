@@ -31,6 +31,10 @@ pub const MANIFESTS: &str = "manifest/v1/";
 pub const KEYS: &str = "keys/";
 /// Where starts stand.
 pub const STARTS: &str = "starts/";
+/// Folders that collecting and judging write to.
+pub const OF_COLLECTOR: [&str; 3] = ["evidence/", "runs/", "starts/"];
+/// Folders that only whoever seals writes to.
+pub const OF_SEALER: [&str; 5] = ["chain/", "keys/", "manifest/", "rollup/", "sums/"];
 /// Folder of file temporaries, ignored by every reader.
 pub const TEMPORARIES: &str = ".tmp";
 

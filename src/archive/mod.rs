@@ -14,7 +14,7 @@
 //! | [`verify`] | whether all of it is as it was sealed |
 //! | [`records`] | which runs speak for which dates, and with which files |
 //! | [`protection`] | how well a bucket protects the archive that it keeps |
-//! | [`remembered`] | archives that this machine has seen |
+//! | [`remembered`], [`state_file`] | archives that this machine has seen; how that is written |
 
 pub mod chain;
 pub mod chain_copy;
@@ -35,5 +35,6 @@ pub mod shards;
 pub mod signer;
 pub mod slot;
 pub mod starts;
+pub mod state_file;
 pub mod store;
 pub mod verify;

@@ -4,12 +4,12 @@
 //! One JSON file per archive URL below `<state dir>/archives`, mode 0600, replaced atomically.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::state_file;
 use crate::model::ids::Sha256Hex;
 use crate::seal::ArchiveId;
 
@@ -85,37 +85,11 @@ pub fn remember(state_dir: &Path, seen: &Remembered) -> Result<(), RememberError
             return Ok(());
         }
     }
-    let folder = state_dir.join("archives");
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .map_err(|e| io(&folder, &e))?;
     let text = serde_json::to_string_pretty(seen).map_err(|e| RememberError::Io {
         path: path.clone(),
         detail: e.to_string(),
     })?;
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-    let replaced = write_private(&temporary, &text)
-        .and_then(|()| fs::rename(&temporary, &path))
-        .and_then(|()| fs::File::open(&folder)?.sync_all());
-    replaced.map_err(|e| {
-        // Only a leftover of ours; the error that matters is the one returned.
-        let _ = fs::remove_file(&temporary);
-        io(&path, &e)
-    })
-}
-
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
+    state_file::replace(&path, &text).map_err(|e| io(&path, &e))
 }
 
 /// URLs hold characters that file names cannot.

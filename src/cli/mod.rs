@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod doctor;
 mod explain;
+mod init;
 mod keys;
 mod looking;
 mod note;
@@ -48,6 +49,8 @@ enum Command {
     Demo(demo::Args),
     /// Check everything that a run needs, before it begins; writes nothing
     Doctor(Box<doctor::Args>),
+    /// Write a first keyproof.toml, or print the least IAM policy of a role
+    Init(Box<init::Args>),
     /// Look at every account once, judge every cluster, seal the evidence
     Run(Box<run::Args>),
     /// Begin a run whose accounts several processes collect
@@ -107,6 +110,7 @@ pub fn main() -> Exit {
         match cli.command {
             Command::Demo(args) => demo::run(args).await,
             Command::Doctor(args) => doctor::run(*args).await,
+            Command::Init(args) => init::run(*args),
             Command::Run(args) => run::run(*args).await,
             Command::Prepare(args) => prepare::run(*args).await,
             Command::Collect(args) => collect::run(*args).await,

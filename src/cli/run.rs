@@ -26,6 +26,10 @@ pub struct Args {
         conflicts_with_all = ["run_id", "scheduled_for", "take_over", "create_archive"]
     )]
     resume: Option<RunId>,
+    /// Print what the run would ask, how long that takes and what it costs; enter no account and write
+    /// nothing. With --log-format json, one JSON object
+    #[arg(long, conflicts_with_all = ["resume", "take_over"])]
+    dry_run: bool,
     /// Exit 3 when an active cluster has a finding of this severity or above
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
@@ -52,6 +56,16 @@ async fn audit(args: Args) -> Result<Exit, Failure> {
         resume: args.resume,
         ..args.beginning.options(args.looking.options())
     };
+    if args.dry_run {
+        let cancelled = common::cancel_on_signal();
+        let plan = run::call_plan(&common::shell(), &config, &options, cancelled).await;
+        let plan = plan.map_err(common::failure)?;
+        return if args.looking.is_json() {
+            common::print(&format!("{}\n", plan.json()))
+        } else {
+            common::print(&plan.text())
+        };
+    }
     let audited = run::audit(
         &common::shell(),
         &config,

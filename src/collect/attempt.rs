@@ -15,6 +15,8 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::collect::api::{ApiError, ErrorClass, Page, place};
 use crate::collect::bucket::Buckets;
+use crate::collect::footprint::{Cost, Footprint};
+use crate::collect::learned::Learned;
 use crate::collect::operation::Operation;
 use crate::collect::random::{Random, stable_hash};
 use crate::model::ids::{AccountId, Region};
@@ -127,6 +129,7 @@ pub struct Budget {
     /// How long one call is tried again after it failed first, where that is less than what is left.
     patience: Option<Duration>,
     tally: Mutex<Tally>,
+    footprint: Mutex<Footprint>,
 }
 
 impl Budget {
@@ -137,6 +140,7 @@ impl Budget {
             deadline,
             patience: None,
             tally: Mutex::default(),
+            footprint: Mutex::default(),
         }
     }
 
@@ -154,6 +158,11 @@ impl Budget {
         *lock(&self.tally)
     }
 
+    /// The same by operation.
+    pub fn costs(&self) -> Vec<Cost> {
+        lock(&self.footprint).costs()
+    }
+
     /// The next attempt follows a failure that this loop did not retry itself.
     pub fn count_retry(&self) {
         lock(&self.tally).retries += 1;
@@ -166,7 +175,10 @@ pub struct Attempts {
     random: Random,
     share: f64,
     in_flight: Semaphore,
+    learned: Arc<Learned>,
+    /// STS and Organizations: they count for the collector's account, whatever is asked for whom.
     own: Buckets,
+    own_footprint: Mutex<Footprint>,
     cancelled: watch::Receiver<bool>,
     progress: Arc<Progress>,
 }
@@ -181,15 +193,38 @@ impl Attempts {
         share: f64,
         cancelled: watch::Receiver<bool>,
     ) -> Self {
+        let learned: Arc<Learned> = Arc::default();
         Self {
             clock,
             random,
             share,
             in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
-            own: Buckets::new(share),
+            own: Buckets::new(None, share, learned.clone()),
+            own_footprint: Mutex::default(),
+            learned,
             cancelled,
             progress: Arc::default(),
         }
+    }
+
+    /// The same for one of `processes` that call as the same account (shards), with what earlier runs
+    /// learned of rates.
+    pub fn with_budget(self, processes: u32, learned: Arc<Learned>) -> Self {
+        Self {
+            own: Buckets::new(None, self.share, learned.clone()).one_of(processes),
+            learned,
+            ..self
+        }
+    }
+
+    /// What the collector's own account was asked for by now, by operation.
+    pub fn own_costs(&self) -> Vec<Cost> {
+        lock(&self.own_footprint).costs()
+    }
+
+    /// What is known of rates by now.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
     }
 
     /// The counters of this process.
@@ -203,8 +238,8 @@ impl Attempts {
     }
 
     /// Fresh buckets for one account.
-    pub fn buckets(&self) -> Buckets {
-        Buckets::new(self.share)
+    pub fn buckets(&self, account: &AccountId) -> Buckets {
+        Buckets::new(Some(account.clone()), self.share, self.learned.clone())
     }
 
     /// Whether the run was told to stop.
@@ -307,6 +342,11 @@ impl Attempts {
                 tally.calls += 1;
                 tally.retries += i64::from(failures > 0);
             }
+            let now = self.clock.now();
+            lock(&budget.footprint).attempt(place.region, place.operation, now);
+            if place.account.is_none() {
+                lock(&self.own_footprint).attempt(place.region, place.operation, now);
+            }
             self.progress.calls.fetch_add(1, Ordering::Relaxed);
             let answer = tokio::select! {
                 biased;
@@ -323,6 +363,10 @@ impl Attempts {
             };
             if error.class == ErrorClass::Throttled {
                 lock(&budget.tally).throttles += 1;
+                lock(&budget.footprint).throttled(place.region, place.operation);
+                if place.account.is_none() {
+                    lock(&self.own_footprint).throttled(place.region, place.operation);
+                }
                 self.progress.throttles.fetch_add(1, Ordering::Relaxed);
                 buckets.slow_down(place.region, place.operation, self.clock.now());
             }

@@ -4,12 +4,13 @@
 //! and a settable share of the refill, and slow down further when AWS says so.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::collect::attempt::lock;
+use crate::collect::learned::{Asked, Learned};
 use crate::collect::operation::Operation;
-use crate::model::ids::Region;
+use crate::model::ids::{AccountId, Region};
 use crate::time::UtcMillis;
 
 /// After an answer that says to slow down, the refill is back at its full share after this long.
@@ -44,6 +45,14 @@ impl TokenBucket {
         }
     }
 
+    /// The same bucket when AWS had it slowed down before, so that `part` of its rate is left.
+    pub fn slowed_to(mut self, part: f64, now: UtcMillis) -> Self {
+        let part = part.clamp(FLOOR, 1.0);
+        self.slowed = Some((now, part));
+        self.tokens = (self.burst * part).max(1.0);
+        self
+    }
+
     /// Takes a token and says how long to wait before using it; `None`, and nothing taken, when
     /// that would be after `until`. Tokens are handed out in the order of the calls.
     pub fn take(&mut self, now: UtcMillis, until: UtcMillis) -> Option<Duration> {
@@ -60,41 +69,62 @@ impl TokenBucket {
         Some(Duration::from_millis(wait_ms.unsigned_abs()))
     }
 
-    /// AWS said to slow down: nothing is left, and the refill is halved and recovers slowly.
-    pub fn slow_down(&mut self, now: UtcMillis) {
+    /// AWS said to slow down: nothing is left, and the refill is halved and recovers slowly. Gives the
+    /// part of the rate that is left; `None` for one more answer of the same burst.
+    pub fn slow_down(&mut self, now: UtcMillis) -> Option<f64> {
         if self
             .slowed
             .is_some_and(|(at, _)| now.0 - at.0 < SAME_BURST_MS)
         {
-            return;
+            return None;
         }
         let part = (self.part(now) / 2.0).max(FLOOR);
         self.slowed = Some((now, part));
         self.tokens = self.tokens.min(0.0);
+        Some(part)
     }
 
     /// The part of the full rate that holds now.
     fn part(&self, now: UtcMillis) -> f64 {
-        self.slowed.map_or(1.0, |(at, part)| {
-            let since = (now.0 - at.0).max(0) as f64;
-            (part + (1.0 - part) * since / RECOVERY_MS).min(1.0)
-        })
+        self.slowed
+            .map_or(1.0, |(at, part)| recovered(part, now.0 - at.0))
     }
+}
+
+/// What `part` of the rate has grown to after `since_ms` without a word.
+pub fn recovered(part: f64, since_ms: i64) -> f64 {
+    (part + (1.0 - part) * since_ms.max(0) as f64 / RECOVERY_MS).min(1.0)
 }
 
 /// The buckets of one account, made as they are needed.
 #[derive(Debug)]
 pub struct Buckets {
+    /// `None` for the collector's own calls.
+    account: Option<AccountId>,
     share: f64,
+    /// How many processes share what AWS grants.
+    processes: u32,
+    learned: Arc<Learned>,
     buckets: Mutex<HashMap<(Region, Operation), TokenBucket>>,
 }
 
 impl Buckets {
     /// No bucket yet.
-    pub fn new(share: f64) -> Self {
+    pub fn new(account: Option<AccountId>, share: f64, learned: Arc<Learned>) -> Self {
         Self {
+            account,
             share,
+            processes: 1,
+            learned,
             buckets: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// One of `processes` that ask as the same account, each with an equal part of the grant.
+    pub fn one_of(self, processes: u32) -> Self {
+        Self {
+            processes: processes.max(1),
+            ..self
         }
     }
 
@@ -106,12 +136,16 @@ impl Buckets {
         now: UtcMillis,
         until: UtcMillis,
     ) -> Option<Duration> {
-        self.with(region, operation, now, |b| b.take(now, until))
+        self.with(region, operation, now, |b, _| b.take(now, until))
     }
 
     /// [`TokenBucket::slow_down`] for one Region and operation.
     pub fn slow_down(&self, region: &Region, operation: Operation, now: UtcMillis) {
-        self.with(region, operation, now, |b| b.slow_down(now));
+        self.with(region, operation, now, |bucket, asked| {
+            if let Some(part) = bucket.slow_down(now) {
+                self.learned.slowed(&asked(), part, now);
+            }
+        });
     }
 
     fn with<T>(
@@ -119,18 +153,30 @@ impl Buckets {
         region: &Region,
         operation: Operation,
         now: UtcMillis,
-        act: impl FnOnce(&mut TokenBucket) -> T,
+        act: impl FnOnce(&mut TokenBucket, &dyn Fn() -> Asked) -> T,
     ) -> T {
         // STS counts both together (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
         let counted = match operation {
             Operation::GetCallerIdentity => Operation::AssumeRole,
             other => other,
         };
+        let asked = || Asked {
+            account: self.account.clone(),
+            region: region.clone(),
+            operation: counted,
+        };
         let mut buckets = lock(&self.buckets);
-        let bucket = buckets
-            .entry((region.clone(), counted))
-            .or_insert_with(|| TokenBucket::new(operation.granted_rate(), self.share, now));
-        act(bucket)
+        let bucket = buckets.entry((region.clone(), counted)).or_insert_with(|| {
+            let (burst, per_second) = operation.granted_rate();
+            let processes = f64::from(self.processes);
+            let granted = (burst / processes, per_second / processes);
+            let full = TokenBucket::new(granted, self.share, now);
+            match self.learned.first(&asked(), now) {
+                Some(part) => full.slowed_to(part, now),
+                None => full,
+            }
+        });
+        act(bucket, &asked)
     }
 }
 
@@ -186,6 +232,49 @@ mod tests {
             bucket.slow_down(UtcMillis(i * 1_000));
         }
         assert!(wait(&mut bucket, 1_000_000) <= 70_000);
+    }
+
+    #[test]
+    fn shards_together_ask_no_faster_than_one_process() {
+        let until = UtcMillis(10_000);
+        let granted = |processes: u32| -> u32 {
+            let all = (0..processes).map(|_| {
+                let own = Buckets::new(None, 0.5, Arc::default()).one_of(processes);
+                let global = Region::global();
+                let take = || own.take(&global, Operation::AssumeRole, UtcMillis(0), until);
+                (0..).take_while(|_| take().is_some()).count() as u32
+            });
+            all.sum()
+        };
+        // 600 at once and 300 a second.
+        assert_eq!(granted(1), 3_600);
+        for shards in [2, 4, 7, 99] {
+            let all = granted(shards);
+            assert!((3_400..=3_600).contains(&all), "{shards}: {all}");
+        }
+    }
+
+    #[test]
+    fn a_new_session_begins_at_the_rate_that_the_last_one_was_left_with() {
+        let learned: Arc<Learned> = Arc::default();
+        let account: AccountId = "111122223333".parse().expect("account");
+        let region: Region = "eu-west-1".parse().expect("Region");
+        let session = || Buckets::new(Some(account.clone()), 1.0, learned.clone());
+        let at_once = |session: &Buckets| {
+            let at = UtcMillis(1_000);
+            let free = |_: &i32| {
+                session.take(&region, Operation::DescribeCluster, at, at) == Some(Duration::ZERO)
+            };
+            (0..).take_while(free).count()
+        };
+        let first = session();
+        assert_eq!(at_once(&first), 10);
+        first.slow_down(&region, Operation::DescribeCluster, UtcMillis(1_000));
+        assert_eq!(at_once(&session()), 5);
+        let elsewhere: Region = "us-east-1".parse().expect("Region");
+        let other = session();
+        let (at, asks) = (UtcMillis(1_000), Operation::DescribeCluster);
+        assert_eq!(other.take(&elsewhere, asks, at, at), Some(Duration::ZERO));
     }
 
     #[test]

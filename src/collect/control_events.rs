@@ -14,7 +14,7 @@ use crate::collect::launches::{Read, window};
 use crate::collect::session::Session;
 use crate::collect::trail_events::control::{About, KINDS};
 use crate::collect::trail_events::{Event, newest_of_each};
-use crate::model::datasets::ControlEvent;
+use crate::model::datasets::{ControlEvent, KmsKey, LogBucket};
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::{Lookup, Source};
 
@@ -30,11 +30,16 @@ pub(super) type Places = BTreeMap<(AccountId, Region), Lives>;
 
 /// Notes where the keys and buckets live that were looked up.
 pub(super) fn note(places: &mut Places, facts: &Facts) {
-    for key in facts.keys.iter().filter(|k| k.lookup == Lookup::Found) {
+    note_rows(places, &facts.keys, &facts.buckets);
+}
+
+/// The same of keys and buckets alone.
+pub(super) fn note_rows(places: &mut Places, keys: &[KmsKey], buckets: &[LogBucket]) {
+    for key in keys.iter().filter(|k| k.lookup == Lookup::Found) {
         let place = (key.account_id.clone(), key.region.clone());
         places.entry(place).or_default().keys = true;
     }
-    for bucket in facts.buckets.iter().filter(|b| b.lookup == Lookup::Found) {
+    for bucket in buckets.iter().filter(|b| b.lookup == Lookup::Found) {
         if let (Some(account), Some(region)) = (&bucket.account_id, &bucket.region) {
             let place = (account.clone(), region.clone());
             places.entry(place).or_default().buckets = true;
@@ -136,6 +141,11 @@ fn stopped(error: CallError) -> Looked {
 }
 
 impl Lives {
+    /// How many names are looked up here.
+    pub fn names(self) -> usize {
+        KINDS.iter().filter(|k| self.concerns(k.about)).count()
+    }
+
     fn concerns(self, about: About) -> bool {
         match about {
             About::Key | About::Alias => self.keys,

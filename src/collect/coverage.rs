@@ -2,6 +2,7 @@
 
 use crate::collect::attempt::{Budget, CallError};
 use crate::collect::exceptions::{ExceptionRule, accepted_by};
+use crate::collect::footprint;
 use crate::model::datasets::{Account, Coverage};
 use crate::model::ids::Region;
 use crate::model::words::{CellOutcome, Source};
@@ -182,6 +183,7 @@ pub fn row(
         calls: tally.calls,
         retries: tally.retries,
         throttles: tally.throttles,
+        operations: footprint::text(&budget.costs()),
         request_id: end.fault.request_id,
         started_at: budget.started_at,
         ended_at: now,

@@ -4,7 +4,7 @@
 //! A unit is one account, so that its session and token buckets live as long as its work and no
 //! longer. At most twice as many units are open as requests may be in flight: while some wait for
 //! tokens, others use the connections. Accounts are taken in a seeded shuffle, so that no team feels a
-//! burst. What a finished account-region found goes to the sink at once; memory keeps sets of keys
+//! burst; those that an earlier run owed something come first, then those that take long. What a finished account-region found goes to the sink at once; memory keeps sets of keys
 //! and buckets that were named, nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -205,6 +205,10 @@ pub async fn collect_part(
         .accounts_total
         .fetch_add(units.len() as u64, Ordering::Relaxed);
     shuffle(&mut units, context.options.seed);
+    units.sort_by_cached_key(|at| {
+        let account = scope.accounts.get(*at as usize);
+        account.map(|a| context.known.turn(&a.account_id).rank())
+    });
     each(&run, units, account::unit).await?;
     match &run.part {
         Part::Whole => {}

@@ -11,7 +11,7 @@ use crate::model::datasets::{
     Reencryption, Trail,
 };
 use crate::model::ids::{AccountId, Region, RunId};
-use crate::model::words::Source;
+use crate::model::words::{CellOutcome, Source};
 use crate::time::UtcMillis;
 
 dataset! {
@@ -131,12 +131,61 @@ pub trait Known: Send + Sync {
         source: Source,
     ) -> Option<UtcMillis>;
 
+    /// What decides when an account's turn comes in the coming run.
+    fn turn(&self, _account: &AccountId) -> Turn {
+        Turn::default()
+    }
+
     /// Ids of the launch events that this run recorded in its last days.
     fn launches(
         &self,
         account: &AccountId,
         region: &Region,
     ) -> Result<BTreeSet<String>, KnownError>;
+}
+
+/// What the newest earlier run tells of an account's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Turn {
+    /// Something was left to the next run: a cell whose turn had not come, clusters that nobody described.
+    pub owed: bool,
+    /// How long it took to look into the account.
+    pub took_ms: i64,
+}
+
+impl Turn {
+    /// Notes a cell of the account's first pass.
+    pub fn note(&mut self, cell: &Coverage) {
+        let of_first_pass = matches!(
+            cell.source,
+            Source::Regions
+                | Source::Clusters
+                | Source::ClusterSettings
+                | Source::Steps
+                | Source::Sessions
+                | Source::SecurityConfigurations
+                | Source::Launches
+        );
+        if !of_first_pass {
+            return;
+        }
+        let cut_off = matches!(
+            cell.outcome,
+            CellOutcome::NotAttempted | CellOutcome::TimedOut | CellOutcome::ThrottledOut
+        );
+        let some_left = cell.outcome == CellOutcome::Partial && cell.items_failed > Some(0);
+        self.owed |= cut_off || some_left;
+        // Cells run side by side: the longest is near enough.
+        self.took_ms = self.took_ms.max(cell.ended_at.0 - cell.started_at.0);
+    }
+
+    /// Smaller is earlier: what is owed, then what takes long, by powers of two of a minute, so that
+    /// all others keep their shuffled order.
+    pub fn rank(self) -> (bool, std::cmp::Reverse<u32>) {
+        let minutes = self.took_ms.max(0).unsigned_abs() / 60_000;
+        let doublings = minutes.checked_ilog2().map_or(0, |n| n + 1);
+        (!self.owed, std::cmp::Reverse(doublings))
+    }
 }
 
 /// Earlier facts could not be read or are not what was sealed. The run cannot go on.

@@ -1,7 +1,8 @@
 //! From a scope to facts and coverage: what AWS said, and how every cell ended.
 //!
 //! - [`api`], [`operation`]: what is asked of AWS, one attempt at a time.
-//! - [`bucket`], [`attempt`], [`session`]: token buckets, the one retry loop, a member's session.
+//! - [`bucket`], [`attempt`], [`session`]: token buckets, the one retry loop, a member's session;
+//!   [`learned`]: rates that AWS let us have; [`footprint`]: what a cell cost.
 //! - [`scope`], [`exceptions`], [`facts`]: what comes in and what goes out.
 //! - [`engine`]: the three passes. First one unit per account (`account`, `account_region`): Regions,
 //!   clusters, their settings, security configurations, bucket names. Then one unit per account
@@ -16,6 +17,7 @@
 //! - [`trail_events`]: what CloudTrail records tell of launches. [`backfill`]: the same from a trail's files in S3.
 //! - [`trail_events`]: what CloudTrail records tell of launches.
 //! - [`probe`]: what a role may do in an account, for `doctor`.
+//! - [`call_plan`]: what a run is about to ask.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,
 //!   as plain functions of values.
 
@@ -23,11 +25,14 @@ pub mod api;
 pub mod attempt;
 pub mod backfill;
 pub mod bucket;
+pub mod call_plan;
 pub mod coverage;
 pub mod engine;
 pub mod exceptions;
 pub mod facts;
+pub mod footprint;
 pub mod key_policy;
+pub mod learned;
 pub mod listing;
 pub mod operation;
 pub mod probe;

@@ -2,6 +2,9 @@
 //! the rate AWS grants. The reader role's template and the rate budgets are both checked against
 //! this list.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// One AWS operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
@@ -121,6 +124,16 @@ impl Operation {
         Self::GetEventSelectors,
         Self::ListPublicKeys,
     ];
+
+    /// The operation of a name, as `Debug` writes it.
+    pub fn named(name: &str) -> Option<Self> {
+        static NAMES: LazyLock<HashMap<String, Operation>> = LazyLock::new(|| {
+            let all = Operation::ALL.iter();
+            all.map(|operation| (format!("{operation:?}"), *operation))
+                .collect()
+        });
+        NAMES.get(name).copied()
+    }
 
     /// The IAM action; `None` where AWS asks for none (GetCallerIdentity).
     /// S3's action names differ from its operations

@@ -50,7 +50,7 @@ impl Session {
             context: context.clone(),
             account: account.clone(),
             role: role.to_owned(),
-            buckets: context.attempts.buckets(),
+            buckets: context.attempts.buckets(account),
             member: Mutex::new(member),
         })
     }

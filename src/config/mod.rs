@@ -10,6 +10,9 @@ mod resolve;
 mod schema;
 mod settings;
 
+/// A first `keyproof.toml`, as it stands after `keyproof init`.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
 pub use resolve::{ArchiveUrl, Config, ScopeMode, SigningKey, default_state_dir};
 pub use schema::json_schema;
 pub use settings::{Layer, Origin, SETTINGS, Setting, Settings};

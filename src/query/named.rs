@@ -34,6 +34,7 @@ macro_rules! queries {
 pub const NAMED: &[Named] = queries![
     "changes",
     "exceptions",
+    "footprint",
     "key-access",
     "late-and-missed",
     "launches",

@@ -1,5 +1,6 @@
 //! What people read: pure rendering of values into text of at most [`WIDTH`] columns.
 //!
+//! - [`call_plan`]: the text and the JSON after `run --dry-run`.
 //! - [`cluster_story`]: the text and the JSON after `explain CLUSTER-ID`.
 //! - [`metrics`]: the line for CloudWatch after `run`.
 //! - [`doctor_summary`]: the text and the JSON after `doctor`.
@@ -8,6 +9,7 @@
 //! - [`verify_summary`]: the text and the JSON after `verify`.
 //! - [`text`]: numbers with separators, safe and shortened names, durations.
 
+pub mod call_plan;
 pub mod cluster_story;
 pub mod metrics;
 pub mod doctor_summary;

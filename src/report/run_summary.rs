@@ -7,7 +7,7 @@ use super::WIDTH;
 use super::tally::{Changes, Tally};
 use super::text::{counted, duration, name, number, percent, wrap};
 use crate::model::datasets::{ArchiveCheck, Exception};
-use crate::model::ids::{AccountId, RunId, Sha256Hex};
+use crate::model::ids::{AccountId, Region, RunId, Sha256Hex};
 use crate::model::words::{CellOutcome, CheckOutcome, Judgement, Posture, RunOutcome};
 use crate::time::{Date, HOUR_MS};
 
@@ -37,6 +37,17 @@ pub struct RunSummary {
     pub took_ms: i64,
     pub calls: i64,
     pub throttles: i64,
+    pub busiest: Option<Busiest>,
+}
+
+/// The operation, account and Region of whose request rate the run used the largest share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Busiest {
+    pub account_id: AccountId,
+    pub region: Region,
+    pub operation: String,
+    /// Per cent of what AWS grants while the calls were made.
+    pub percent: i64,
 }
 
 /// How the accounts of the organization ended.
@@ -130,6 +141,13 @@ pub fn render(s: &RunSummary) -> String {
         percent(s.throttles, s.calls)
     );
     labelled(&mut out, "Took", &took);
+    if let Some(busiest) = &s.busiest {
+        let text = format!(
+            "{} % of {}, {} {}",
+            busiest.percent, busiest.operation, busiest.account_id, busiest.region
+        );
+        labelled(&mut out, "Quota used", &text);
+    }
     let next = |url: &str| match s.outcome {
         RunOutcome::Partial => format!(
             "{:<10} keyproof query --archive {url} --named not-seen",
@@ -471,7 +489,26 @@ mod tests {
             took_ms: 1_860_000,
             calls: 41_207,
             throttles: 82,
+            busiest: None,
         }
+    }
+
+    #[test]
+    fn the_busiest_bucket_is_one_line() {
+        let mut summary = summary();
+        assert!(!render(&summary).contains("Quota used"));
+        let lines = render(&summary).lines().count();
+        summary.busiest = Some(Busiest {
+            account_id: "111122223333".parse().expect("account"),
+            region: "ap-southeast-1".parse().expect("Region"),
+            operation: "DescribeSecurityConfiguration".to_owned(),
+            percent: 100,
+        });
+        let text = render(&summary);
+        let line = "Quota used 100 % of DescribeSecurityConfiguration, 111122223333 ap-southeast-1";
+        assert!(text.lines().any(|l| l == line), "{text}");
+        assert_eq!(text.lines().count(), lines + 1);
+        assert!(text.lines().all(|l| l.chars().count() <= WIDTH), "{text}");
     }
 
     #[test]

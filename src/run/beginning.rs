@@ -30,7 +30,7 @@ use super::archive::{
 };
 use super::running::Asking;
 use super::work::Work;
-use super::{RunError, RunOptions, Shell, exceptions, memory, random};
+use super::{RunError, RunOptions, Shell, exceptions, memory, random, rates};
 
 /// Time for the first question of all.
 const FIRST_CALL_MS: i64 = 30_000;
@@ -258,18 +258,31 @@ impl Asking {
         config: &Config,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, RunError> {
+        Self::one_of(1, shell, config, cancelled).await
+    }
+
+    /// The same for one of `processes` that share what AWS grants the collector's account.
+    pub async fn one_of(
+        processes: u32,
+        shell: &Shell,
+        config: &Config,
+        cancelled: watch::Receiver<bool>,
+    ) -> Result<Self, RunError> {
         let aws = Arc::new(connect(shell, config).await?);
-        let attempts = Arc::new(Attempts::new(
+        let begun_at = shell.clock.now();
+        let attempts = Attempts::new(
             shell.clock.clone(),
             super::jitter()?,
             config.concurrency,
             config.quota_share,
             cancelled.clone(),
-        ));
+        );
+        let learned = Arc::new(rates::load(&config.state_dir, begun_at));
         Ok(Self {
             aws,
-            attempts,
+            attempts: Arc::new(attempts.with_budget(processes, learned)),
             cancelled,
+            begun_at,
         })
     }
 }
@@ -320,6 +333,7 @@ pub async fn open(
         aws,
         attempts,
         cancelled,
+        ..
     } = asking;
     let archive = open_store(shell, config, Some(aws)).await?;
     let found = archive::find(archive.as_fetch()).await?;

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::collect::footprint;
+use crate::collect::operation::Caller;
 use crate::collect::scope::{Scope, left_out};
 use crate::model::datasets::Coverage;
 use crate::model::ids::AccountId;
 use crate::model::table::Dataset as _;
 use crate::model::words::{CellOutcome, Source};
-use crate::report::run_summary::{Accounts, NotObserved};
+use crate::report::run_summary::{Accounts, Busiest, NotObserved};
 
 /// Sums over the coverage of one run.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +23,8 @@ pub struct Counts {
     pub accounts: Accounts,
     /// Hours of which nobody knows what was launched.
     pub not_observed: NotObserved,
+    /// The bucket of an audited account of whose grant most was used.
+    pub busiest: Option<Busiest>,
     /// How many accounts or cells each exception covered.
     pub used: BTreeMap<String, i64>,
     open: BTreeMap<AccountId, CellOutcome>,
@@ -73,6 +77,17 @@ impl Counts {
 
     fn cell(&mut self, cell: &Coverage) {
         self.cells += 1;
+        for cost in footprint::read(cell.operations.as_deref().unwrap_or_default()) {
+            let most = self.busiest.as_ref().map_or(0, |busiest| busiest.percent);
+            if cost.operation.caller() != Caller::Collector && cost.percent > most {
+                self.busiest = Some(Busiest {
+                    account_id: cell.account_id.clone(),
+                    region: cell.region.clone(),
+                    operation: format!("{:?}", cost.operation),
+                    percent: cost.percent,
+                });
+            }
+        }
         if cell.source == Source::Launches && !cell.outcome.is_answer() {
             let to = cell.observed_to_ms.unwrap_or(cell.started_at.0);
             self.not_observed.ms += (cell.started_at.0 - to).max(0);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::collect::Regions;
-use crate::collect::facts::{Known, KnownAccountRegion, KnownError};
+use crate::collect::facts::{Known, KnownAccountRegion, KnownError, Turn};
 use crate::collect::scope::Scope;
 use crate::model::datasets::{Coverage, EmrCluster, EmrStep, LaunchEvent};
 use crate::model::ids::{AccountId, Region, RunId};
@@ -45,6 +45,8 @@ pub struct Watermarks {
     marks: Marks,
     /// By the newest run alone: a cell that it could not look at says how far earlier runs came.
     observed: Observed,
+    /// By the newest run alone.
+    turns: BTreeMap<AccountId, Turn>,
 }
 
 /// What this run is about to look at, so that watermarks are looked for where they are needed.
@@ -76,15 +78,18 @@ impl Watermarks {
             .collect();
         let mut marks = Marks::new();
         let mut observed = Observed::new();
+        let mut turns = BTreeMap::new();
         let mut missing: Option<BTreeSet<Cell>> = None;
         for run in &runs {
             if missing.as_ref().is_some_and(BTreeSet::is_empty) {
                 break;
             }
-            let Some((cells, of_events)) = readable(run, cells(evidence, run).await)? else {
+            let Some((cells, of_events, of_accounts)) = readable(run, cells(evidence, run).await)?
+            else {
                 continue;
             };
             if missing.is_none() {
+                turns = of_accounts;
                 let since = run.seal.started_at.plus_ms(-LAUNCHES_MS);
                 let newer = |event: &LaunchEvent| event.0.event_at >= since;
                 let copied = evidence.copy(run, &journal, newer).await;
@@ -118,6 +123,7 @@ impl Watermarks {
             journal,
             marks,
             observed,
+            turns,
         })
     }
 
@@ -156,11 +162,13 @@ struct Seen {
 async fn cells(
     evidence: &Evidence<'_>,
     run: &SealedRun,
-) -> Result<(Vec<Seen>, Observed), RunError> {
+) -> Result<(Vec<Seen>, Observed, BTreeMap<AccountId, Turn>), RunError> {
     let mut seen = Vec::new();
     let mut observed = Observed::new();
+    let mut turns: BTreeMap<AccountId, Turn> = BTreeMap::new();
     for row in evidence.rows::<Coverage>(run).await? {
         let row = row?;
+        turns.entry(row.account_id.clone()).or_default().note(&row);
         if matches!(row.source, Source::Launches | Source::ControlEvents)
             && let Some(to) = row.observed_to_ms
         {
@@ -189,7 +197,7 @@ async fn cells(
             mark,
         });
     }
-    Ok((seen, observed))
+    Ok((seen, observed, turns))
 }
 
 /// Takes the marks of the newest run and says which cells of the coming one it was not about.
@@ -335,6 +343,10 @@ impl Known for Watermarks {
             .unwrap_or_default()
     }
 
+    fn turn(&self, account: &AccountId) -> Turn {
+        self.turns.get(account).copied().unwrap_or_default()
+    }
+
     fn observed_to(
         &self,
         account: &AccountId,
@@ -359,140 +371,4 @@ impl Known for Watermarks {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::collect::api::CallerIdentity;
-    use crate::model::datasets::Account;
-
-    fn id(n: u64) -> AccountId {
-        format!("{n:012}").parse().expect("account")
-    }
-
-    fn region(name: &str) -> Region {
-        name.parse().expect("region")
-    }
-
-    fn scope(accounts: &[u64]) -> Scope {
-        let date = "2026-11-24".parse().expect("date");
-        let account = |n: &u64| Account {
-            scheduled_for: date,
-            account_id: id(*n),
-            name: None,
-            state: None,
-            ou_path: None,
-            management: false,
-            in_scope: true,
-            left_out_because: None,
-            joined_at: None,
-            owner: None,
-            cost_center: None,
-            business_unit: None,
-        };
-        Scope {
-            organization_id: None,
-            caller: CallerIdentity {
-                account_id: id(1),
-                arn: String::new(),
-            },
-            management_account: None,
-            accounts: accounts.iter().map(account).collect(),
-        }
-    }
-
-    fn mark(ms: i64) -> Option<Mark> {
-        let run_id = "20261123T020003Z-7f3a0000".parse().expect("run id");
-        Some(Mark {
-            listed_at: UtcMillis(ms),
-            run_id,
-        })
-    }
-
-    fn seen(n: u64, place: &str, mark: Option<Mark>) -> Seen {
-        Seen {
-            cell: (id(n), region(place)),
-            left_out: false,
-            mark,
-        }
-    }
-
-    const RECENT: i64 = 1_795_400_000_000;
-
-    #[test]
-    fn what_the_newest_run_was_not_about_is_looked_for_in_older_ones() {
-        let scope = scope(&[1, 2, 3]);
-        let date: Date = "2026-11-24".parse().expect("date");
-        let wanted = Wanted {
-            date,
-            scope: &scope,
-            regions: &Regions::Auto,
-        };
-        let mut marks = Marks::new();
-        let excluded = Seen {
-            left_out: true,
-            ..seen(2, "global", None)
-        };
-        let cells = vec![seen(1, "eu-west-1", mark(RECENT)), excluded];
-        let mut missing = newest(&mut marks, &wanted, date.plus_days(-62), cells);
-        assert_eq!(missing.len(), 2, "{missing:?}");
-
-        // The account was excluded then, too; the next older run knows two of its Regions.
-        older(
-            &mut marks,
-            &mut missing,
-            vec![Seen {
-                left_out: true,
-                ..seen(2, "global", None)
-            }],
-        );
-        assert_eq!(missing.len(), 2);
-        let known = vec![
-            seen(2, "eu-west-1", mark(RECENT)),
-            seen(2, "us-east-1", mark(RECENT)),
-        ];
-        older(&mut marks, &mut missing, known);
-        assert_eq!(missing, BTreeSet::from([(id(3), Region::global())]));
-        assert_eq!(marks[&id(2)].len(), 2);
-    }
-
-    #[test]
-    fn a_widened_list_of_regions_finds_what_was_known_there() {
-        let scope = scope(&[1]);
-        let date: Date = "2026-11-24".parse().expect("date");
-        let regions = Regions::List(vec![region("eu-west-1"), region("us-east-1")]);
-        let wanted = Wanted {
-            date,
-            scope: &scope,
-            regions: &regions,
-        };
-        let mut marks = Marks::new();
-        let cells = vec![seen(1, "eu-west-1", mark(RECENT))];
-        let mut missing = newest(&mut marks, &wanted, date.plus_days(-62), cells);
-        assert_eq!(missing, BTreeSet::from([(id(1), region("us-east-1"))]));
-        let older_cells = vec![
-            seen(1, "us-east-1", mark(RECENT)),
-            seen(1, "eu-west-1", mark(1)),
-        ];
-        older(&mut marks, &mut missing, older_cells);
-        assert!(missing.is_empty());
-        assert_eq!(
-            marks[&id(1)][&region("eu-west-1")].listed_at.0,
-            RECENT,
-            "the newer one stays"
-        );
-    }
-
-    #[test]
-    fn a_watermark_that_aws_no_longer_reaches_is_forgotten() {
-        let scope = scope(&[1]);
-        let date: Date = "2026-11-24".parse().expect("date");
-        let wanted = Wanted {
-            date,
-            scope: &scope,
-            regions: &Regions::Auto,
-        };
-        let mut marks = Marks::new();
-        let cells = vec![seen(1, "eu-west-1", mark(0))];
-        let missing = newest(&mut marks, &wanted, date.plus_days(-62), cells);
-        assert!(marks.is_empty() && missing.is_empty());
-    }
-}
+mod tests;

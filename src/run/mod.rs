@@ -3,6 +3,7 @@
 //! - [`audit`]: discover, begin, collect, assess, record, seal, commit in one process; [`shards`]: the
 //!   same in several; [`running`]: the steps that both are made of. [`prepared`], [`of_shards`]: what
 //!   shards find and hand over; [`recompute`]: what is made again before it is signed.
+//! - [`call_plan`]: what a run would ask.
 //! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain. Whoever writes to the
 //!   archive asks first, there, how it is protected.
@@ -11,6 +12,8 @@
 //!   assessing it.
 //! - [`known`]: watermarks from earlier sealed runs; [`sealed`]: those runs; [`memory`]: what this
 //!   machine remembers.
+//! - [`permissions`]: the least that each role must be allowed.
+//! - [`rates`]: what earlier runs learned of AWS's rates.
 //! - [`past`]: what earlier runs decide of ended clusters, and what changed rules alone turn.
 //! - [`anchor`]: what keeps a head from being forgotten, elsewhere.
 //! - [`record`]: journal to Parquet to archive.
@@ -26,6 +29,7 @@ mod archive;
 mod audit;
 mod backfill;
 mod beginning;
+mod call_plan;
 mod counts;
 mod doctor;
 mod error;
@@ -40,9 +44,11 @@ mod memory;
 mod note;
 mod of_shards;
 mod past;
+mod permissions;
 mod prepared;
 mod progress;
 mod query;
+mod rates;
 mod reassess;
 mod recompute;
 mod record;
@@ -70,9 +76,11 @@ pub use archive::refuse_inside_archive;
 pub use audit::audit;
 pub use backfill::{BackfillRequest, Backfilled, backfill};
 pub use doctor::{Duties, doctor, unconfigured};
+pub use call_plan::call_plan;
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
+pub use permissions::{Named, Role, actions, policy};
 pub use query::{QueryRequest, When, query};
 pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, RollupRequest, rollup};

@@ -19,6 +19,7 @@ use crate::aws::AwsShell;
 use crate::collect::api::Cloud;
 use crate::collect::attempt::Attempts;
 use crate::collect::facts::AlreadyCollected;
+use crate::collect::footprint;
 use crate::collect::random::stable_hash;
 use crate::collect::{self, Context, Part};
 use crate::config::{Config, ScopeMode};
@@ -43,7 +44,7 @@ use super::known::{self, Wanted, Watermarks};
 use super::past::{Earlier, Past, Stands};
 use super::reassess::{Again, SealedInputs};
 use super::sealed::{self, SealedRun, is_of};
-use super::{RunError, RunOptions, Shell, exceptions, progress};
+use super::{RunError, RunOptions, Shell, exceptions, progress, rates};
 
 /// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
 const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
@@ -75,6 +76,8 @@ pub struct Asking {
     pub aws: Arc<AwsShell>,
     pub attempts: Arc<Attempts>,
     pub cancelled: watch::Receiver<bool>,
+    /// When the process began to ask.
+    pub begun_at: UtcMillis,
 }
 
 /// What a run knows of the runs before it.
@@ -94,6 +97,7 @@ pub struct Told {
     pub program_version: String,
     pub calls: i64,
     pub throttles: i64,
+    pub own_operations: Option<String>,
     pub clock_offset_ms: Option<i64>,
 }
 
@@ -134,6 +138,7 @@ impl Told {
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             calls: progress.calls.load(Relaxed) as i64,
             throttles: progress.throttles.load(Relaxed) as i64,
+            own_operations: footprint::text(&asking.attempts.own_costs()),
             clock_offset_ms: asking.aws.clock_offset_ms(),
         }
     }
@@ -146,6 +151,7 @@ impl Told {
             program_version: row.program_version.clone(),
             calls: row.calls,
             throttles: row.throttles,
+            own_operations: row.own_operations.clone(),
             clock_offset_ms: row.clock_offset_ms,
         }
     }
@@ -281,6 +287,8 @@ impl Running<'_> {
         let shown = progress::show(options, &asking.attempts);
         let collected = collect::collect_part(&context, &self.frozen.scope, part, found).await;
         shown.finish();
+        let (learned, now) = (asking.attempts.learned(), self.shell.clock.now());
+        rates::save(&config.state_dir, learned, asking.begun_at, now);
         collected?;
         if *asking.cancelled.borrow() {
             return Err(RunError::Cancelled);
@@ -414,6 +422,7 @@ impl Running<'_> {
             clusters: tally.verdicts.values().map(|c| c.all).sum(),
             calls: told.calls,
             throttles: told.throttles,
+            own_operations: told.own_operations,
             clock_offset_ms: told.clock_offset_ms,
         }
     }
@@ -484,6 +493,7 @@ impl Running<'_> {
             took_ms: run_row.ended_at.0 - self.begun.start.started_at.0,
             calls: run_row.calls,
             throttles: run_row.throttles,
+            busiest: counts.busiest.clone(),
             tally,
         };
         Ok(Audited {

@@ -141,7 +141,7 @@ pub async fn collect(
     (shard, of): (u32, u32),
     cancelled: watch::Receiver<bool>,
 ) -> Result<ShardDone, RunError> {
-    let asking = Asking::new(shell, config, cancelled).await?;
+    let asking = Asking::one_of(of, shell, config, cancelled).await?;
     let step = Step::Collect { shard, of };
     let opened = OpenStep::open(shell, config, asking, run_id, step).await?;
     let Some(opened) = opened else {

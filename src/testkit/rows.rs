@@ -31,6 +31,7 @@ pub fn coverage(account: AccountId, region: Region, source: Source) -> Coverage 
         calls: 1,
         retries: 0,
         throttles: 0,
+        operations: None,
         request_id: None,
         started_at: UtcMillis(1),
         ended_at: UtcMillis(2),
@@ -102,6 +103,7 @@ pub fn run(started_at: UtcMillis) -> Run {
         clusters: 0,
         calls: 0,
         throttles: 0,
+        own_operations: None,
         clock_offset_ms: None,
     }
 }

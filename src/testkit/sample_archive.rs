@@ -514,6 +514,7 @@ fn run_row(seal: &RunSeal) -> Run {
         clusters: seal.clusters as i64,
         calls: 8,
         throttles: 0,
+        own_operations: None,
         clock_offset_ms: seal.clock_offset_ms,
     }
 }

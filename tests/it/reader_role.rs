@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use keyproof::collect::operation::{Caller, Operation};
 
-const TEMPLATE: &str = include_str!("../../scripts/deploy/reader-role.yaml");
+pub const TEMPLATE: &str = include_str!("../../scripts/deploy/reader-role.yaml");
 
-const SAMPLER: &str = include_str!("../../scripts/deploy/sampler-role.yaml");
+pub const SAMPLER: &str = include_str!("../../scripts/deploy/sampler-role.yaml");
 
-const SOURCE_READER: &str = include_str!("../../scripts/deploy/source-reader-role.yaml");
+pub const SOURCE_READER: &str = include_str!("../../scripts/deploy/source-reader-role.yaml");
 
 const ARCHIVE: &str = include_str!("../../scripts/deploy/archive.yaml");
 
@@ -56,7 +56,7 @@ pub fn statements(template: &str) -> Vec<Statement> {
 }
 
 /// The actions of one effect in the permissions, not in the trust policy.
-fn permitted(template: &str, effect: &str) -> BTreeSet<String> {
+pub fn permitted(template: &str, effect: &str) -> BTreeSet<String> {
     statements(template)
         .into_iter()
         .filter(|s| s.document == "PolicyDocument" && s.effect == effect)

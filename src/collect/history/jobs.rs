@@ -80,12 +80,14 @@ pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), Co
         };
         by_region.entry(region).or_default().insert(name);
     }
+    // Entering the account counts where its first Region counts.
+    let mut entered = Some(budget);
     for (region, buckets) in by_region {
         let cell = (task.account.clone(), region.clone(), Word::Reencryption);
         if run.finished.lookups.contains(&cell) {
             continue;
         }
-        let budget = run.long_budget();
+        let budget = entered.take().unwrap_or_else(|| run.long_budget());
         let mut facts = Facts::new(task.account.clone(), region.clone());
         let end = match &reader {
             Err(error) => CellEnd::error(error),

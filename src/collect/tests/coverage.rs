@@ -352,3 +352,73 @@ async fn facts_that_cannot_be_kept_end_the_run() {
     let error = collect(&context, &scope).await.expect_err("full");
     assert_eq!(error.to_string(), "keep facts: no space left");
 }
+
+#[tokio::test]
+async fn what_an_earlier_run_owed_comes_first_and_then_what_takes_long() {
+    let order = |turns: Vec<(&'static str, Turn)>| async move {
+        let mut world = World::new();
+        for n in 0..18 {
+            world.add(&format!("3333444455{n:02}"));
+        }
+        world.options.concurrency = 1;
+        world.known.2 = turns.into_iter().map(|(a, turn)| (id(a), turn)).collect();
+        let cloud = world.cloud.clone();
+        world.run().await;
+        let sessions = cloud.with(|s| s.sessions.clone());
+        let entered = sessions.iter().map(|s| s.account_id.to_string());
+        entered.take(20).collect::<Vec<_>>()
+    };
+    let (owed, long, longer) = ("333344445511", "333344445503", "333344445507");
+    let took = |minutes: i64| Turn {
+        owed: false,
+        took_ms: minutes * 60_000,
+    };
+    let shuffled = order(vec![]).await;
+    let turns = vec![
+        (long, took(9)),
+        (
+            owed,
+            Turn {
+                owed: true,
+                took_ms: 0,
+            },
+        ),
+        (longer, took(40)),
+    ];
+    let first = order(turns).await;
+    assert_eq!(first[..3], [owed, longer, long]);
+    let others = |all: &[String]| -> Vec<String> {
+        let others = all
+            .iter()
+            .filter(|a| ![owed, long, longer].contains(&a.as_str()));
+        others.cloned().collect()
+    };
+    assert_eq!(
+        others(&first),
+        others(&shuffled),
+        "the others stay shuffled"
+    );
+}
+
+#[test]
+fn what_was_cut_off_is_owed_and_what_was_refused_is_not() {
+    let owed = |source, outcome, failed| {
+        let mut cell = crate::testkit::coverage(id(A), region(IRELAND), source);
+        (cell.outcome, cell.items_failed) = (outcome, failed);
+        let mut turn = Turn::default();
+        turn.note(&cell);
+        turn.owed
+    };
+    use CellOutcome::{Collected, DeniedIam, NotAttempted, Partial, ThrottledOut, TimedOut};
+    for outcome in [NotAttempted, TimedOut, ThrottledOut] {
+        assert!(owed(Source::Clusters, outcome, None), "{outcome}");
+        assert!(
+            !owed(Source::Keys, outcome, None),
+            "no first pass asks for keys"
+        );
+    }
+    assert!(owed(Source::ClusterSettings, Partial, Some(3)));
+    assert!(!owed(Source::ClusterSettings, Partial, Some(0)));
+    assert!(!owed(Source::Clusters, Collected, None));
+    assert!(!owed(Source::Clusters, DeniedIam, None));
+}

@@ -22,7 +22,9 @@ use crate::collect::api::{CallerIdentity, DescribedCluster};
 use crate::collect::attempt::{Attempts, lock};
 use crate::collect::engine::{Collected, Context, Options, collect};
 use crate::collect::exceptions::ExceptionRule;
-use crate::collect::facts::{FactSink, Facts, Known, KnownAccountRegion, KnownError, SinkError};
+use crate::collect::facts::{
+    FactSink, Facts, Known, KnownAccountRegion, KnownError, SinkError, Turn,
+};
 use crate::collect::fake::{FakeAccount, FakeCloud, START, TestClock, account, id, region};
 use crate::collect::random::seeded;
 use crate::collect::scope::{EmrRegion, Scope};
@@ -48,11 +50,13 @@ impl FactSink for Memory {
     }
 }
 
-/// What earlier runs knew: account-regions, and how far they looked at launches, with their ids.
+/// What earlier runs knew: account-regions, how far they looked at launches, with their ids, and whose
+/// turn comes when.
 #[derive(Default)]
 pub(super) struct Earlier(
     BTreeMap<(AccountId, Region), KnownAccountRegion>,
     pub(super) Option<(UtcMillis, BTreeSet<String>)>,
+    pub(super) BTreeMap<AccountId, Turn>,
 );
 
 impl Known for Earlier {
@@ -69,6 +73,10 @@ impl Known for Earlier {
         keys.filter(|(a, _)| a == account)
             .map(|(_, r)| r.clone())
             .collect()
+    }
+
+    fn turn(&self, account: &AccountId) -> Turn {
+        self.2.get(account).copied().unwrap_or_default()
     }
 
     fn observed_to(&self, _: &AccountId, _: &Region, _: Source) -> Option<UtcMillis> {

@@ -45,6 +45,10 @@ dataset! {
     retries: i64 = "calls", volatile;
     /// Answers that said to slow down.
     throttles: i64 = "calls", volatile;
+    /// What the calls were, by AWS operation: attempts, answers that said to slow down, and the share of
+    /// what AWS grants while they were made, calls / (burst + refill x seconds) of the Region where it was
+    /// largest. AssumeRole counts for the account of the collector.
+    operations: Option<String> = "operation:calls:throttles:per cent, ...", volatile;
     /// AWS request id of the last refusal or failure.
     request_id: Option<String> = "AWS request id", volatile;
     /// When the first call of the cell was made.

@@ -1,0 +1,194 @@
+//! `init --policy`: what it prints is what the templates of scripts/deploy allow, and nothing that a run
+//! calls lies outside.
+
+use std::collections::BTreeSet;
+
+use keyproof::archive::layout;
+use keyproof::collect::operation::{Caller, Operation};
+use keyproof::config::{Config, Layer};
+use keyproof::run::{self, Named, Role, RunOptions};
+use keyproof::sandbox::Options;
+use keyproof::sandbox::wire::ServeOptions;
+use serde_json::Value;
+
+use crate::reader_role::{SAMPLER, SOURCE_READER, TEMPLATE, permitted};
+use crate::support::{Place, never};
+
+const ARCHIVE: &str = include_str!("../../scripts/deploy/archive.yaml");
+
+fn config() -> Config {
+    let mut layer = Layer::default();
+    for (name, value) in [
+        ("archive", "s3://org-evidence/keyproof"),
+        (
+            "archive_kms_key",
+            "arn:aws:kms:eu-west-1:111122223333:key/a",
+        ),
+        ("signing_key", "arn:aws:kms:eu-west-1:444455556666:key/s"),
+    ] {
+        layer.flag(name, Some(value.to_owned()));
+    }
+    Config::of_layer(layer).expect("configuration")
+}
+
+/// The actions of one effect in a policy.
+fn printed(role: Role, named: &Named, effect: &str) -> BTreeSet<String> {
+    let policy = run::policy(role, &config(), named).expect("a policy");
+    let statements = policy["Statement"].as_array().expect("statements");
+    let of_effect = statements.iter().filter(|s| s["Effect"] == effect);
+    let actions = of_effect.flat_map(|s| s["Action"].as_array().expect("actions"));
+    let text = |action: &Value| action.as_str().expect("an action").to_owned();
+    actions.map(text).collect()
+}
+
+/// A resource of the template, as its lines.
+fn resource(name: &str) -> String {
+    let from = ARCHIVE.find(&format!("\n  {name}:\n")).expect("a resource");
+    let lines = ARCHIVE[from + 1..].lines();
+    let (first, below) = (lines.clone().take(1), lines.skip(1));
+    let is_inside = |line: &&str| line.is_empty() || line.starts_with("   ");
+    let all: Vec<&str> = first.chain(below.take_while(is_inside)).collect();
+    all.join("\n")
+}
+
+fn allowed(resources: &[&str]) -> BTreeSet<String> {
+    let all = resources
+        .iter()
+        .map(|name| permitted(&resource(name), "Allow"));
+    all.flatten().collect()
+}
+
+#[test]
+fn policies_and_templates_agree() {
+    let plain = Named::default();
+    for effect in ["Allow", "Deny"] {
+        assert_eq!(
+            printed(Role::Reader, &plain, effect),
+            permitted(TEMPLATE, effect)
+        );
+        assert_eq!(
+            printed(Role::Sampler, &plain, effect),
+            permitted(SAMPLER, effect)
+        );
+    }
+    let with_key = Named {
+        keys: vec!["arn:aws:kms:eu-west-1:111122223333:key/r".to_owned()],
+        ..Named::default()
+    };
+    let source_reader = printed(Role::SourceReader, &with_key, "Allow");
+    assert_eq!(source_reader, permitted(SOURCE_READER, "Allow"));
+    let collector = ["CollectorRole", "ReadPolicy", "CollectPolicy"];
+    assert_eq!(
+        printed(Role::Collector, &plain, "Allow"),
+        allowed(&collector)
+    );
+    let sealer = ["SealerRole", "ReadPolicy", "SealPolicy"];
+    assert_eq!(printed(Role::Sealer, &plain, "Allow"), allowed(&sealer));
+}
+
+#[test]
+fn folders_of_the_archive_are_written_by_the_role_that_the_template_says() {
+    for (name, folders) in [
+        ("CollectPolicy", layout::OF_COLLECTOR.as_slice()),
+        ("SealPolicy", layout::OF_SEALER.as_slice()),
+    ] {
+        let text = resource(name);
+        let root = "!Sub \"${ArchiveBucket.Arn}/${Prefix}/";
+        let written: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once(root))
+            .filter_map(|(_, rest)| rest.strip_suffix("*\""))
+            .collect();
+        assert_eq!(written, folders.iter().copied().collect(), "{name}");
+    }
+}
+
+/// The permission that a call of the archive's store or signer needs.
+fn action_of(service: &str, operation: &str) -> String {
+    match operation {
+        "HeadObject" | "GetObject" => "s3:GetObject".to_owned(),
+        "HeadBucket" | "ListObjectsV2" => "s3:ListBucket".to_owned(),
+        "ListObjectVersions" => "s3:ListBucketVersions".to_owned(),
+        "PutObject" => "s3:PutObject".to_owned(),
+        other => match Operation::named(other) {
+            Some(known) => known.iam_action().unwrap_or("none").to_owned(),
+            None => format!("{service}:{other}"),
+        },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_calls_nothing_that_no_policy_allows() {
+    let options = Options {
+        accounts: 8,
+        regions: 2,
+        clusters: 4,
+        days: 2,
+        seed: 23,
+        ..Options::default()
+    };
+    let place = Place::served(&options, ServeOptions::default()).await;
+    let bucket = place.world.archive_bucket().name.clone();
+    let (url, owner) = (
+        format!("s3://{bucket}/keyproof"),
+        place.world.log_archive_account().to_owned(),
+    );
+    let (key, signing) = (place.world.archive_key_arn(), place.world.signing_key_arn());
+    let config = place.config_with(
+        &[
+            ("archive", &url),
+            ("archive_kms_key", &key),
+            ("archive_owner", &owner),
+            ("archive_lock_days", "30"),
+            ("signing_key", &signing),
+            ("control_events", "true"),
+            ("sample_objects", "100"),
+            ("source_reader_role_name", "keyproof-source-reader"),
+        ],
+        "",
+    );
+    for day in 0..2 {
+        place.at_day(day);
+        let asked = RunOptions {
+            create_archive: true,
+            ..place.options()
+        };
+        run::audit(&place.shell(), &config, &asked, never())
+            .await
+            .expect("sealed");
+    }
+    let roles = [Caller::Reader, Caller::Sampler, Caller::SourceReader];
+    let mut in_accounts: BTreeSet<&str> = roles.into_iter().flat_map(run::actions).collect();
+    // Asked of a bucket by listing it.
+    in_accounts.insert("s3:ListBucket");
+    let plain = Named::default();
+    let mut of_job: BTreeSet<String> = [Role::Collector, Role::Sealer]
+        .into_iter()
+        .flat_map(|role| printed(role, &plain, "Allow"))
+        .collect();
+    of_job.insert("none".to_owned());
+    let management = place.world.management_account();
+    let calls = place.sandbox.calls();
+    let mut seen = BTreeSet::new();
+    for call in &calls {
+        let action = action_of(&call.service, &call.operation);
+        let is_read = in_accounts.contains(action.as_str());
+        // The management account runs the job, and is looked into as well.
+        let is_job = call.account == management && of_job.contains(&action);
+        assert!(is_read || is_job, "{call:?} needs {action}");
+        seen.insert(action);
+    }
+    // And the policies hold little that this run had no use for.
+    for action in [
+        "kms:Sign",
+        "s3:PutObject",
+        "sts:AssumeRole",
+        "s3:ListBucketVersions",
+    ] {
+        assert!(seen.contains(action), "{action} was not called: {seen:?}");
+    }
+    let all = run::actions(Caller::Reader).into_iter();
+    let unused: Vec<&str> = all.filter(|action| !seen.contains(*action)).collect();
+    // Only asked where ListBuckets does not tell the Region.
+    assert_eq!(unused, ["s3:GetBucketLocation"], "allowed and never called");
+}
