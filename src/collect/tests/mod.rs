@@ -1,6 +1,7 @@
 //! Whole runs against the scripted AWS, in virtual time.
 
 mod attempts;
+mod bad_input;
 mod buckets;
 mod channels;
 mod clusters;
