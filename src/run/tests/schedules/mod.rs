@@ -112,13 +112,14 @@ fn seeds(otherwise: std::ops::Range<u64>) -> std::ops::Range<u64> {
     }
 }
 
+/// As many as a minute of an unoptimised build has room for; `scripts/soak` runs 10,000.
 #[test]
 fn no_schedule_of_faults_loses_anything_in_silence() {
-    let sum = run(seeds(0..1_000));
+    let sum = run(seeds(0..50));
     let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
-    if of(&sum.schedules) == 1_000 {
+    if of(&sum.schedules) == 50 {
         let (struck, partial) = (of(&sum.struck), of(&sum.partial));
-        assert!(struck > 20_000 && partial > 500, "{struck} {partial}");
+        assert!(struck > 500 && partial > 20, "{struck} {partial}");
     }
     sum.assert();
 }
@@ -185,31 +186,4 @@ fn a_schedule_repeats_itself() {
         assert_eq!(one.facts, two.facts);
         assert_eq!((one.seen, one.ended), (two.seen, two.ended));
     }
-}
-
-#[test]
-#[ignore = "diagnosis"]
-fn calls() {
-    let mut plan = Schedule::draw(1, STAGES).calm();
-    plan.page = 50;
-    plan.lists_regions = false;
-    let mut all = 0;
-    for position in 0..STAGES {
-        plan.stage = position;
-        let began = Instant::now();
-        let stage = stage(position);
-        let made = began.elapsed();
-        let look = stage.calm(0, &plan);
-        println!(
-            "{position}: {made:?} {:?} calls {} clusters {} buckets {} keys {} accounts {}",
-            began.elapsed(),
-            look.seen,
-            look.facts.clusters.len(),
-            look.facts.buckets.len(),
-            look.facts.keys.len(),
-            stage.world().accounts.len()
-        );
-        all += look.seen;
-    }
-    println!("{all}");
 }

@@ -268,6 +268,10 @@ impl Check<'_> {
                 && cluster.state_at(at, here.recipe(cluster)).as_str() == row.state
         };
         let fine = match row.seen {
+            // AWS has forgotten it since.
+            Seen::Vanished if cluster.ended_at(to).is_some() && !cluster.is_visible_at(to) => {
+                !is_active_state(&row.state)
+            }
             Seen::Listed | Seen::Vanished => (from..=to).step_by(5_000).any(was) || was(to),
             // As an earlier run saw it.
             Seen::NotSeen => {
@@ -434,11 +438,11 @@ impl Check<'_> {
             let differs = |at: usize| row.cell(at) != clean.cell(at);
             let degraded = columns().any(|(at, c)| is_word(c.name) && differs(at));
             for (at, column) in columns().filter(|(at, _)| differs(*at)) {
-                let excused = degraded
-                    && (row.cell(at) == Cell::Null
-                        || is_word(column.name)
-                        || is_about_failure(column.name)
-                        || known.is_some_and(|k| k.cell(at) == row.cell(at)));
+                let excused = is_about_failure(column.name)
+                    || degraded
+                        && (row.cell(at) == Cell::Null
+                            || is_word(column.name)
+                            || known.is_some_and(|k| k.cell(at) == row.cell(at)));
                 if !excused {
                     self.say(format!(
                         "{} {key}: {} is {}, without faults {}",
@@ -564,11 +568,18 @@ impl Check<'_> {
     /// The run after a bad one tells everything that it should and whatever the bad one could not.
     fn holes_are_filled(&mut self, bad: &Look) {
         self.population();
+        let (world, now) = (self.stage.world(), self.look.began.0);
+        let is_forgotten = |row: &EmrCluster| {
+            let here = world.account_region(row.account_id.as_str(), row.region.as_str());
+            let cluster = here.and_then(|h| h.cluster(&row.cluster_id));
+            cluster.is_some_and(|c| !c.is_visible_at(now))
+        };
         let settled = |row: &EmrCluster| {
             let cut_off = |l| matches!(l, Some(Lookup::NotAttempted | Lookup::Failed));
-            row.settings != Settings::Deferred
+            let was_read = row.settings != Settings::Deferred
                 && !cut_off(row.steps_lookup)
-                && !cut_off(row.sessions_lookup)
+                && !cut_off(row.sessions_lookup);
+            was_read || is_forgotten(row)
         };
         // What had ended before the bad run and was owed by it.
         for row in &bad.facts.clusters {
@@ -600,7 +611,8 @@ impl Check<'_> {
                     .push(format!("{} is {}", name(cell), cell.outcome));
             }
         }
-        for clean in calm.verdicts.iter().filter(|v| v.active) {
+        let judged = !self.look.verdicts.is_empty();
+        for clean in calm.verdicts.iter().filter(|v| v.active && judged) {
             let mut ours = self.look.verdicts.iter();
             let ours = ours.find(|v| v.key_order(clean).is_eq());
             if ours.is_none_or(|v| v.verdict != clean.verdict) {
