@@ -100,10 +100,15 @@ impl Canned {
     /// A shell with made-up credentials whose every request comes here; an attempt may take one
     /// second.
     pub(super) async fn shell(&self) -> AwsShell {
+        self.shell_within(Duration::from_secs(1)).await
+    }
+
+    /// The same with another time for an attempt.
+    pub(super) async fn shell_within(&self, attempt_timeout: Duration) -> AwsShell {
         let options = AwsOptions {
             region: Some("eu-west-1".parse().expect("Region")),
             endpoint_url: Some(self.url.clone()),
-            attempt_timeout: Duration::from_secs(1),
+            attempt_timeout,
             ..AwsOptions::new(Arc::new(SystemClock))
         };
         let credentials =

@@ -11,7 +11,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use http_body_util::LengthLimitError;
 
+use crate::aws::http::LONGEST_ANSWER;
 use crate::collect::api::{ApiError, ErrorClass};
 use crate::collect::operation::Operation;
 
@@ -115,6 +117,13 @@ where
         code: code.to_owned(),
         message: shorten(&causes(error)),
     };
+    if has_source::<LengthLimitError>(error) {
+        return Answer {
+            class: ErrorClass::TooLarge,
+            code: "ResponseTooLarge".to_owned(),
+            message: format!("the answer is longer than {LONGEST_ANSWER} bytes"),
+        };
+    }
     let status = error.raw_response().map(|r| r.status().as_u16());
     if let Some(code) = error.code() {
         let message = error.message().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! One HTTP client for every SDK client: hyper 1 and rustls with aws-lc, one connection pool.
+//! One HTTP client for every SDK client: hyper 1 and rustls with aws-lc, one connection pool, answers
+//! of bounded size.
 //!
 //! SDK clients that are left to themselves open a pool each, and build a throw-away connector at
 //! construction to validate it (60 µs, 280 KB). [`SharedHttp`] forwards `http_connector` and keeps
@@ -9,16 +10,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_s3::primitives::SdkBody;
 use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use http_body_util::Limited;
 
 use crate::time::Clock;
+
+/// Longest answer that is read, in bytes. The longest that AWS gives, pages of events or of identities
+/// with their policies, are a few megabytes.
+pub(super) const LONGEST_ANSWER: usize = 32 << 20;
 
 /// Local clock minus the `Date` of the last answer.
 #[derive(Debug)]
@@ -103,7 +110,7 @@ impl HttpClient for SharedHttp {
                         tls::rustls_provider::CryptoMode::AwsLc,
                     ))
                     .build();
-                SharedHttpConnector::new(DateReader {
+                SharedHttpConnector::new(AnswerReader {
                     inner: SharedHttpConnector::new(inner),
                     clock: Arc::clone(&self.clock),
                     offset: Arc::clone(&self.offset),
@@ -113,21 +120,24 @@ impl HttpClient for SharedHttp {
     }
 }
 
-/// Notes the `Date` of every answer on its way through.
-struct DateReader {
-    inner: SharedHttpConnector,
-    clock: Arc<dyn Clock>,
-    offset: Arc<ClockOffset>,
+/// Notes the `Date` of every answer on its way through, and bounds its body.
+pub(super) struct AnswerReader {
+    pub inner: SharedHttpConnector,
+    pub clock: Arc<dyn Clock>,
+    pub offset: Arc<ClockOffset>,
 }
 
-impl std::fmt::Debug for DateReader {
+impl std::fmt::Debug for AnswerReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DateReader")
+        f.write_str("AnswerReader")
     }
 }
 
-impl HttpConnector for DateReader {
+impl HttpConnector for AnswerReader {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        // Content of objects is bounded by whoever asked for it, piece by piece. Clients name the
+        // operation in the query.
+        let is_content = request.uri().contains("x-id=GetObject");
         let answer = self.inner.call(request);
         let clock = Arc::clone(&self.clock);
         let offset = Arc::clone(&self.offset);
@@ -136,9 +146,17 @@ impl HttpConnector for DateReader {
             if let Some(date) = response.headers().get("date") {
                 offset.record(clock.now().0, date);
             }
-            Ok(response)
+            if is_content && response.status().is_success() {
+                return Ok(response);
+            }
+            Ok(bounded(response))
         })
     }
+}
+
+/// Reading beyond the longest answer is an error, so that no answer can fill the memory.
+fn bounded(response: HttpResponse) -> HttpResponse {
+    response.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER)))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ mod sts;
 #[cfg(test)]
 mod canned;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use kms_signer::{KmsSigner, SigningMode};
 pub use s3_store::{LockMode, S3Options, S3Store};

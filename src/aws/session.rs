@@ -309,7 +309,7 @@ fn connect_error(error: &CredentialsError, profile: Option<&str>) -> ConnectErro
 
 /// Our clock as the SDK's, so that a simulated day signs with its own time.
 #[derive(Clone)]
-struct ClockSource(Arc<dyn Clock>);
+pub(super) struct ClockSource(pub Arc<dyn Clock>);
 
 impl fmt::Debug for ClockSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@ mod buckets;
 mod channels;
 mod events;
 mod identities;
+pub(crate) mod in_process;
 mod objects;
 mod reads;
 mod reports;

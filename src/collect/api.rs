@@ -52,6 +52,8 @@ pub enum ErrorClass {
     TimedOut,
     /// The connection failed or the answer could not be read. Retry.
     Transport,
+    /// The answer is longer than any that AWS is known to give. Asking again would read it again.
+    TooLarge,
 }
 
 impl ErrorClass {
@@ -94,7 +96,8 @@ pub struct ApiError {
     pub account: String,
     /// Region that was asked, or `global`.
     pub region: String,
-    /// AWS's error code, or `Timeout`, `Connection`, `Unreadable` where AWS gave none.
+    /// AWS's error code, or `Timeout`, `Connection`, `Unreadable`, `ResponseTooLarge`
+    /// where AWS gave none.
     pub code: String,
     /// AWS's message, shortened. Shown to the operator, never stored as evidence and never read:
     /// what it says about the failure is in `class`.

@@ -248,6 +248,37 @@ async fn a_selection_that_names_nothing_is_an_error() {
 }
 
 #[tokio::test]
+async fn zero_accounts_are_an_error_and_one_is_a_scope() {
+    let (cloud, attempts) = world();
+    let error = find(&cloud, &attempts, &organization())
+        .await
+        .expect_err("nothing");
+    assert_eq!(error, DiscoverError::NothingSelected);
+    cloud.with(|s| s.listed = vec![listed("000000000001", Some("ACTIVE"), ROOT)]);
+    let scope = find(&cloud, &attempts, &organization()).await.expect("one");
+    assert_eq!(scope.accounts.len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_that_is_listed_twice_is_one() {
+    let (cloud, attempts) = world();
+    let twice = listed("000000000002", Some("ACTIVE"), ROOT);
+    cloud.with(|s| {
+        s.listed = vec![
+            twice.clone(),
+            listed("000000000001", Some("ACTIVE"), ROOT),
+            twice,
+        ];
+        s.page_size = 2;
+    });
+    let scope = find(&cloud, &attempts, &organization())
+        .await
+        .expect("scope");
+    let ids: Vec<_> = scope.accounts.iter().map(|a| &a.account_id).collect();
+    assert_eq!(ids, [&id("000000000001"), &id("000000000002")]);
+}
+
+#[tokio::test]
 async fn a_paginator_that_repeats_is_stopped() {
     let (cloud, attempts) = world();
     cloud.fault(Operation::ListAccounts, What::SameToken).add();

@@ -60,6 +60,9 @@ mod story;
 mod verify;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

@@ -1,5 +1,5 @@
 //! For tests, unit and integration alike: a store in memory, a store that fails on demand, a clock
-//! that stands still, rows to change, and the behaviour that every store must show. Nothing in the
+//! that stands still, one that jumps, rows to change, and the behaviour that every store must show. Nothing in the
 //! program uses it.
 
 mod clock;
@@ -10,6 +10,7 @@ mod sample_archive;
 mod signer;
 mod store_suite;
 mod temp_dir;
+mod virtual_clock;
 
 pub use clock::FixedClock;
 pub use fault_store::{Fault, FaultStore};
@@ -22,3 +23,4 @@ pub use sample_archive::{SampleArchive, SampleError, parquet};
 pub use signer::TestSigner;
 pub use store_suite::store_suite;
 pub use temp_dir::TempDir;
+pub use virtual_clock::{VirtualClock, VirtualSleep};

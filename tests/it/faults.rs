@@ -9,11 +9,11 @@ use keyproof::model::words::{
     CellOutcome, Judgement, Lookup, RunOutcome, Seen, Settings, Source, VerdictBasis,
 };
 use keyproof::run::Audited;
-use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults};
+use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults, ServeOptions};
 use keyproof::sandbox::{EXTERNAL_ID, Options};
 use keyproof::time::UtcMillis;
 
-use crate::support::{Place, Sealed};
+use crate::support::{Place, Sealed, told};
 
 type Cell = (String, String);
 
@@ -391,4 +391,90 @@ async fn clusters_that_may_not_be_described_are_owed_and_paid_first() {
     place.at_day(2);
     let paid = Day::of(&place, &place.audit().await).await;
     equals_truth(&place, 2, &paid, &[(0, &clean), (1, &owing)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_never_answers_slow_accounts_and_tokens_that_run_out() {
+    let place = Place::new(&options(34)).await;
+    let dead = place.world.regions[1];
+    let of_emr = |kind| FaultRule {
+        service: Some("elasticmapreduce".to_owned()),
+        ..FaultRule::every(kind)
+    };
+    place.sandbox.set_faults(Faults {
+        seed: 0,
+        rules: vec![
+            FaultRule {
+                region: Some(dead.to_owned()),
+                ..of_emr(FaultKind::Hang)
+            },
+            FaultRule {
+                account: Some(place.world.accounts[1].id.clone()),
+                ..FaultRule::every(FaultKind::Slow(400))
+            },
+            // Every session at once, and the new one of whoever asks early.
+            FaultRule {
+                code: Some("ExpiredTokenException".to_owned()),
+                after_n: Some(12),
+                first_n: Some(12),
+                ..of_emr(FaultKind::Refuse(400))
+            },
+        ],
+    });
+    let hurried = [("attempt_timeout", "1s"), ("cell_deadline", "6s")];
+    let audited = place
+        .audit_with(&place.config_with(&hurried, ""))
+        .await
+        .expect("a bad day is sealed too");
+    assert_eq!(audited.outcome, RunOutcome::Partial);
+    let bad = Day::of(&place, &audited).await;
+    let mut unanswered = 0;
+    for ((cell, source), told) in &bad.coverage {
+        if cell.1 == dead && *source == Source::Clusters {
+            let said = [
+                CellOutcome::TimedOut,
+                CellOutcome::RegionOff,
+                CellOutcome::DeniedScp,
+                CellOutcome::AccountState,
+                CellOutcome::DeniedTrust,
+            ];
+            assert!(said.contains(&told.outcome), "{cell:?} {}", told.outcome);
+            unanswered += usize::from(told.outcome == CellOutcome::TimedOut);
+        }
+    }
+    assert!(unanswered >= 3, "{unanswered} cells timed out");
+    let renewed = bad.coverage.values().filter(|c| c.retries > 0).count();
+    assert!(renewed > 0, "no session was renewed");
+
+    place.sandbox.set_faults(Faults::default());
+    place.at_day(1);
+    let good = Day::of(&place, &place.audit().await).await;
+    equals_truth(&place, 1, &good, &[(0, &bad)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_not_found_is_told_and_looked_up_again_by_the_next_run() {
+    let place = Place::present(3, ServeOptions::default()).await;
+    let run = |endpoint: Option<&'static str>| {
+        let mut program = place.program(&[
+            "run",
+            "--archive",
+            "archive",
+            "--create-archive",
+            "--external-id",
+            EXTERNAL_ID,
+            "--quiet",
+        ]);
+        program.env("KEYPROOF_CELL_DEADLINE", "4s");
+        if let Some(url) = endpoint {
+            program.env("AWS_ENDPOINT_URL_EMR", url);
+        }
+        async move { program.output().await.expect("the program runs") }
+    };
+    let output = run(Some("http://emr.invalid")).await;
+    assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(summary.contains("PARTIAL"), "{summary}");
+    let output = run(None).await;
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
 }

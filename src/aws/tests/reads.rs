@@ -154,6 +154,41 @@ async fn connections_that_fail_are_transport() {
     );
 }
 
+/// Whatever its status; the connection is closed instead.
+#[tokio::test]
+async fn an_answer_of_100_mb_is_not_read() {
+    for status in [200, 400] {
+        let server = Canned::start(move |_| Reply::new(status, " ".repeat(100_000_000))).await;
+        let shell = server.shell_within(Duration::from_secs(300)).await;
+        let member = shell.own_session(&account());
+        let error = first_page(member.as_ref()).await.expect_err("too large");
+        assert_eq!(
+            (error.class, error.code.as_str()),
+            (ErrorClass::TooLarge, "ResponseTooLarge")
+        );
+        assert!(error.message.contains("33554432 bytes"), "{error}");
+        assert!(!error.class.is_retryable());
+    }
+}
+
+/// Whoever reads the content of an object says how much of it is wanted.
+#[tokio::test]
+async fn the_content_of_an_object_may_be_longer_than_any_answer() {
+    let long = 33 << 20;
+    let server = Canned::start(move |_| {
+        Reply::new(206, " ".repeat(long))
+            .with("content-range", format!("bytes 0-{}/{long}", long - 1))
+    })
+    .await;
+    let shell = server.shell_within(Duration::from_secs(300)).await;
+    let member = shell.own_session(&account());
+    let part = member
+        .source_object(&region(), "reports", "big.csv", 0, long as u64)
+        .await
+        .expect("a part");
+    assert_eq!(part.bytes.len(), long);
+}
+
 #[tokio::test]
 async fn errors_of_each_protocol_have_their_class() {
     // Each operation's own protocol: awsJson1.1, restJson1, query, REST-XML.

@@ -68,26 +68,42 @@ pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), Co
         Err(over) => Err(over),
     };
     let mut by_region: BTreeMap<Region, BTreeSet<String>> = BTreeMap::new();
+    let mut unplaced = None;
     for (name, told) in task.buckets {
         let region = match (&told, &reader) {
             (Some(region), _) => region.clone(),
-            // A bucket that nobody can place is in the cell of buckets.
-            (None, Err(_)) => continue,
+            (None, Err(error)) => {
+                unplaced = Some(error.clone());
+                continue;
+            }
             (None, Ok(reader)) => match region_of(reader, &name, None, &budget).await {
                 Ok(region) => region,
-                Err(_) => continue,
+                Err(error) => {
+                    unplaced = Some(error);
+                    continue;
+                }
             },
         };
         by_region.entry(region).or_default().insert(name);
     }
-    // Entering the account counts where its first Region counts.
-    let mut entered = Some(budget);
-    for (region, buckets) in by_region {
+    let is_open = |region: &Region| {
         let cell = (task.account.clone(), region.clone(), Word::Reencryption);
-        if run.finished.lookups.contains(&cell) {
+        !run.finished.lookups.contains(&cell)
+    };
+    // What was asked so far counts in the first cell.
+    let mut opening = Some(budget);
+    let mut budget = || opening.take().unwrap_or_else(|| run.long_budget());
+    // Jobs run where their bucket lies: where nobody could tell, nobody could ask.
+    if let Some(error) = unplaced.filter(|_| is_open(&Region::global())) {
+        let facts = Facts::new(task.account.clone(), Region::global());
+        let end = CellEnd::error(&error);
+        run.append_with(facts, Word::Reencryption, end, &budget())?;
+    }
+    for (region, buckets) in by_region {
+        if !is_open(&region) {
             continue;
         }
-        let budget = entered.take().unwrap_or_else(|| run.long_budget());
+        let budget = budget();
         let mut facts = Facts::new(task.account.clone(), region.clone());
         let end = match &reader {
             Err(error) => CellEnd::error(error),

@@ -38,6 +38,22 @@ async fn an_ordinary_account_has_its_cells() {
 }
 
 #[tokio::test]
+async fn every_call_is_counted_in_some_cell() {
+    let world = World::new();
+    let key = format!("arn:aws:kms:eu-west-1:{B}:key/k1");
+    let listed = listed("j-1", "RUNNING", Some(UtcMillis(START - 1)), None);
+    world.cluster(A, described(listed, "s3://logs-b/emr", &key));
+    let owned = ("logs-b".to_owned(), IRELAND.to_owned());
+    world.edit(B, |b| b.buckets = vec![owned]);
+    let cloud = world.cloud.clone();
+    let seen = world.run().await;
+    let counted: i64 = seen.coverage.iter().map(|c| c.calls).sum();
+    assert_eq!(counted as usize, cloud.with(|s| s.calls.len()));
+    let jobs = seen.cell(B, IRELAND, Source::Reencryption);
+    assert_eq!(jobs.calls, 2, "the role and the list");
+}
+
+#[tokio::test]
 async fn an_account_without_the_role_is_told_and_its_clusters_stay() {
     let mut world = World::new();
     world.knew(vec![cluster_row(

@@ -593,3 +593,21 @@ async fn exports_of_the_metadata_table_know_keys_and_what_changed_between_them()
     assert_eq!((row.versions_moved, row.bytes_moved), (Some(1), Some(10)));
     assert_eq!((row.versions_total, row.versions_rotated), (2, Some(0)));
 }
+
+/// Jobs run where their bucket lies: where nobody can tell, nobody can ask.
+#[tokio::test]
+async fn jobs_of_a_bucket_that_nobody_can_place_are_not_passed_over() {
+    let scratch = TempDir::new();
+    let world = world(&scratch);
+    world.edit(B, |b| {
+        b.buckets = vec![("logs-b".to_owned(), String::new())];
+    });
+    let denied = What::Error(ErrorClass::DeniedIam, "AccessDenied", "");
+    let fault = world.cloud.fault(Operation::GetBucketLocation, denied);
+    fault.account(B).add();
+    let seen = world.run().await;
+    let cell = seen.cell(B, "global", Source::Reencryption);
+    assert_eq!(cell.outcome, CellOutcome::DeniedIam);
+    assert_eq!(cell.denied_action.as_deref(), Some("s3:GetBucketLocation"));
+    assert_eq!(cell.calls, 2, "the role and the question");
+}

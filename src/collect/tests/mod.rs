@@ -2,6 +2,7 @@
 
 mod attempts;
 mod backfill;
+mod bad_input;
 mod buckets;
 mod channels;
 mod clusters;

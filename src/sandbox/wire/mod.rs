@@ -9,6 +9,7 @@
 //! - [`framing`]: the shape of errors and the headers of every answer.
 //! - [`faults`], [`token_bucket`]: what goes wrong on purpose.
 //! - [`server`]: the loop that joins them; [`running`]: the handle that the owner keeps.
+//! - [`in_process`]: the same answers without a socket, for tests that decide what befalls each.
 
 mod clock;
 mod counters;
@@ -16,6 +17,7 @@ mod dialect;
 pub(crate) mod encoding;
 mod faults;
 pub(crate) mod framing;
+mod in_process;
 mod operation;
 mod outgoing;
 mod request;
@@ -28,6 +30,7 @@ pub use clock::{http_date, iso_millis};
 pub use counters::CallCount;
 pub(crate) use encoding::{parse_pairs, xml_escape};
 pub use faults::{FaultKind, FaultRule, Faults};
+pub use in_process::InProcess;
 pub use request::{Caller, Request};
 pub use running::Running;
 pub use server::{ServeOptions, start};

@@ -70,6 +70,20 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub fn new(world: Arc<World>, now: NowMs, options: ServeOptions) -> Self {
+        Self {
+            world,
+            now,
+            latency: Duration::from_millis(options.latency_ms),
+            token_buckets: options.token_buckets.then(TokenBuckets::default),
+            faults: RwLock::new(Arc::new(ActiveFaults::new(options.faults))),
+            counters: Counters::default(),
+            kms: Arc::default(),
+            s3: s3::S3State::default(),
+            requests: AtomicU64::new(0),
+        }
+    }
+
     pub fn now_ms(&self) -> i64 {
         (self.now)()
     }
@@ -90,17 +104,7 @@ pub async fn start(world: Arc<World>, now: NowMs, options: ServeOptions) -> io::
     }
     let listener = TcpListener::bind(options.listen).await?;
     let address = listener.local_addr()?;
-    let shared = Arc::new(Shared {
-        world,
-        now,
-        latency: Duration::from_millis(options.latency_ms),
-        token_buckets: options.token_buckets.then(TokenBuckets::default),
-        faults: RwLock::new(Arc::new(ActiveFaults::new(options.faults))),
-        counters: Counters::default(),
-        kms: Arc::default(),
-        s3: s3::S3State::default(),
-        requests: AtomicU64::new(0),
-    });
+    let shared = Arc::new(Shared::new(world, now, options));
     let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
     Ok(Running::new(address, shared, accepting))
 }
@@ -138,18 +142,34 @@ async fn serve(
 ) -> Result<hyper::Response<Outgoing>, CutOff> {
     let _in_flight = shared.counters.enter();
     let is_head = incoming.method() == hyper::Method::HEAD;
-    let counter = shared.requests.fetch_add(1, Ordering::Relaxed);
-    let (response, cut) = answer(&shared, incoming, counter).await?;
+    let (head, body) = incoming.into_parts();
+    let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+    if !shared.latency.is_zero() {
+        tokio::time::sleep(shared.latency).await;
+    }
+    let now_ms = shared.now_ms();
+    let body = match body {
+        Ok(body) => Some(Vec::from(body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => None,
+        // The client went away in the middle of its body: nobody is left to answer.
+        Err(_) => return Err(CutOff),
+    };
+    let (response, cut) = match understand(&shared, &head, body, now_ms) {
+        Ok(request) => respond(&shared, &request, now_ms).await?,
+        Err(refused) => (refused, false),
+    };
     Ok(outgoing(response, is_head, cut))
 }
 
-/// The answer, and whether it is to be cut in the middle.
-async fn answer(
+/// Who asks for what, or the answer where that is refused. No body: it was too large.
+#[expect(clippy::result_large_err, reason = "as large as the answer that it is")]
+pub(super) fn understand(
     shared: &Shared,
-    incoming: hyper::Request<Incoming>,
-    counter: u64,
-) -> Result<(Response, bool), CutOff> {
-    let (head, body) = incoming.into_parts();
+    head: &hyper::http::request::Parts,
+    body: Option<Vec<u8>>,
+    now_ms: i64,
+) -> Result<Request, Response> {
+    let counter = shared.requests.fetch_add(1, Ordering::Relaxed);
     let headers: Vec<(String, String)> = head
         .headers
         .iter()
@@ -160,12 +180,6 @@ async fn answer(
             )
         })
         .collect();
-    let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-    if !shared.latency.is_zero() {
-        tokio::time::sleep(shared.latency).await;
-    }
-    let now_ms = shared.now_ms();
-
     let query = encoding::parse_pairs(head.uri.query().unwrap_or_default());
     let scope = match &query {
         Some(query) => Scope::parse(&headers, query),
@@ -186,32 +200,22 @@ async fn answer(
             head.uri.path(),
             &request_id,
         );
-        Ok((
-            framing::finish(response, &service, &request_id, now_ms),
-            false,
-        ))
+        framing::finish(response, &service, &request_id, now_ms)
     };
 
-    let scope = match scope {
-        Ok(scope) => scope,
-        Err(refusal) => return refuse(refusal),
-    };
+    let scope = scope.map_err(refuse)?;
     let (Some(query), Some(path)) = (query, path) else {
-        return refuse(Refusal::BadRequest("Couldn't parse the specified URI."));
+        return Err(refuse(Refusal::BadRequest(
+            "Couldn't parse the specified URI.",
+        )));
     };
-    let body = match body {
-        Ok(body) => Vec::from(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => return refuse(Refusal::TooLarge),
-        // The client went away in the middle of its body: nobody is left to answer.
-        Err(_) => return Err(CutOff),
+    let Some(body) = body else {
+        return Err(refuse(Refusal::TooLarge));
     };
     let caller = scope
         .caller(&shared.world, now_ms)
-        .and_then(|caller| scope.check_skew(now_ms).map(|()| caller));
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(refusal) => return refuse(refusal),
-    };
+        .and_then(|caller| scope.check_skew(now_ms).map(|()| caller))
+        .map_err(refuse)?;
     let parts = Parts {
         method: head.method.as_str(),
         path: &path,
@@ -219,11 +223,8 @@ async fn answer(
         headers: &headers,
         body: &body,
     };
-    let operation = match operation::name(&service, &parts) {
-        Ok(operation) => operation,
-        Err(refusal) => return refuse(refusal),
-    };
-    let request = Request {
+    let operation = operation::name(&service, &parts).map_err(refuse)?;
+    Ok(Request {
         caller,
         region: scope.region,
         service,
@@ -234,8 +235,7 @@ async fn answer(
         headers,
         body,
         request_id,
-    };
-    respond(shared, &request, now_ms).await
+    })
 }
 
 /// Faults, rates and then the service itself, for a request that is understood.
@@ -247,17 +247,9 @@ async fn respond(
     let faults = Arc::clone(&shared.faults.read().unwrap_or_else(PoisonError::into_inner));
     let verdict = faults.decide(request);
     let kind = verdict.rule.map(|rule| rule.kind);
-    let refusal = match kind {
-        Some(FaultKind::Throttle) => Some(Refusal::Throttled),
-        Some(FaultKind::Deny) => Some(Refusal::Denied {
-            account: caller_arn(request),
-            action: request.operation.clone(),
-        }),
-        Some(FaultKind::ServerError) => Some(Refusal::ServerError),
-        Some(FaultKind::Refuse(status)) => Some(Refusal::Other { status }),
-        _ if over_rate(shared, request, now_ms) => Some(Refusal::Throttled),
-        _ => None,
-    };
+    let refusal = kind.and_then(|kind| refusal(kind, request));
+    let refusal =
+        refusal.or_else(|| over_rate(shared, request, now_ms).then_some(Refusal::Throttled));
     let key = Counters::key(
         &request.caller.account,
         &request.region,
@@ -283,16 +275,10 @@ async fn respond(
         }
         _ => {}
     }
-    let result = match refusal {
-        Some(refusal) => Err(reworded(refusal.error(&request.service), verdict.rule)),
-        None => dispatch(shared, now_ms, request),
-    };
+    let mut response = carry_out(shared, request, refusal, verdict.rule, now_ms);
     if kind == Some(FaultKind::LostAcknowledgement) {
         return Err(CutOff);
     }
-    let mut response = result.unwrap_or_else(|error| {
-        framing::error_response(&error, &request.service, &request.path, &request.request_id)
-    });
     match kind {
         Some(FaultKind::Flip) => {
             let middle = response.body.len() / 2;
@@ -311,6 +297,37 @@ async fn respond(
         framing::finish(response, &request.service, &request.request_id, now_ms),
         cut,
     ))
+}
+
+/// The error that a fault of this kind is answered with, if it is one that is answered with an error.
+pub(super) fn refusal(kind: FaultKind, request: &Request) -> Option<Refusal> {
+    match kind {
+        FaultKind::Throttle => Some(Refusal::Throttled),
+        FaultKind::Deny => Some(Refusal::Denied {
+            account: caller_arn(request),
+            action: request.operation.clone(),
+        }),
+        FaultKind::ServerError => Some(Refusal::ServerError),
+        FaultKind::Refuse(status) => Some(Refusal::Other { status }),
+        _ => None,
+    }
+}
+
+/// What the service says, or the refusal, in the words of `rule` where it has any.
+pub(super) fn carry_out(
+    shared: &Shared,
+    request: &Request,
+    refusal: Option<Refusal>,
+    rule: Option<&FaultRule>,
+    now_ms: i64,
+) -> Response {
+    let result = match refusal {
+        Some(refusal) => Err(reworded(refusal.error(&request.service), rule)),
+        None => dispatch(shared, now_ms, request),
+    };
+    result.unwrap_or_else(|error| {
+        framing::error_response(&error, &request.service, &request.path, &request.request_id)
+    })
 }
 
 fn dispatch(shared: &Shared, now_ms: i64, request: &Request) -> Result<Response, AwsError> {

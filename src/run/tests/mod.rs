@@ -1,0 +1,3 @@
+//! Collecting and judging together, against a sandbox in this process.
+
+mod schedules;
