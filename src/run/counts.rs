@@ -133,32 +133,14 @@ fn is_unseen<E>(cell: &Result<Coverage, E>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::UtcMillis;
+    use crate::testkit::coverage;
 
     fn cell(account: &str, source: Source, outcome: CellOutcome) -> Coverage {
+        let account = account.parse().expect("account");
+        let region = "eu-west-1".parse().expect("region");
         Coverage {
-            scheduled_for: "2026-11-24".parse().expect("date"),
-            account_id: account.parse().expect("account"),
-            region: "eu-west-1".parse().expect("region"),
-            source,
             outcome,
-            accepted_by: None,
-            items_expected: None,
-            items_collected: None,
-            items_locked: None,
-            items_failed: None,
-            error_code: None,
-            denied_action: None,
-            watermark_run: None,
-            watermark_at: None,
-            observed_from_ms: None,
-            observed_to_ms: None,
-            calls: 1,
-            retries: 0,
-            throttles: 0,
-            request_id: None,
-            started_at: UtcMillis(0),
-            ended_at: UtcMillis(0),
+            ..coverage(account, region, source)
         }
     }
 
