@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use super::access::Answers;
-use super::case::{Case, LogPlace, Names, OwnRows};
+use super::case::{Case, Names, OwnRows};
 use super::inputs::{AssessContext, LookupError, Lookups};
-use super::verdict::lineage_of;
+use super::verdict::{lineage_of, state_of};
 use super::{RULES, channels, conclude, findings};
 use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
 use crate::model::text::Text;
@@ -32,14 +32,23 @@ struct Model<'a> {
     cluster: &'a EmrCluster,
     /// What was worked out from the facts that it was judged by.
     answers: &'a Answers,
-    place: LogPlace,
     names: Names,
     /// When its security configuration was made, and whether that was after the launch.
     made_at: Option<UtcMillis>,
     made_later: Option<bool>,
     channels: Range<usize>,
     findings: Range<usize>,
+    /// The facts that its findings name, each text once, without the first, its own row.
+    other_facts: Vec<Text>,
+    /// For each finding: which of `other_facts` it names, and whether it is about the cluster itself.
+    parts: Vec<Part>,
     verdict: usize,
+}
+
+/// What of a finding is about one cluster alone.
+struct Part {
+    facts: usize,
+    about_cluster: bool,
 }
 
 impl<'a> Conclusions<'a> {
@@ -86,7 +95,10 @@ impl<'a> Conclusions<'a> {
             if self.models.len() == MODELS {
                 self.models.remove(0);
             }
+            let (other_facts, parts) = parts(&case.names, &self.findings[findings.clone()]);
             self.models.push(Model {
+                other_facts,
+                parts,
                 cluster,
                 answers,
                 made_at: case
@@ -97,7 +109,6 @@ impl<'a> Conclusions<'a> {
                 channels,
                 findings,
                 verdict: self.verdicts.len() - 1,
-                place: case.place,
                 names: case.names,
             });
         }
@@ -108,35 +119,31 @@ impl<'a> Conclusions<'a> {
     fn repeat(&mut self, model: usize, cluster: &EmrCluster, ctx: &AssessContext<'_>) {
         let Model {
             cluster: first,
-            place,
             names: of_first,
             channels,
             findings,
+            other_facts,
+            parts,
             verdict,
             ..
         } = &self.models[model];
-        let names = Names::of(cluster, place);
+        let names = Names::like(of_first, cluster);
         self.channels.reserve(channels.len());
         for at in channels.clone() {
             let mut channel = self.channels[at].clone();
             channel.cluster_id = names.cluster_id.clone();
             self.channels.push(channel);
         }
+        let facts: Vec<Text> = other_facts
+            .iter()
+            .map(|others| names.facts_with(others))
+            .collect();
         self.findings.reserve(findings.len());
-        // Texts of the first cluster's facts with those of this one: several rules read the same.
-        let mut texts: Vec<(Text, Text)> = vec![(of_first.fact.clone(), names.fact.clone())];
-        for at in findings.clone() {
+        for (at, part) in findings.clone().zip(parts) {
             let known = &self.findings[at];
-            let text = texts.iter().find(|(of, _)| of.is_one_with(&known.facts));
-            let facts = text.map(|(_, own)| own.clone()).unwrap_or_else(|| {
-                let text = [&*names.fact, &known.facts[of_first.fact.len()..]].concat();
-                texts.push((known.facts.clone(), Text::from(text)));
-                texts[texts.len() - 1].1.clone()
-            });
-            let subject = if known.subject == of_first.cluster_arn {
-                &names.cluster_arn
-            } else {
-                &known.subject
+            let subject = match part.about_cluster {
+                true => &names.cluster_arn,
+                false => &known.subject,
             };
             let waived_by = findings::waiver(
                 cluster,
@@ -158,7 +165,7 @@ impl<'a> Conclusions<'a> {
                 subject: subject.clone(),
                 reason: known.reason.clone(),
                 params_json: known.params_json.clone(),
-                facts,
+                facts: facts[part.facts].clone(),
                 advice: known.advice.clone(),
                 waived_by,
                 owner: known.owner.clone(),
@@ -177,13 +184,16 @@ impl<'a> Conclusions<'a> {
         let verdict = Verdict {
             cluster_id: cluster.cluster_id.clone(),
             name: cluster.name.clone(),
-            state: cluster.state.clone(),
+            state: state_of(cluster),
             active: cluster.is_active(),
             created_at: cluster.created_at,
             created_ms: cluster.created_at.map(|t| t.0),
             ended_at: cluster.ended_at,
             ended_ms: cluster.ended_at.map(|t| t.0),
-            lineage: lineage_of(cluster),
+            lineage: match (&cluster.lineage, &cluster.name) {
+                (tag, name) if *tag == first.lineage && *name == first.name => known.lineage.clone(),
+                _ => lineage_of(cluster),
+            },
             // What the caller may have noted of the first.
             stands_from_run: None,
             rule_change: None,
@@ -192,6 +202,24 @@ impl<'a> Conclusions<'a> {
         };
         self.verdicts.push(verdict);
     }
+}
+
+/// Parts the facts of a cluster's findings from what only it has.
+fn parts(names: &Names, findings: &[Finding]) -> (Vec<Text>, Vec<Part>) {
+    let mut texts: Vec<&Text> = Vec::new();
+    let parts = findings.iter().map(|finding| Part {
+        about_cluster: finding.subject == names.cluster_arn,
+        facts: texts
+            .iter()
+            .position(|text| text.is_one_with(&finding.facts))
+            .unwrap_or_else(|| {
+                texts.push(&finding.facts);
+                texts.len() - 1
+            }),
+    });
+    let parts = parts.collect();
+    let others = |text: &&Text| Text::from(text[names.fact.len()..].to_owned());
+    (texts.iter().map(others).collect(), parts)
 }
 
 impl Model<'_> {

@@ -127,24 +127,40 @@ impl Unread {
 
 impl Names {
     pub fn of(cluster: &EmrCluster, place: &LogPlace) -> Self {
-        let EmrCluster {
-            account_id,
-            region,
-            cluster_id,
-            ..
-        } = cluster;
-        let partition = region.partition();
+        let partition = cluster.region.partition();
+        let bucket_arn = match place {
+            LogPlace::S3(at) => Some(["arn:", partition, ":s3:::", &at.bucket].concat().into()),
+            _ => None,
+        };
+        Self::with_bucket(cluster, bucket_arn)
+    }
+
+    /// Those of a cluster with the same log place in the same account and Region.
+    pub fn like(other: &Self, cluster: &EmrCluster) -> Self {
+        Self::with_bucket(cluster, other.bucket_arn.clone())
+    }
+
+    fn with_bucket(cluster: &EmrCluster, bucket_arn: Option<Text>) -> Self {
+        let (account, region) = (cluster.account_id.as_str(), cluster.region.as_str());
+        let id = cluster.cluster_id.as_str();
+        let partition = cluster.region.partition();
+        let service = ":elasticmapreduce:";
         Self {
-            cluster_id: cluster_id.into(),
-            cluster_arn: format!(
-                "arn:{partition}:elasticmapreduce:{region}:{account_id}:cluster/{cluster_id}"
-            )
-            .into(),
-            bucket_arn: match place {
-                LogPlace::S3(at) => Some(format!("arn:{partition}:s3:::{}", at.bucket).into()),
-                _ => None,
-            },
-            fact: format!("emr_cluster/{account_id}/{region}/{cluster_id}").into(),
+            cluster_id: id.to_owned().into(),
+            cluster_arn: ["arn:", partition, service, region, ":", account, ":cluster/", id]
+                .concat()
+                .into(),
+            bucket_arn,
+            fact: ["emr_cluster/", account, "/", region, "/", id].concat().into(),
+        }
+    }
+
+    /// The cluster's own row and others, as a finding names them; `others` begins with a blank, or
+    /// is empty.
+    pub fn facts_with(&self, others: &str) -> Text {
+        match others {
+            "" => self.fact.clone(),
+            _ => [&*self.fact, others].concat().into(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Owners {
     pub business_unit: Owned,
     pub data_classification: Owned,
     /// OU path of the cluster's account.
-    pub ou_path: Option<String>,
+    pub ou_path: Option<Text>,
 }
 
 impl Owners {
@@ -55,7 +55,7 @@ impl Owners {
                 (&cluster.data_classification, OwnerSource::ClusterTag),
                 (from(key, |k| &k.data_classification), OwnerSource::KeyTag),
             ]),
-            ou_path: ou_path.cloned(),
+            ou_path: ou_path.map(Text::from),
         }
     }
 }

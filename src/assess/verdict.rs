@@ -5,7 +5,7 @@ use super::key_use::{KeyUse, Standing};
 use super::owners::Owners;
 use super::retained::Retained;
 use super::rules::{LOG_KEY_SET, LOGS_DELIVERED};
-use crate::model::datasets::{EmrCluster, Finding, Verdict};
+use crate::model::datasets::{ACTIVE_STATES, EmrCluster, Finding, Verdict};
 use crate::model::lineage::lineage;
 use crate::model::text::Text;
 use crate::model::words::{
@@ -22,7 +22,7 @@ pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) ->
         region: cluster.region.clone(),
         cluster_id: cluster.cluster_id.clone(),
         name: cluster.name.clone(),
-        state: cluster.state.clone(),
+        state: state_of(cluster),
         active: cluster.is_active(),
         created_at: cluster.created_at,
         created_ms: cluster.created_at.map(|t| t.0),
@@ -57,6 +57,14 @@ pub(super) fn conclude(case: &Case<'_>, findings: &[Finding], owners: Owners) ->
     }
 }
 
+/// The cluster's state; those that AWS documents are words of this program.
+pub(super) fn state_of(cluster: &EmrCluster) -> Text {
+    let ended = ["TERMINATED", "TERMINATED_WITH_ERRORS"];
+    let mut known = ended.into_iter().chain(ACTIVE_STATES);
+    let known = known.find(|state| *state == cluster.state);
+    known.map_or_else(|| Text::from(&cluster.state), Text::from)
+}
+
 /// The lineage that the cluster belongs to, as far as its tag or its name tells.
 pub(super) fn lineage_of(cluster: &EmrCluster) -> Option<Text> {
     lineage(cluster.lineage.as_deref(), cluster.name.as_deref()).map(Text::from)
@@ -64,7 +72,7 @@ pub(super) fn lineage_of(cluster: &EmrCluster) -> Option<Text> {
 
 /// A failure of protection or delivery outweighs what is not known, and that outweighs the absence
 /// of logs. Returns the verdict and the rules that decided it.
-fn judge(case: &Case<'_>, findings: &[Finding]) -> (Judgement, String) {
+fn judge(case: &Case<'_>, findings: &[Finding]) -> (Judgement, Text) {
     let binding = |f: &&Finding| matches!(f.rule_kind, RuleKind::Protects | RuleKind::Delivers);
     let failed = ids(findings
         .iter()
@@ -90,11 +98,12 @@ fn judge(case: &Case<'_>, findings: &[Finding]) -> (Judgement, String) {
     (Judgement::Compliant, ids(passed))
 }
 
-fn ids<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
+fn ids<'f>(findings: impl Iterator<Item = &'f Finding>) -> Text {
     findings
         .map(|f| f.rule.as_str())
         .collect::<Vec<_>>()
         .join(" ")
+        .into()
 }
 
 /// Whether logs can be written with the key, from the rules that ask about delivery.

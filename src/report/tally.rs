@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::datasets::{Finding, Launch, Verdict};
 use crate::model::ids::AccountId;
 use crate::model::table::Dataset;
+use crate::model::text::Text;
 use crate::model::words::{
     AttemptBucket, Delivery, Judgement, LaunchSeen, Outcome, Population, Posture, RuleKind,
     Severity,
@@ -51,7 +52,7 @@ pub struct Tally {
     pub attempts: Attempts,
     failing: BTreeMap<AccountId, i64>,
     /// Failed P and D findings of active clusters by account, rule and reason.
-    reasons: BTreeMap<(AccountId, String, String), i64>,
+    reasons: BTreeMap<(AccountId, Text, Text), i64>,
 }
 
 /// Attempts to launch clusters.
@@ -123,8 +124,8 @@ impl Tally {
                 if finding.rule_kind != RuleKind::Advises {
                     let key = (
                         finding.account_id.clone(),
-                        finding.rule.to_string(),
-                        finding.reason.to_string(),
+                        finding.rule.clone(),
+                        finding.reason.clone(),
                     );
                     *self.reasons.entry(key).or_default() += 1;
                 }
@@ -154,14 +155,14 @@ impl Tally {
             .iter()
             .map(|(account, active)| {
                 // Its own stretch of the sorted map, so that accounts are not compared with each other.
-                let from = (account.clone(), String::new(), String::new());
+                let from = (account.clone(), Text::default(), Text::default());
                 let commonest = self
                     .reasons
                     .range(from..)
                     .take_while(|((a, _, _), _)| a == account)
                     .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)));
                 let (rule, reason) = commonest
-                    .map(|((_, rule, reason), _)| (rule.clone(), reason.clone()))
+                    .map(|((_, rule, reason), _)| (rule.to_string(), reason.to_string()))
                     .unwrap_or_default();
                 ToFix {
                     account_id: account.clone(),
@@ -197,7 +198,11 @@ fn want_of(findings: &[Finding], kind: RuleKind) -> Option<String> {
     let unknown = findings
         .iter()
         .filter(|f| f.outcome == Outcome::Unknown && f.rule_kind == kind);
-    let action = unknown.clone().find_map(|f| {
+    // Most name none, and reading JSON takes long.
+    let mut named = unknown
+        .clone()
+        .filter(|f| f.params_json.contains("denied_action"));
+    let action = named.find_map(|f| {
         let params: serde_json::Value = serde_json::from_str(&f.params_json).ok()?;
         Some(params.get("denied_action")?.as_str()?.to_owned())
     });

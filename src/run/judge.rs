@@ -112,6 +112,11 @@ pub fn judge(
         let launches = Launches::read(facts, &lookups, (&account, &region))?;
         let launched = launches.events.iter();
         let launched: BTreeSet<&str> = launched.filter_map(|e| e.cluster_id.as_deref()).collect();
+        if let Some(first) = clusters.first() {
+            // Reads those of the whole account-region: that is not judging.
+            lookups.steps(first)?;
+            lookups.sessions(first)?;
+        }
         let from = inputs.clock.elapsed();
         let mut judged = assess::Conclusions::with_room_for(clusters.len());
         for cluster in &clusters {

@@ -3,6 +3,7 @@ use crate::model::datasets::{
     TrailReading, Verdict,
 };
 use crate::model::ids::{AccountId, Region};
+use crate::model::text::Text;
 use crate::model::words::{
     AttemptBucket, CellOutcome, Delivery, Encryption, EventSource, Judgement, LaunchClass, Lookup,
     Meets, Population, Posture, Reencrypted, RunOutcome, Source, TrailOutcome, VerdictBasis,
@@ -51,7 +52,7 @@ pub fn verdict(cluster: &str, verdict: Judgement, active: bool) -> Verdict {
         region: "eu-west-1".parse().expect("region"),
         cluster_id: cluster.to_owned(),
         name: None,
-        state: String::new(),
+        state: Text::default(),
         active,
         created_at: None,
         created_ms: None,
@@ -61,7 +62,7 @@ pub fn verdict(cluster: &str, verdict: Judgement, active: bool) -> Verdict {
         delivery: Delivery::Working,
         posture: Posture::Active,
         basis: VerdictBasis::Assessed,
-        decided_by: String::new(),
+        decided_by: Text::default(),
         stands_from_run: None,
         rule_change: None,
         ou_path: None,

@@ -44,8 +44,6 @@ struct Sample {
     names: Vec<String>,
     /// Files that nobody vouches for.
     open: BTreeSet<String>,
-    /// Starts of died runs: the next seal names them by digest, and storage is not asked about them.
-    died_starts: BTreeSet<String>,
     /// Sealed runs with their slots, oldest first.
     runs: Vec<(RunId, u64)>,
     /// Whoever signed an entry, by fingerprint.
@@ -60,7 +58,6 @@ async fn sample() -> Sample {
     archive.recovery = Some(recovery.clone());
     let (mut open, mut died, mut runs) = (BTreeSet::new(), Vec::new(), Vec::new());
     let mut signers = vec![recovery];
-    let mut died_starts = BTreeSet::new();
     for day in 0..RUNS {
         match day {
             5 | 21 => {
@@ -75,7 +72,6 @@ async fn sample() -> Sample {
                     // It says nothing until its deadline is over.
                     archive.clock.advance_ms(7 * HOUR_MS);
                 }
-                died_starts.insert(layout::start(begun.start.n));
                 died.push(begun.start.run_id);
             }
             11 => {
@@ -113,7 +109,6 @@ async fn sample() -> Sample {
     Sample {
         names,
         open,
-        died_starts,
         runs,
         signers: signers
             .into_iter()
@@ -446,7 +441,7 @@ impl Sample {
             "other_storage_key" => stored.kms_key = Some(format!("{}-2", MemoryStore::KEY)),
             _ => stored.sha256 = Some(Sha256Hex::of(b"other")),
         });
-        let asked = !self.open.contains(name) && !self.died_starts.contains(name);
+        let asked = !self.open.contains(name);
         Mutation::new(way, name, [class].iter().filter(|_| asked))
     }
 

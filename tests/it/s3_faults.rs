@@ -207,7 +207,7 @@ impl Tried<'_> {
             assert!(resumed.is_ok(), "{what}: resumed: {resumed:?}");
             let report = self.verified().await.expect("an archive");
             assert!(is_sealed(&report), "{what}: resumed");
-            scene.is_as_undisturbed(&report, what).await;
+            scene.is_as_undisturbed(&report, self.kind, what).await;
             self.count("resumed");
             return;
         }
@@ -220,7 +220,7 @@ impl Tried<'_> {
             assert!(scene.is_copied(), "{what}: the copy of the chain");
         }
         if self.nth.is_multiple_of(4) {
-            scene.is_as_undisturbed(report, what).await;
+            scene.is_as_undisturbed(report, self.kind, what).await;
         }
         if self.done.is_ok() && !self.nth.is_multiple_of(8) {
             return;
@@ -285,7 +285,9 @@ impl Tried<'_> {
                 self.next_records(start, alive).await;
                 return;
             }
-            let finished = scene.finish_from(scene.job, self.done.is_ok()).await;
+            // A run whose scope stands is prepared, whatever the command could still say of it.
+            let done = self.done.is_ok() || scene.job == Job::Prepare;
+            let finished = scene.finish_from(scene.job, done).await;
             if self.kind == Kind::Taken && finished.is_err() {
                 // A document of the run is somebody else's for good.
                 self.next_records(Some(true), true).await;
@@ -296,7 +298,7 @@ impl Tried<'_> {
         let report = self.verified().await.expect("an archive");
         assert!(is_sealed(&report), "{what}: finished");
         if self.kind != Kind::Taken {
-            scene.is_as_undisturbed(&report, what).await;
+            scene.is_as_undisturbed(&report, self.kind, what).await;
         }
         self.count("finished");
     }

@@ -20,7 +20,7 @@ dataset! {
     /// Name given at launch.
     name: Option<String> = "text";
     /// State, as listed.
-    state: String = "STARTING … TERMINATED_WITH_ERRORS";
+    state: Text = "STARTING … TERMINATED_WITH_ERRORS";
     /// Whether the cluster counts as active.
     active: bool = "true or false";
     /// When the cluster was created.
@@ -40,7 +40,7 @@ dataset! {
     /// What the verdict rests on.
     basis: VerdictBasis = "assessed, deferred, carried";
     /// Rules that decided the verdict, a space between.
-    decided_by: String = "rule ids";
+    decided_by: Text = "rule ids";
     /// For an ended cluster: the run that last saw it alive, whose keys and buckets it is judged by, so
     /// that what happens to them later does not rewrite history.
     stands_from_run: Option<RunId> = "run id";
@@ -51,7 +51,7 @@ dataset! {
     /// hours whose events were read.
     launch_event: Option<LaunchSeen> = "found, missing";
     /// Path of organizational unit ids of the account.
-    ou_path: Option<String> = "o-…/r-…/ou-…/";
+    ou_path: Option<Text> = "o-…/r-…/ou-…/";
     /// Owner of the cluster.
     owner: Option<Text> = "text";
     /// Where the owner comes from.

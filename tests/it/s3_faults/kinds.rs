@@ -137,6 +137,11 @@ impl Kind {
         matches!(self, Self::Passing(..))
     }
 
+    /// Whether the call is asked again for minutes, in which clusters change their states.
+    pub fn takes_minutes(self) -> bool {
+        matches!(self, Self::ForGood(ill) if ill != Ill::AccessDenied)
+    }
+
     /// The faults that make the call after `after` others go wrong; `operation` is none where all count.
     pub fn faults(self, bucket: &str, operation: Option<&str>, after: u64) -> Faults {
         let rule = |ill: Ill, after: u64, first_n: Option<u64>| {
