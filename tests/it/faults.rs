@@ -151,7 +151,7 @@ fn equals_truth(place: &Place, day: u32, found: &Day, earlier: &[(u32, &Day)]) {
         .filter(|((cell, _), _)| found.is_collected(cell))
         .map(|(id, v)| {
             let verdict = serde_json::Value::from(v.verdict.as_str());
-            (id.clone(), (v.state.clone(), v.ended_ms, verdict))
+            (id.clone(), (v.state.to_string(), v.ended_ms, verdict))
         })
         .collect();
     for (id, told) in &stated {

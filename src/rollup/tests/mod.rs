@@ -116,7 +116,7 @@ fn verdict(id: &str, verdict: Judgement, created: i64, ended: Option<i64>) -> Ve
         created_ms: Some(hour(created).0),
         ended_at: ended.map(hour),
         ended_ms: ended.map(|h| hour(h).0),
-        ou_path: Some("o-a/r-a/ou-a/".to_owned()),
+        ou_path: Some("o-a/r-a/ou-a/".into()),
         cost_center: Some("cc-1".into()),
         business_unit: Some("bu".into()),
         ..testkit::verdict(id, verdict, ended.is_none())

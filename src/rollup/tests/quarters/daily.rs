@@ -115,7 +115,7 @@ impl Daily<'_> {
                     ended_at: ended.map(|h| at(quarter, h)),
                     ended_ms: ended.map(|h| at(quarter, h).0),
                     lineage: Some(c.lineage.into()),
-                    ou_path: Some(format!("o-1/r-1/ou-{}/", c.account)),
+                    ou_path: Some(format!("o-1/r-1/ou-{}/", c.account).into()),
                     owner: owned(c.account),
                     cost_center: owned(c.account).map(|_| "cc-1".into()),
                     business_unit: owned(c.account).map(|_| "retail".into()),
