@@ -8,7 +8,8 @@
 //!
 //! And who asks for them, with the source-reader role:
 //! - [`plan`]: what is there: objects and bytes, before anything is read.
-//! - [`read`]: one account-region after the other: digest files, then what they vouch for, day by day.
+//! - [`read`]: one account-region after the other: digest files, then what they vouch for, day by day;
+//!   `events`: which records are kept.
 //!
 //! Memory holds, of each account-region that is being read, the names of its digest files, what those of
 //! two days vouch for, one record, and the events that were found. Those of a file are taken once the
@@ -19,6 +20,7 @@ pub mod places;
 pub mod readings;
 pub mod records;
 
+mod events;
 mod plan;
 mod read;
 

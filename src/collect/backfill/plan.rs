@@ -85,7 +85,7 @@ pub async fn plan(context: &Context, wanted: &Wanted) -> Result<Plan, BackfillEr
     let mut plan = Plan::default();
     let mut open = JoinSet::new();
     let limit = context.options.concurrency.max(1);
-    for account in wanted.accounts.clone() {
+    for account in &wanted.accounts {
         if open.len() >= limit {
             plan.take(joined(open.join_next().await))?;
         }
@@ -93,7 +93,7 @@ pub async fn plan(context: &Context, wanted: &Wanted) -> Result<Plan, BackfillEr
             context.clone(),
             session.clone(),
             wanted.clone(),
-            account,
+            account.clone(),
         ));
     }
     while let Some(ended) = open.join_next().await {

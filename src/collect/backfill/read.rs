@@ -1,11 +1,12 @@
 //! Reads the account-regions of a trail: digest files first, then what they vouch for, day by day.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use super::digest::{self, Digest, DigestFault, Keys};
+use super::events::Records;
 use super::places::{self, DigestName};
 use super::plan::{budget, digest_names, open, source};
 use super::readings::{Counts, Readings};
@@ -18,15 +19,11 @@ use crate::collect::facts::SinkError;
 use crate::collect::history::source::Source;
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
-use crate::collect::trail_events::control::{About, KINDS};
-use crate::collect::trail_events::{EVENT_NAME, Event, Reader, name_attempts, newest_of_each};
+use crate::collect::trail_events::{name_attempts, newest_of_each};
 use crate::model::datasets::{ControlEvent, Launch, UNREADABLE_EVENT};
 use crate::model::ids::{AccountId, Region};
-use crate::model::words::{EventSource, TrailOutcome};
+use crate::model::words::TrailOutcome;
 use crate::time::{Date, HOUR_MS, UtcMillis};
-
-/// How far the clock of an event may be ahead of that of its delivery.
-const SKEW_MS: i64 = 15 * 60_000;
 
 /// Reads everything of a plan and hands over each account-region as it ends.
 ///
@@ -53,13 +50,14 @@ pub async fn read(
     let wanted = Arc::new(wanted.clone());
     let mut at_work = JoinSet::new();
     let limit = context.options.concurrency.max(1);
-    for unit in plan.units.iter().cloned() {
+    for unit in &plan.units {
         if at_work.len() >= limit
             && let Some(found) = joined(at_work.join_next().await)
         {
             keep(found?)?;
         }
-        let (context, session, wanted) = (context.clone(), session.clone(), wanted.clone());
+        let (context, session) = (context.clone(), session.clone());
+        let (wanted, unit) = (wanted.clone(), unit.clone());
         at_work.spawn(async move { of_unit(&context, &session, &wanted, &unit).await });
     }
     while let Some(ended) = at_work.join_next().await {
@@ -379,7 +377,13 @@ impl Reading<'_> {
                 (hour, hour + HOUR_MS)
             }
         };
-        let mut records = Records::new(self, vouched.is_some(), time.1);
+        let mut records = Records::new(
+            self.wanted,
+            self.unit,
+            &self.context.options,
+            vouched.is_some(),
+            time.1,
+        );
         let mut file = LogFile::new(|record: &[u8]| records.take(record));
         let mut bytes = 0;
         let got = self.source.each_part(name, |part| {
@@ -435,107 +439,4 @@ impl Reading<'_> {
         self.control_events.extend(control_events);
         Ok(())
     }
-}
-
-/// The events in one file that are kept.
-struct Records<'a> {
-    wanted: &'a Wanted,
-    reader: Reader<'a>,
-    account: &'a AccountId,
-    region: &'a Region,
-    /// No event can be later.
-    latest: UtcMillis,
-    launches: Vec<Launch>,
-    control_events: Vec<ControlEvent>,
-    unreadable: i64,
-}
-
-impl<'a> Records<'a> {
-    fn new(reading: &Reading<'a>, is_vouched: bool, delivered_ms: i64) -> Self {
-        let options = &reading.context.options;
-        Self {
-            wanted: reading.wanted,
-            reader: Reader {
-                scheduled_for: options.scheduled_for,
-                read_from: if is_vouched {
-                    EventSource::OrganizationTrail
-                } else {
-                    EventSource::UnvalidatedTrail
-                },
-                tags: &options.tags,
-            },
-            account: &reading.unit.account,
-            region: &reading.unit.region,
-            latest: UtcMillis(delivered_ms.saturating_add(SKEW_MS)),
-            launches: Vec::new(),
-            control_events: Vec::new(),
-            unreadable: 0,
-        }
-    }
-
-    fn take(&mut self, record: &[u8]) {
-        // Of a million records a few are kept, and the others are not even parsed.
-        if !event_names(record).any(|name| self.keeps(name)) {
-            return;
-        }
-        let text = std::str::from_utf8(record).unwrap_or_default();
-        let event = match self.reader.read_text(text) {
-            Ok(Some(event)) => event,
-            Ok(None) => return,
-            Err(_) => {
-                self.unreadable += 1;
-                return;
-            }
-        };
-        let (account, region, at) = match &event {
-            Event::Launch(launch) => {
-                let row = &launch.row;
-                (&row.account_id, &row.region, row.event_at)
-            }
-            Event::Control(row) => (&row.account_id, &row.region, row.event_at),
-        };
-        // A clock that is ahead of the delivery is no clock of AWS's.
-        if account != self.account || region != self.region || at > self.latest {
-            self.unreadable += 1;
-            return;
-        }
-        match event {
-            Event::Launch(launch) => self.launches.push(launch.row),
-            Event::Control(row) => self.control_events.push(*row),
-        }
-    }
-
-    /// Whether events of this name are kept here.
-    fn keeps(&self, name: &[u8]) -> bool {
-        let lives = |places: &BTreeSet<(AccountId, Region)>| {
-            places.contains(&(self.account.clone(), self.region.clone()))
-        };
-        let concerns = |about: About| match about {
-            About::Key | About::Alias => lives(&self.wanted.keys),
-            About::Bucket => lives(&self.wanted.buckets),
-            About::SecurityConfiguration | About::Trail => true,
-        };
-        let mut kinds = KINDS.iter().filter(|kind| kind.name.as_bytes() == name);
-        name == EVENT_NAME.as_bytes() || kinds.any(|kind| concerns(kind.about))
-    }
-}
-
-/// The values of `eventName` in the text of a record, its own and those of objects in it.
-fn event_names(record: &[u8]) -> impl Iterator<Item = &[u8]> {
-    const MEMBER: &[u8] = b"\"eventName\"";
-    let mut rest = record;
-    std::iter::from_fn(move || {
-        let at = rest.windows(MEMBER.len()).position(|part| part == MEMBER)?;
-        rest = &rest[at + MEMBER.len()..];
-        let value = rest
-            .trim_ascii_start()
-            .strip_prefix(b":")
-            .unwrap_or_default();
-        let value = value
-            .trim_ascii_start()
-            .strip_prefix(b"\"")
-            .unwrap_or_default();
-        let end = value.iter().position(|byte| *byte == b'"').unwrap_or(0);
-        Some(&value[..end])
-    })
 }
