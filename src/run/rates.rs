@@ -52,7 +52,8 @@ pub fn save(state_dir: &Path, learned: &Learned, loaded_at: UtcMillis, now: UtcM
     if there {
         let ours: std::collections::BTreeSet<Asked> =
             rates.iter().map(|rate| rate.asked.clone()).collect();
-        let others = read(&path).into_iter();
+        // What cannot be used was said when it was loaded.
+        let others = found(&path).unwrap_or_default().into_iter();
         rates.extend(others.filter(|r| r.at > loaded_at && !ours.contains(&r.asked)));
     }
     rates.truncate(MOST);
@@ -83,18 +84,21 @@ fn path_of(state_dir: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> Vec<Rate> {
-    let found = match text_of(path) {
-        Ok(None) => return Vec::new(),
-        Ok(Some(text)) => parse(&text),
-        Err(error) => Err(error.to_string()),
-    };
-    found.unwrap_or_else(|detail| {
+    found(path).unwrap_or_else(|detail| {
         tracing::warn!(
             "state file {} is not used ({detail}): rates are learned afresh",
             path.display()
         );
         Vec::new()
     })
+}
+
+fn found(path: &Path) -> Result<Vec<Rate>, String> {
+    match text_of(path) {
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(text)) => parse(&text),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// `None` where there is no file. A device or a pipe in its place is not waited for.
