@@ -8,8 +8,9 @@
 //! - `plan`: what befalls a run, drawn from its seed.
 //! - `wire`: the connection on which it befalls.
 //! - `look`: one run, from the scope to its verdicts.
-//! - `property`: what must hold of it.
+//! - `property`: what must hold of it; `compare`: beside a run that nothing befalls.
 
+mod compare;
 mod look;
 mod plan;
 mod property;
