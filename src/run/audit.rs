@@ -180,7 +180,7 @@ enum Progress {
 fn found(work: &Work, running: &Running<'_>) -> Result<Progress, RunError> {
     let (old, number) = work.last_journal()?;
     let next = match old {
-        Some(old) if !old.groups::<Run>().is_empty() => return Ok(Progress::Whole(old)),
+        Some(old) if !old.is_empty::<Run>() => return Ok(Progress::Whole(old)),
         old => {
             let next = Journal::create(&work.next_journal())?;
             if let Some(old) = &old {
