@@ -131,6 +131,12 @@ pub trait Known: Send + Sync {
         source: Source,
     ) -> Option<UtcMillis>;
 
+    /// Milliseconds that the account took in the newest run of record of an earlier date; 0 where that is
+    /// not known or not worth telling.
+    fn took_ms(&self, _account: &AccountId) -> i64 {
+        0
+    }
+
     /// Ids of the launch events that this run recorded in its last days.
     fn launches(
         &self,

@@ -33,11 +33,21 @@ pub struct Mark {
 type Marks = BTreeMap<AccountId, BTreeMap<Region, Mark>>;
 type Cell = (AccountId, Region);
 
-/// How far events were looked up, by source.
-type Observed = BTreeMap<(Source, AccountId, Region), UtcMillis>;
+/// How far events were looked up, by account: a few entries for each.
+type Observed = BTreeMap<AccountId, Vec<(Source, Region, UtcMillis)>>;
 
 /// Launch events of the newest run that are this much older than its start are not read again.
 const LAUNCHES_MS: i64 = 3 * DAY_MS;
+
+/// What is asked while an account has its turn.
+const OF_FIRST_PASS: [Source; 4] = [
+    Source::Regions,
+    Source::Clusters,
+    Source::SecurityConfigurations,
+    Source::Launches,
+];
+/// Accounts that took less are not worth a place before others.
+const LONG_MS: i64 = 60_000;
 
 /// Watermarks by account-region, with the clusters of each on disk.
 pub struct Watermarks {
@@ -45,6 +55,8 @@ pub struct Watermarks {
     marks: Marks,
     /// By the newest run alone: a cell that it could not look at says how far earlier runs came.
     observed: Observed,
+    /// Accounts that took a minute or longer in the newest run.
+    long: BTreeMap<AccountId, i64>,
 }
 
 /// What this run is about to look at, so that watermarks are looked for where they are needed.
@@ -76,17 +88,21 @@ impl Watermarks {
             .collect();
         let mut marks = Marks::new();
         let mut observed = Observed::new();
+        let mut long = BTreeMap::new();
         let mut missing: Option<BTreeSet<Cell>> = None;
         for run in &runs {
             if missing.as_ref().is_some_and(BTreeSet::is_empty) {
                 break;
             }
-            let Some((cells, of_events)) = readable(run, cells(evidence, run).await)? else {
+            let Some((cells, of_events, took)) = readable(run, cells(evidence, run).await)? else {
                 continue;
             };
             if missing.is_none() {
+                long = took;
                 let since = run.seal.started_at.plus_ms(-LAUNCHES_MS);
-                let newer = |event: &LaunchEvent| event.0.event_at >= since;
+                let newer = |event: &LaunchEvent| {
+                    event.0.event_at >= since && wanted.scope.account(&event.0.account_id).is_some()
+                };
                 let copied = evidence.copy(run, &journal, newer).await;
                 if readable(run, copied)?.is_some() {
                     observed = of_events;
@@ -118,6 +134,7 @@ impl Watermarks {
             journal,
             marks,
             observed,
+            long,
         })
     }
 
@@ -156,16 +173,18 @@ struct Seen {
 async fn cells(
     evidence: &Evidence<'_>,
     run: &SealedRun,
-) -> Result<(Vec<Seen>, Observed), RunError> {
+) -> Result<(Vec<Seen>, Observed, BTreeMap<AccountId, i64>), RunError> {
     let mut seen = Vec::new();
     let mut observed = Observed::new();
+    let mut spans = Spans::default();
     for row in evidence.rows::<Coverage>(run).await? {
         let row = row?;
+        spans.note(&row);
         if matches!(row.source, Source::Launches | Source::ControlEvents)
             && let Some(to) = row.observed_to_ms
         {
-            let cell = (row.source, row.account_id.clone(), row.region.clone());
-            observed.insert(cell, UtcMillis(to));
+            let of = observed.entry(row.account_id.clone()).or_default();
+            of.push((row.source, row.region.clone(), UtcMillis(to)));
         }
         if row.source != Source::Clusters {
             continue;
@@ -189,7 +208,30 @@ async fn cells(
             mark,
         });
     }
-    Ok((seen, observed))
+    Ok((seen, observed, spans.long()))
+}
+
+/// From when to when each account had its turn.
+#[derive(Default)]
+struct Spans(BTreeMap<AccountId, (i64, i64)>);
+
+impl Spans {
+    fn note(&mut self, cell: &Coverage) {
+        if !OF_FIRST_PASS.contains(&cell.source) {
+            return;
+        }
+        let (from, to) = (cell.started_at.0, cell.ended_at.0);
+        let span = self.0.entry(cell.account_id.clone()).or_insert((from, to));
+        *span = (span.0.min(from), span.1.max(to));
+    }
+
+    /// Milliseconds of the accounts that took long.
+    fn long(self) -> BTreeMap<AccountId, i64> {
+        let all = self.0.into_iter();
+        all.map(|(account, (from, to))| (account, to - from))
+            .filter(|(_, ms)| *ms >= LONG_MS)
+            .collect()
+    }
 }
 
 /// Takes the marks of the newest run and says which cells of the coming one it was not about.
@@ -213,7 +255,7 @@ fn newest(
         }
         // A run names watermarks that were fresh on its own day.
         let fresh = mark.filter(|m| m.listed_at >= horizon.start());
-        if let Some(mark) = fresh {
+        if let Some(mark) = fresh.filter(|_| wanted.scope.account(&cell.0).is_some()) {
             marks.entry(cell.0).or_default().insert(cell.1, mark);
         }
     }
@@ -341,8 +383,13 @@ impl Known for Watermarks {
         region: &Region,
         source: Source,
     ) -> Option<UtcMillis> {
-        let cell = (source, account.clone(), region.clone());
-        self.observed.get(&cell).copied()
+        let mut of = self.observed.get(account)?.iter();
+        let cell = of.find(|(by, at, _)| *by == source && at == region)?;
+        Some(cell.2)
+    }
+
+    fn took_ms(&self, account: &AccountId) -> i64 {
+        self.long.get(account).copied().unwrap_or_default()
     }
 
     fn launches(
@@ -494,5 +541,23 @@ mod tests {
         let cells = vec![seen(1, "eu-west-1", mark(0))];
         let missing = newest(&mut marks, &wanted, date.plus_days(-62), cells);
         assert!(marks.is_empty() && missing.is_empty());
+    }
+
+    #[test]
+    fn accounts_take_as_long_as_their_cells_of_the_first_pass_together() {
+        let mut spans = Spans::default();
+        let mut cell = |n: u64, source, from: i64, to: i64| {
+            let mut cell = crate::testkit::coverage(id(n), region("eu-west-1"), source);
+            (cell.started_at, cell.ended_at) = (UtcMillis(from), UtcMillis(to));
+            spans.note(&cell);
+        };
+        cell(1, Source::Clusters, 5_000, 40_000);
+        cell(1, Source::Launches, 1_000, 30_000);
+        cell(1, Source::SecurityConfigurations, 39_000, 91_000);
+        cell(2, Source::Clusters, 0, 59_999);
+        cell(3, Source::Clusters, 0, 1_000);
+        // Keys are looked up when all accounts had their turns.
+        cell(3, Source::Keys, 900_000, 1_000_000);
+        assert_eq!(spans.long(), BTreeMap::from([(id(1), 90_000)]));
     }
 }

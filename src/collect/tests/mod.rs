@@ -47,11 +47,13 @@ impl FactSink for Memory {
     }
 }
 
-/// What earlier runs knew: account-regions, and how far they looked at launches, with their ids.
+/// What earlier runs knew: account-regions, how far they looked at launches, with their ids, and how
+/// long accounts took.
 #[derive(Default)]
 pub(super) struct Earlier(
     BTreeMap<(AccountId, Region), KnownAccountRegion>,
     pub(super) Option<(UtcMillis, BTreeSet<String>)>,
+    pub(super) BTreeMap<AccountId, i64>,
 );
 
 impl Known for Earlier {
@@ -72,6 +74,10 @@ impl Known for Earlier {
 
     fn observed_to(&self, _: &AccountId, _: &Region, _: Source) -> Option<UtcMillis> {
         self.1.as_ref().map(|(to, _)| *to)
+    }
+
+    fn took_ms(&self, account: &AccountId) -> i64 {
+        self.2.get(account).copied().unwrap_or_default()
     }
 
     fn launches(&self, _: &AccountId, _: &Region) -> Result<BTreeSet<String>, KnownError> {
