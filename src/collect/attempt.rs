@@ -241,8 +241,29 @@ impl Attempts {
         &self,
         budget: &Budget,
         operation: Operation,
-        mut page: F,
+        page: F,
     ) -> Result<Vec<T>, CallError>
+    where
+        T: Send,
+        F: FnMut(Option<String>) -> Fut + Send,
+        Fut: Future<Output = Result<Page<T>, ApiError>> + Send,
+    {
+        let all = self
+            .own_pages_from(budget, operation, None, MAX_PAGES, page)
+            .await?;
+        Ok(all.0)
+    }
+
+    /// The same from a page on, and so many pages at most: with the token of the next one, if the list
+    /// goes on.
+    pub async fn own_pages_from<T, F, Fut>(
+        &self,
+        budget: &Budget,
+        operation: Operation,
+        mut next: Option<String>,
+        pages: usize,
+        mut page: F,
+    ) -> Result<(Vec<T>, Option<String>), CallError>
     where
         T: Send,
         F: FnMut(Option<String>) -> Fut + Send,
@@ -256,17 +277,17 @@ impl Attempts {
         };
         let mut pager = Pager::new(place);
         let mut items = Vec::new();
-        let mut next = None;
-        loop {
+        for _ in 0..pages.max(1) {
             let answer = self
                 .call(budget, &self.own, place, || page(next.clone()))
                 .await?;
             items.extend(answer.items);
             next = pager.advance(answer.next)?;
             if next.is_none() {
-                return Ok(items);
+                break;
             }
         }
+        Ok((items, next))
     }
 
     /// Asks once, and again while another attempt may help.

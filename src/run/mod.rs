@@ -3,6 +3,7 @@
 //! - [`audit`]: discover, begin, collect, assess, record, seal, commit in one process; [`shards`]: the
 //!   same in several; [`running`]: the steps that both are made of. [`prepared`], [`of_shards`]: what
 //!   shards find and hand over; [`recompute`]: what is made again before it is signed.
+//! - [`listed`]: the first pass while a long list of accounts is being read.
 //! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain. Whoever writes to the
 //!   archive asks first, there, how it is protected.
@@ -32,6 +33,7 @@ mod frozen;
 mod judge;
 mod keys;
 mod known;
+mod listed;
 mod memory;
 mod note;
 mod of_shards;

@@ -16,6 +16,7 @@ mod identities;
 mod inventory_memory;
 mod keys;
 mod log_history;
+mod long_list;
 mod mutations;
 mod one_at_a_time;
 mod policy;
