@@ -23,6 +23,8 @@ use crate::time::{Clock, UtcMillis};
 
 /// A list longer than this never ends.
 pub const MAX_PAGES: usize = 100_000;
+/// Requests for accounts and their tags in flight, beside the others.
+const LISTS_AT_ONCE: usize = 8;
 const BACKOFF_FIRST_MS: f64 = 250.0;
 const BACKOFF_CAP_MS: f64 = 20_000.0;
 
@@ -166,14 +168,16 @@ pub struct Attempts {
     random: Random,
     share: f64,
     in_flight: Semaphore,
+    /// Places of lists of accounts: page by page behind hundreds that wait, a long one would take hours.
+    lists: Semaphore,
     own: Buckets,
     cancelled: watch::Receiver<bool>,
     progress: Arc<Progress>,
 }
 
 impl Attempts {
-    /// `concurrency` requests at most are in flight; `share` of AWS's refill rates is used. A true
-    /// value of `cancelled` ends every call at once.
+    /// `concurrency` requests at most are in flight, and a few that list accounts; `share` of AWS's
+    /// refill rates is used. A true value of `cancelled` ends every call at once.
     pub fn new(
         clock: Arc<dyn Clock>,
         random: Random,
@@ -186,6 +190,7 @@ impl Attempts {
             random,
             share,
             in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            lists: Semaphore::new(LISTS_AT_ONCE),
             own: Buckets::new(share),
             cancelled,
             progress: Arc::default(),
@@ -200,6 +205,14 @@ impl Attempts {
     /// The clock that deadlines are measured with.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// What bounds the requests of an operation that are in flight.
+    fn places(&self, operation: Operation) -> &Semaphore {
+        match operation {
+            Operation::ListAccounts | Operation::ListTagsForResource => &self.lists,
+            _ => &self.in_flight,
+        }
     }
 
     /// Fresh buckets for one account.
@@ -317,7 +330,7 @@ impl Attempts {
             self.pause(wait).await?;
             let permit = tokio::select! {
                 biased;
-                permit = self.in_flight.acquire() => permit.ok(),
+                permit = self.places(place.operation).acquire() => permit.ok(),
                 () = self.cancellation() => return Err(CallError::RunEnded),
             };
             let left = (budget.deadline.0 - self.clock.now().0)

@@ -15,7 +15,6 @@ use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
 use crate::collect::attempt::{Attempts, Budget, CallError, MAX_PAGES};
 use crate::collect::exceptions::ExceptionRule;
 use crate::collect::operation::Operation;
-use crate::collect::random::shuffle;
 use crate::collect::scope::tag_value;
 pub use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
 use crate::model::datasets::Account;
@@ -219,17 +218,17 @@ impl Listing {
         self.next.is_none() && !asks_tags
     }
 
-    /// Accounts that certainly belong to the scope, at most so many, chosen by `seed`; without their
-    /// tags, and sorted by id. Where a place in the tree is still to be found, nothing is certain.
-    pub fn early(&self, most: usize, seed: u64) -> Scope {
+    /// Accounts that certainly belong to the scope, without their tags. Where a place in the tree is still
+    /// to be found, nothing is certain.
+    pub fn early(&self) -> Scope {
         let mut rows = Vec::new();
         if self.listed.iter().all(|account| account.path.is_some()) {
             rows = select::some_rows(&self.scope, &self.request, self.listed.clone());
         }
         rows.retain(|account| account.in_scope);
-        shuffle(&mut rows, seed);
-        rows.truncate(most);
         rows.sort_by(|a, b| a.account_id.cmp(&b.account_id));
+        // A list that changes while it is read may name an account twice.
+        rows.dedup_by(|a, b| a.account_id == b.account_id);
         Scope {
             accounts: rows,
             ..self.scope.clone()
@@ -242,6 +241,19 @@ impl Listing {
         cloud: &dyn Cloud,
         attempts: &Attempts,
     ) -> Result<Scope, DiscoverError> {
+        let (mut scope, tags) = self.untagged(cloud, attempts).await?;
+        if let Some(tags) = tags {
+            tags.read(cloud, attempts, &mut scope).await?;
+        }
+        Ok(scope)
+    }
+
+    /// Reads the rest but for tags, with the question for them where they are wanted.
+    pub async fn untagged(
+        self,
+        cloud: &dyn Cloud,
+        attempts: &Attempts,
+    ) -> Result<(Scope, Option<Tags>), DiscoverError> {
         let ask = Ask { cloud, attempts };
         let Self {
             request,
@@ -263,10 +275,24 @@ impl Listing {
             }
         }
         scope.accounts = select::rows(&scope, &request, listed)?;
-        if request.asks_tags() {
-            ask.tags(&mut scope, &request.tags).await?;
-        }
-        Ok(scope)
+        let tags = request.asks_tags().then_some(Tags(request.tags));
+        Ok((scope, tags))
+    }
+}
+
+/// Tags of accounts that are still to be read.
+#[derive(Debug)]
+pub struct Tags(TagNames);
+
+impl Tags {
+    /// Reads them.
+    pub async fn read(
+        self,
+        cloud: &dyn Cloud,
+        attempts: &Attempts,
+        scope: &mut Scope,
+    ) -> Result<(), DiscoverError> {
+        Ask { cloud, attempts }.tags(scope, &self.0).await
     }
 }
 

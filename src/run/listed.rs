@@ -2,8 +2,9 @@
 //!
 //! AWS lists twenty accounts a page and eight pages a second: 10,000 accounts take a minute, and their
 //! tags, where those are wanted, an hour. So the run begins as soon as the first pages are there and
-//! looks into some of their accounts, while the list goes on; the others follow when it is whole and the
-//! scope is written down. Everything after this pass goes on from it as from what another process left.
+//! looks into their accounts while the list goes on; the others follow when it is whole, while tags are
+//! read. The scope is written down when nothing of it is missing. Everything after this pass goes on from
+//! it as from what another process left.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +14,6 @@ use crate::archive::chain::Chain;
 use crate::archive::starts::Begun;
 use crate::archive::store::Store;
 use crate::collect::facts::NothingCollected;
-use crate::collect::random::stable_hash;
 use crate::collect::scope::Scope;
 use crate::collect::{self, Part};
 use crate::config::Config;
@@ -58,10 +58,7 @@ impl Listed<'_> {
     ) -> Result<(Frozen, Arc<Journal>, Before), RunError> {
         let shown = progress::show(self.options, &self.asking.attempts);
         let journal = Arc::new(self.work.first_journal()?);
-        let seed = stable_hash(self.begun.start.run_id.as_str());
-        // As many as are open at one time.
-        let most = self.config.concurrency.saturating_mul(2);
-        let early = self.running(listing.early(most, seed));
+        let early = self.running(listing.early());
         let taken = &early.frozen.scope;
         let (cloud, attempts) = (self.asking.aws.as_ref(), &self.asking.attempts);
         let first = async {
@@ -70,17 +67,29 @@ impl Listed<'_> {
             self.collect(&early, &journal, Arc::new(known), all).await
         };
         let rest = async {
-            let scope = listing.finish(cloud, attempts).await?;
-            let running = self.running(scope);
-            freeze(self.work, &running.frozen, self.chain, self.begun)?;
+            let (mut scope, tags) = listing.untagged(cloud, attempts).await?;
+            let running = self.running(scope.clone());
+            let is_whole = tags.is_none();
+            if is_whole {
+                freeze(self.work, &running.frozen, self.chain, self.begun)?;
+            }
             let evidence = self.evidence(&self.work.path);
             let before = running.before(&evidence, self.chain).await?;
             let left = running.frozen.scope.accounts.iter().enumerate();
             let left = left.filter(|(_, account)| taken.account(&account.account_id).is_none());
             let left = left.map(|(position, _)| position as u32).collect();
-            self.collect(&running, &journal, before.known.clone(), left)
-                .await?;
-            Ok((running.frozen, before))
+            let tagged = async {
+                if let Some(tags) = tags {
+                    tags.read(cloud, attempts, &mut scope).await?;
+                }
+                Ok::<_, RunError>(self.running(scope).frozen)
+            };
+            let others = self.collect(&running, &journal, before.known.clone(), left);
+            let (frozen, ()) = tokio::try_join!(tagged, others)?;
+            if !is_whole {
+                freeze(self.work, &frozen, self.chain, self.begun)?;
+            }
+            Ok((frozen, before))
         };
         let both = tokio::try_join!(first, rest);
         shown.finish();
