@@ -3,6 +3,7 @@
 mod archive_protection;
 mod at_scale;
 mod athena;
+mod bare_sdk;
 mod cli;
 mod cli_support;
 mod deaths;
