@@ -16,9 +16,13 @@ import subprocess
 import sys
 import time
 
-SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "encode", "verify"]
+import peers
+from peers import EXTERNAL_ID
+
+SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "encode", "verify", "peers", "sdk"]
 JUDGED = re.compile(r"judged (\d+) clusters in ([\d.]+) s, \d+/s, with (\d+) findings; working out keys ([\d.]+) s, the rest \d+/s; with reading and writing ([\d.]+) s")
-RUN = re.compile(r"run-(\d+)x(\d+)(-second)?")
+RUN = re.compile(r"run-(\d+)x(\d+)(?:x(\d+))?(-second)?")
+PEERS_SIZE = (20, 4)  # accounts and Regions; c7n-org takes 70 ms of CPU a call
 CLUSTERS = 3  # alive on an average day, per account and Region
 SAMPLE = (6, 3, 59)  # accounts, Regions and clusters alive, as dense as 1,000 x 17 of a million clusters
 ENCODED = 1_000_000  # clusters
@@ -28,8 +32,19 @@ CONCURRENCY = 64
 SHARE = 1.0  # of AWS's rates
 MEMORY_TARGET = 256 << 20
 MIB = 1 << 20
+# Clusters that a second run had to describe. One that is gone has no row; nor has it a second call.
+DESCRIBED = """
+WITH two AS (SELECT max(scheduled_for) AS day FROM emr_cluster),
+     before AS (SELECT e.* FROM emr_cluster e CROSS JOIN two WHERE e.scheduled_for < two.day),
+     now AS (SELECT e.* FROM emr_cluster e CROSS JOIN two WHERE e.scheduled_for = two.day)
+SELECT
+  CAST(coalesce(sum(CASE WHEN n.seen = 'listed' AND n.settings = 'described' AND b.cluster_id IS NULL THEN 1 END), 0) AS BIGINT) AS "new",
+  CAST(coalesce(sum(CASE WHEN n.seen = 'vanished' THEN 1 END), 0) AS BIGINT) AS vanished,
+  CAST(coalesce(sum(CASE WHEN n.seen = 'listed' AND n.settings = 'described' AND b.cluster_id IS NOT NULL THEN 1 END), 0) AS BIGINT) AS due
+FROM now n LEFT JOIN before b
+  ON b.account_id = n.account_id AND b.region = n.region AND b.cluster_id = n.cluster_id
+"""
 REPEATS = 5  # of what takes under a second; the best counts
-EXTERNAL_ID = "keyproof-external"
 
 
 class BenchError(Exception):
@@ -41,7 +56,7 @@ def options():
         prog="scripts/bench",
         description="Measures keyproof on a simulated organization; docs/benchmarks.md explains the figures.",
         epilog="run-AxR is a first run over A accounts and R Regions with clusters; run-AxR-second is the "
-        "next day's run on the same archive; assess judges the first run again; encode writes and seals the rows of a million clusters; verify checks the archive that the runs before it left, or one of two runs of its own, and that of encode where it was made.",
+        "next day's run on the same archive; run-AxRxC has C clusters alive in each account-region; assess judges the first run again; encode writes and seals the rows of a million clusters; verify checks the archive that the runs before it left, or one of two runs of its own, and that of encode where it was made; peers runs c7n-org and Prowler over the organization of a first run; sdk makes the same calls through the SDK alone.",
     )
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(SCENARIOS)}")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
@@ -49,16 +64,18 @@ def options():
                         help="how keyproof is built (default: %(default)s)")
     parser.add_argument("--latency", type=int, default=20, metavar="MS",
                         help="milliseconds that every answer is late (default: %(default)s)")
+    parser.add_argument("--buckets", choices=["real", "off"], default="real",
+                        help="whether the sandbox throttles as AWS does (default: %(default)s)")
     # The rest is for scripts/bench itself.
     parser.add_argument("--print-profile", action="store_true", help=argparse.SUPPRESS)
-    for name in ["--binary", "--tests", "--clock", "--work", "--repo"]:
+    for name in ["--binary", "--tests", "--clock", "--work", "--repo", "--c7n", "--prowler"]:
         parser.add_argument(name, type=pathlib.Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.scenario = given.scenario or SCENARIOS
     if given.latency < 1:
         parser.error("--latency takes whole milliseconds, at least 1")
     for name in given.scenario:
-        if name not in ("assess", "encode", "verify") and not RUN.fullmatch(name):
+        if name not in ("assess", "encode", "verify", "peers", "sdk") and not RUN.fullmatch(name):
             parser.error(f"no scenario {name}: there are {', '.join(SCENARIOS)}, and run-AxR of other sizes")
     return given
 
@@ -135,31 +152,96 @@ class Organization:
             self.results.append(self.make_run(len(self.results) + 1))
         return self.results[number - 1]
 
-    def make_run(self, number):
-        # A sandbox of its own for each run, begun at the same time of day: the same organization.
+    def sandbox(self, name, latency, use):
+        """Serves the organization, begun at the same time of day whenever that is, while something uses it.
+        Gives what `use` gives, what was called, and what the sandbox itself used."""
         self.shift(None)
-        counts = self.folder / f"calls-{number}.json"
-        sandbox = self.keyproof(f"sandbox-{number}", "sandbox", "--accounts", self.accounts, "--regions",
-                             self.regions, "--clusters", self.clusters, "--buckets", "off", "--latency",
-                             self.given.latency, "--calls", counts)
+        counts = self.folder / f"calls-{name}.json"
+        sandbox = self.keyproof(f"sandbox-{name}", "sandbox", "--accounts", self.accounts, "--regions",
+                             self.regions, "--clusters", self.clusters, "--buckets", self.given.buckets, "--latency",
+                             latency, "--calls", counts)
         try:
             env = served(sandbox)
             generated = time.monotonic() - sandbox.begun
+            found = use(env)
+        finally:
+            sandbox.child.send_signal(signal.SIGTERM)
+        used = sandbox.finish(0)
+        called = json.loads(counts.read_text(encoding="utf-8"))
+        return found, called, used | {"generated_s": generated}
+
+    def make_run(self, number):
+        def use(env):
             self.shift(2 - number)
-            measured = self.keyproof(
+            return  self.keyproof(
                 f"run-{number}", "run", "--quiet", "--endpoint-url", env.pop("url"), "--archive", self.archive,
                 "--signing-key", self.folder / "signing-key.pem", "--state-dir", self.folder / "state",
                 "--work-dir", self.folder / "work", "--external-id", EXTERNAL_ID,
                 "--concurrency", CONCURRENCY, "--quota-share", SHARE, env=env).finish(0, 4)
-        finally:
-            sandbox.child.send_signal(signal.SIGTERM)
-        sandbox_used = sandbox.finish(0)
-        called = json.loads(counts.read_text(encoding="utf-8"))
+
+        measured, called, sandbox = self.sandbox(number, self.given.latency, use)
         return measured | figures(called, self.given.latency / 1000) | {
-            "sandbox_cpu_s": sandbox_used["cpu_s"],
-            "sandbox_generated_s": generated,
+            "places": peers.entered(called),
+            "sandbox_cpu_s": sandbox["cpu_s"],
+            "sandbox_peak_bytes": sandbox["peak_bytes"],
+            "sandbox_generated_s": sandbox["generated_s"],
             "evidence": self.evidence(number),
         }
+
+    def described(self):
+        """Why the second run described clusters, as its rows and the first run's tell."""
+        self.shift(None)
+        process = self.keyproof("described", "query", "--archive", self.archive, "--format", "json", DESCRIBED,
+                                env={"KEYPROOF_STATE_DIR": str(self.folder / "state")})
+        process.finish(0)
+        answer = next(line for line in process.text().splitlines() if line.startswith("["))
+        return {name: int(count) for name, count in json.loads(answer)[0].items()}
+
+    def peers(self):
+        """c7n-org and Prowler over the accounts and Regions that a first run entered."""
+        ours = self.run(1)
+        result = {"ours": ours, "missing": {}}
+        for name, program, run in (("c7n-org", self.given.c7n, peers.c7n_org),
+                                   ("prowler", self.given.prowler, peers.prowler)):
+            if not program or not program.name:
+                result["missing"][name] = "not installed"
+                continue
+
+            def use(env):
+                env = env | {"AWS_ENDPOINT_URL": env["url"], "AWS_DEFAULT_REGION": env["AWS_REGION"]}
+                env.pop("url")
+                start = lambda log, *command: Process(command, self.folder / f"{log}.log", env)
+                return run(program, self.folder, ours["places"], start)
+
+            used, called, _ = self.sandbox(name, self.given.latency, use)
+            calls = sum(c["calls"] for c in called["calls"])
+            result[name] = used | {"calls": calls, "cpu_ms_per_call": used["cpu_s"] * 1000 / calls}
+        return result
+
+    def sdk(self):
+        """The same calls through the SDK alone and as a run makes them, without latency or buckets."""
+        account = next(iter(self.run(1)["places"]))
+
+        def use(env):
+            env = env | {"KEYPROOF_BENCH_URL": env["url"], "KEYPROOF_BENCH_CALLS": str(peers.SDK_CALLS),
+                         "KEYPROOF_BENCH_ACCOUNT": account, "KEYPROOF_BENCH_EXTERNAL_ID": EXTERNAL_ID}
+            return self.test("bare_sdk::list_clusters_through_the_sdk_alone_and_as_we_call_it", env)[0]
+
+        buckets, self.given.buckets = self.given.buckets, "off"
+        try:
+            return self.sandbox("sdk", 0, use)[0]
+        finally:
+            self.given.buckets = buckets
+
+    def test(self, name, env):
+        """A measurement that is an ignored test: what it prints, and what it used."""
+        process = Process([self.given.tests, name, "--exact", "--ignored", "--nocapture"],
+                          self.folder / f"{name.rpartition(':')[2]}.log", env)
+        used = process.finish(0)
+        found = re.search(r"^measured (.*)$", process.text(), re.M)
+        if not found:
+            raise BenchError(f"{name} says nothing:\n{process.text()}")
+        return json.loads(found[1]), used
 
     def evidence(self, number):
         """Rows and bytes by dataset, as the manifest of the newest run lists them."""
@@ -202,17 +284,8 @@ class Organization:
         env = {"KEYPROOF_BENCH_SAMPLE": str(self.archive), "KEYPROOF_BENCH_ARCHIVE": str(self.encoded),
                "KEYPROOF_BENCH_CLUSTERS": str(ENCODED)}
 
-        def measured(test):
-            process = Process([self.given.tests, f"at_scale::{test}", "--exact", "--ignored", "--nocapture"],
-                              self.folder / f"{test}.log", env)
-            used = process.finish(0)
-            found = re.search(r"^measured (.*)$", process.text(), re.M)
-            if not found:
-                raise BenchError(f"{test} says nothing:\n{process.text()}")
-            return json.loads(found[1]), used
-
-        sealed, used = measured("very_many_clusters_are_encoded_and_sealed")
-        return {"alone": measured("encoding_alone")[0], "sealed": sealed | {"peak_bytes": used["peak_bytes"]}}
+        sealed, used = self.test("at_scale::very_many_clusters_are_encoded_and_sealed", env)
+        return {"alone": self.test("at_scale::encoding_alone", env)[0], "sealed": sealed | {"peak_bytes": used["peak_bytes"]}}
 
     def verify(self):
         """Verification of what the runs left, and of what was encoded."""
@@ -273,7 +346,10 @@ def figures(called, latency_s):
     operations = {}
     for c in calls:
         operations[c["operation"]] = operations.get(c["operation"], 0) + c["calls"]
+    clusters = [c["first_ms"] for c in calls if c["operation"] == "ListClusters"]
     return {
+        # The first question of all comes from a run that has just begun.
+        "first_emr_call_s": (min(clusters) - min(c["first_ms"] for c in calls)) / 1000 if clusters else None,
         "calls": total,
         "throttled": sum(c["throttled"] for c in calls),
         "operations": operations,
@@ -294,23 +370,29 @@ def measure(given):
             results[name] = encoded.encode()
             continue
         run = RUN.fullmatch(name)
-        size = (int(run[1]), int(run[2])) if run else last or (200, 4)
+        size = (int(run[1]), int(run[2]), int(run[3] or CLUSTERS)) if run else last or (200, 4, CLUSTERS)
+        if name in ("peers", "sdk"):
+            size = (*PEERS_SIZE, CLUSTERS)
         if size not in organizations:
             organizations[size] = Organization(given, *size)
-        last = size
         organization = organizations[size]
+        if name in ("peers", "sdk"):
+            results[name] = getattr(organization, name)()
+            continue
+        last = size
         if run is None:
             results[name] = organization.assess() if name == "assess" else organization.verify()
             if name == "verify" and encoded:
                 results[name]["encoded"] = encoded.verified(encoded.encoded)
             continue
-        result = dict(organization.run(2 if run[3] else 1))
+        result = dict(organization.run(2 if run[4] else 1))
         result["wall_to_ideal"] = result["wall_s"] / result["ideal_s"]
         result["peak_to_target"] = result["peak_bytes"] / MEMORY_TARGET
         result["cpu_ms_per_call"] = result["cpu_s"] * 1000 / result["calls"]
-        if run[3]:
+        if run[4]:
             first = organization.run(1)["operations"]
             result["first_run_describe_cluster"] = first.get("DescribeCluster", 0)
+            result["described"] = organization.described()
         results[name] = result
     return results
 
@@ -334,6 +416,7 @@ def circumstances(given):
         "latency_ms": given.latency,
         "concurrency": CONCURRENCY,
         "quota_share": SHARE,
+        "buckets": given.buckets,
         "clusters": CLUSTERS,
     }
 
@@ -342,7 +425,8 @@ def text(about, results):
     yield (f"keyproof {about['commit']}, {about['profile']} build, {about['date']}; {about['cores']} cores "
            f"({about['cpu']}), {about['memory_gib']} GiB; load before: {about['load_before']}")
     yield (f"{about['latency_ms']} ms latency, concurrency {about['concurrency']}, quota share "
-           f"{about['quota_share']:g}, {about['clusters']} clusters alive per account and Region")
+           f"{about['quota_share']:g}, {about['clusters']} clusters alive per account and Region; "
+           f"{'throttled as AWS does' if about['buckets'] == 'real' else 'never throttled'}")
     for name, r in results.items():
         yield ""
         yield name
@@ -352,6 +436,13 @@ def text(about, results):
             continue
         if name == "encode":
             yield from encoded_text(r)
+            continue
+        if name == "peers":
+            ours = r["ours"] | {"cpu_ms_per_call": r["ours"]["cpu_s"] * 1000 / r["ours"]["calls"]}
+            yield from peers.text(row, ours, r)
+            continue
+        if name == "sdk":
+            yield from peers.sdk_text(row, r)
             continue
         if name == "assess":
             yield row("clusters a second, one core", f"{r['clusters_per_s'] or 0:,.0f}",
@@ -370,6 +461,8 @@ def text(about, results):
         if r["contended_s"] is not None:
             yield row("cores contended for", f"{r['contended_s']:.1f} s", f"{r['contended_s'] / r['wall_s']:.2f} x wall")
         yield row("peak memory", f"{r['peak_bytes'] / MIB:.0f} MiB", f"{r['peak_to_target']:.2f} x 256 MiB")
+        if r["first_emr_call_s"] is not None:
+            yield row("first EMR call", f"{r['first_emr_call_s']:.1f} s", "after the first call of all; target 5 s")
         yield row("calls", f"{r['calls']:,}", f"{r['throttled'] / r['calls']:.2%} throttled; at most "
                   f"{r['in_flight_max']} in flight, {r['connections']} connections")
         described = r["operations"].get("DescribeCluster", 0)
@@ -377,6 +470,11 @@ def text(about, results):
         yield row("DescribeCluster", f"{described:,}", f"{described / max(clusters, 1):.2f} a cluster of {clusters:,}" + (
             f"; {described / max(r['first_run_describe_cluster'], 1):.3f} x the first run's"
             if "first_run_describe_cluster" in r else ""))
+        if "described" in r:
+            why = r["described"]
+            told = sum(why.values())
+            yield row("  new + vanished + due", f"{told:,}", f"{why['new']:,} + {why['vanished']:,} + {why['due']:,}; "
+                      f"the sandbox counted {described - told:+,}")
         yield row("sandbox", f"{r['sandbox_cpu_s']:.1f} s", f"CPU on the same cores; serving after "
                   f"{r['sandbox_generated_s']:.2f} s")
         total = sum(e["bytes"] for e in r["evidence"].values())
@@ -422,7 +520,8 @@ def row(label, value, note=""):
 def main():
     given = options()
     if given.print_profile:
-        print(given.profile, "tests" if "encode" in given.scenario else "")
+        needed = ["tests"] if {"encode", "sdk"} & set(given.scenario) else []
+        print(given.profile, *needed, *(["peers"] if "peers" in given.scenario else []))
         return
     about = circumstances(given)
     try:

@@ -147,6 +147,8 @@ fn called(running: &Running) -> String {
                 "operation": count.operation,
                 "calls": count.calls,
                 "throttled": count.throttled,
+                "first_ms": count.first_ms,
+                "last_ms": count.last_ms,
                 "burst": granted.map(|g| g.0),
                 "refill_per_s": granted.map(|g| g.1),
             })

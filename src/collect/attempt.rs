@@ -25,6 +25,8 @@ use crate::time::{Clock, UtcMillis};
 
 /// A list longer than this never ends.
 pub const MAX_PAGES: usize = 100_000;
+/// Requests for accounts and their tags in flight, beside the others.
+const LISTS_AT_ONCE: usize = 8;
 const BACKOFF_FIRST_MS: f64 = 250.0;
 const BACKOFF_CAP_MS: f64 = 20_000.0;
 
@@ -176,6 +178,8 @@ pub struct Attempts {
     share: f64,
     in_flight: Semaphore,
     learned: Arc<Learned>,
+    /// Places of lists of accounts: page by page behind hundreds that wait, a long one would take hours.
+    lists: Semaphore,
     /// STS and Organizations: they count for the collector's account, whatever is asked for whom.
     own: Buckets,
     own_footprint: Mutex<Footprint>,
@@ -184,8 +188,8 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// `concurrency` requests at most are in flight; `share` of AWS's refill rates is used. A true
-    /// value of `cancelled` ends every call at once.
+    /// `concurrency` requests at most are in flight, and a few that list accounts; `share` of AWS's
+    /// refill rates is used. A true value of `cancelled` ends every call at once.
     pub fn new(
         clock: Arc<dyn Clock>,
         random: Random,
@@ -202,6 +206,7 @@ impl Attempts {
             own: Buckets::new(None, share, learned.clone()),
             own_footprint: Mutex::default(),
             learned,
+            lists: Semaphore::new(LISTS_AT_ONCE),
             cancelled,
             progress: Arc::default(),
         }
@@ -235,6 +240,14 @@ impl Attempts {
     /// The clock that deadlines are measured with.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// What bounds the requests of an operation that are in flight.
+    fn places(&self, operation: Operation) -> &Semaphore {
+        match operation {
+            Operation::ListAccounts | Operation::ListTagsForResource => &self.lists,
+            _ => &self.in_flight,
+        }
     }
 
     /// Fresh buckets for one account.
@@ -276,8 +289,29 @@ impl Attempts {
         &self,
         budget: &Budget,
         operation: Operation,
-        mut page: F,
+        page: F,
     ) -> Result<Vec<T>, CallError>
+    where
+        T: Send,
+        F: FnMut(Option<String>) -> Fut + Send,
+        Fut: Future<Output = Result<Page<T>, ApiError>> + Send,
+    {
+        let all = self
+            .own_pages_from(budget, operation, None, MAX_PAGES, page)
+            .await?;
+        Ok(all.0)
+    }
+
+    /// The same from a page on, and so many pages at most: with the token of the next one, if the list
+    /// goes on.
+    pub async fn own_pages_from<T, F, Fut>(
+        &self,
+        budget: &Budget,
+        operation: Operation,
+        mut next: Option<String>,
+        pages: usize,
+        mut page: F,
+    ) -> Result<(Vec<T>, Option<String>), CallError>
     where
         T: Send,
         F: FnMut(Option<String>) -> Fut + Send,
@@ -291,17 +325,17 @@ impl Attempts {
         };
         let mut pager = Pager::new(place);
         let mut items = Vec::new();
-        let mut next = None;
-        loop {
+        for _ in 0..pages.max(1) {
             let answer = self
                 .call(budget, &self.own, place, || page(next.clone()))
                 .await?;
             items.extend(answer.items);
             next = pager.advance(answer.next)?;
             if next.is_none() {
-                return Ok(items);
+                break;
             }
         }
+        Ok((items, next))
     }
 
     /// Asks once, and again while another attempt may help.
@@ -331,7 +365,7 @@ impl Attempts {
             self.pause(wait).await?;
             let permit = tokio::select! {
                 biased;
-                permit = self.in_flight.acquire() => permit.ok(),
+                permit = self.places(place.operation).acquire() => permit.ok(),
                 () = self.cancellation() => return Err(CallError::RunEnded),
             };
             let left = (budget.deadline.0 - self.clock.now().0)

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use crate::collect::attempt::{CallError, lock};
-use crate::collect::engine::{CollectError, Run};
+use crate::collect::engine::{CollectError, Run, finish};
 use crate::collect::events::{Looked, Place};
 use crate::collect::facts::Facts;
 use crate::collect::launches::{Read, window};
-use crate::collect::session::Session;
+use crate::collect::lookups::Sessions;
 use crate::collect::trail_events::control::{About, KINDS};
 use crate::collect::trail_events::{Event, newest_of_each};
 use crate::model::datasets::{ControlEvent, KmsKey, LogBucket};
@@ -75,36 +77,51 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
     units.into_values().collect()
 }
 
-/// Looks up the events of one account, one place after the other.
+/// Looks up the events of one account. Each place has tokens of its own, two a second, so that several
+/// are waited for side by side.
 pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
-    let Some(account) = run.scope.account(&unit.account) else {
+    let sessions = Arc::new(Sessions::new(&run.options().role_name));
+    let limit = run.options().regions_at_once.max(1).saturating_mul(2);
+    let mut open = JoinSet::new();
+    for (region, lives) in unit.places {
+        if open.len() >= limit {
+            finish(open.join_next().await)?;
+        }
+        let (run, sessions) = (run.clone(), sessions.clone());
+        open.spawn(place(run, sessions, unit.account.clone(), region, lives));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
+    }
+    Ok(())
+}
+
+/// Looks up the events of one account-region.
+async fn place(
+    run: Arc<Run>,
+    sessions: Arc<Sessions>,
+    account: AccountId,
+    region: Region,
+    lives: Lives,
+) -> Result<(), CollectError> {
+    let Some(of) = run.scope.account(&account) else {
         return Ok(());
     };
-    let mut session = None;
-    for (region, lives) in &unit.places {
-        let budget = run.budget();
-        let window = window(&run, account, region, Source::ControlEvents);
-        let mut read = Read::new(&run, account, region, window);
-        let mut rows: Vec<ControlEvent> = Vec::new();
-        let mut looked = Looked {
-            again: true,
-            to: Some(window.to),
-            stopped: None,
-        };
-        if session.is_none() {
-            let opened = match run.may_begin() {
-                Ok(()) => Session::open(&run.context, &unit.account, &budget).await,
-                Err(error) => Err(error),
-            };
-            match opened {
-                Ok(opened) => session = Some(opened),
-                Err(error) => looked = looked.and(stopped(error)),
-            }
-        }
-        if let Some(session) = &session {
+    let budget = run.budget();
+    let window = window(&run, of, &region, Source::ControlEvents);
+    let mut read = Read::new(&run, of, &region, window);
+    let mut rows: Vec<ControlEvent> = Vec::new();
+    let mut looked = Looked {
+        again: true,
+        to: Some(window.to),
+        stopped: None,
+    };
+    match sessions.of(&run, &account, &budget).await {
+        Err(error) => looked = looked.and(stopped(error)),
+        Ok(session) => {
             let place = Place {
-                session,
-                region,
+                session: &session,
+                region: &region,
                 budget: &budget,
             };
             for kind in KINDS.iter().filter(|kind| lives.concerns(kind.about)) {
@@ -123,14 +140,13 @@ pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> 
                 looked = looked.and(of_name.await);
             }
         }
-        newest_of_each(&mut rows);
-        let cell = read.cell(Source::ControlEvents, rows.len(), looked, &budget);
-        let mut facts = Facts::new(unit.account.clone(), region.clone());
-        facts.control_events = rows;
-        facts.coverage.push(cell);
-        run.append(facts)?;
     }
-    Ok(())
+    newest_of_each(&mut rows);
+    let cell = read.cell(Source::ControlEvents, rows.len(), looked, &budget);
+    let mut facts = Facts::new(account, region);
+    facts.control_events = rows;
+    facts.coverage.push(cell);
+    run.append(facts)
 }
 
 fn stopped(error: CallError) -> Looked {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -29,7 +29,7 @@ use crate::collect::history::{jobs, log_history};
 use crate::collect::identity_policy::named_by;
 use crate::collect::lookups::Sessions;
 use crate::collect::object_samples;
-use crate::collect::random::shuffle;
+use crate::collect::random::{hash, shuffle};
 use crate::collect::references::{Owners, References};
 use crate::collect::scope::{EmrRegion, Scope, TagNames, left_out};
 use crate::collect::{account, control_events, identities, lookups};
@@ -137,6 +137,8 @@ pub enum Part {
     /// The first pass over the accounts at these positions of the scope. Who owns which bucket is asked
     /// by whoever looks buckets up.
     Accounts(BTreeSet<u32>),
+    /// The same with the question for buckets, so that a process goes on from there as from what it found.
+    First(BTreeSet<u32>),
     /// Everything after the first pass, for the whole scope.
     Rest {
         /// Positions of accounts that nobody looked into: their cells end as `not_attempted`.
@@ -212,7 +214,7 @@ pub async fn collect_part(
     each(&run, units, account::unit).await?;
     match &run.part {
         Part::Whole => {}
-        Part::Accounts(_) => return Ok(run.collected()),
+        Part::Accounts(_) | Part::First(_) => return Ok(run.collected()),
         Part::Rest { missing } => {
             let all = 0..scope.accounts.len() as u32;
             let mut units: Vec<u32> = all.filter(|at| !missing.contains(at)).collect();
@@ -222,7 +224,6 @@ pub async fn collect_part(
     }
 
     let mut readers = identities::units(&run);
-    let mut owners = jobs::units(&run);
     let mut units = lookups::units(&run);
     shuffle(&mut units, context.options.seed);
     each(&run, units, lookups::unit).await?;
@@ -241,6 +242,7 @@ pub async fn collect_part(
     let mut histories = log_history::units(&run);
     shuffle(&mut histories, context.options.seed);
     each(&run, histories, log_history::unit).await?;
+    let mut owners = jobs::units(&run);
     shuffle(&mut owners, context.options.seed);
     each(&run, owners, jobs::unit).await?;
 
@@ -300,11 +302,11 @@ pub(super) struct Run {
     /// Names of buckets that accounts listed.
     pub owners: Mutex<Owners>,
     pub references: Mutex<References>,
+    plan: OnceLock<lookups::Plan>,
     /// Regions that accounts are known to use.
     pub regions: Mutex<BTreeSet<Region>>,
-    /// Principals that policies and grants of log keys name, as `identity_policy::principal_of` does,
-    /// and accounts in which a log key means everyone, as `identity_policy::everyone_of` does.
-    pub named: Mutex<BTreeSet<String>>,
+    /// Principals that policies and grants of log keys name.
+    named: Mutex<HashSet<u64>>,
     /// Hashes of grants that were handed over.
     pub granted: Mutex<HashSet<u64>>,
     /// Accounts that were asked about some Region, answered or not.
@@ -366,6 +368,7 @@ impl Run {
             finished: Finished::default(),
             owners: Mutex::new(Owners::new(seed)),
             references: Mutex::default(),
+            plan: OnceLock::new(),
             regions: Mutex::default(),
             named: Mutex::default(),
             granted: Mutex::default(),
@@ -382,7 +385,7 @@ impl Run {
     fn first_pass(&self) -> Vec<u32> {
         let is_mine = |at: &u32| match &self.part {
             Part::Whole => true,
-            Part::Accounts(mine) => mine.contains(at),
+            Part::Accounts(mine) | Part::First(mine) => mine.contains(at),
             Part::Rest { missing } => missing.contains(at),
         };
         let expected = |at: &u32| {
@@ -437,7 +440,7 @@ impl Run {
         }
         let policies = facts.keys.iter().filter_map(|k| k.policy_json.as_deref());
         for policy in policies.filter_map(|json| serde_json::from_str(json).ok()) {
-            lock(&self.named).extend(named_by(&policy));
+            self.name(named_by(&policy));
         }
         for grant in &facts.grants {
             let who = [&grant.grantee, &grant.retiring_principal];
@@ -512,6 +515,25 @@ impl Run {
                 folders.entry(place.bucket).or_default().insert(folder);
             }
         }
+    }
+
+    /// Notes principals that a policy or a grant of a log key names, as `identity_policy::principal_of`
+    /// does, and accounts in which a log key means everyone, as `identity_policy::everyone_of` does. A
+    /// hash of each is kept: should two be alike, a principal too many is read.
+    pub fn name(&self, principals: impl IntoIterator<Item = String>) {
+        let seed = self.options().seed;
+        let hashes = principals.into_iter().map(|name| hash(seed, &name));
+        lock(&self.named).extend(hashes);
+    }
+
+    /// Whether a principal was noted.
+    pub fn is_named(&self, principal: &str) -> bool {
+        lock(&self.named).contains(&hash(self.options().seed, principal))
+    }
+
+    /// What is to be looked up; asked for when the first pass is over.
+    pub fn plan(&self) -> &lookups::Plan {
+        self.plan.get_or_init(|| lookups::Plan::of(self))
     }
 
     /// Waits for a turn at what needs memory and disk for itself: memory must not grow with the accounts.

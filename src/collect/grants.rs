@@ -93,7 +93,7 @@ pub(super) fn note(run: &Run, who: [&Option<String>; 2], key: &str, id: &str) ->
     let names = who
         .into_iter()
         .filter_map(|name| principal_of(name.as_deref()?));
-    lock(&run.named).extend(names);
+    run.name(names);
     lock(&run.granted).insert(stable_hash(&format!("{key} {id}")))
 }
 

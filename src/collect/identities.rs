@@ -13,7 +13,7 @@
 //! A principal whose policies could not be read whole is kept too, without them: it may be one of
 //! these.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::collect::api::{Identity, IdentityKinds, ListedGroup, ListedPrincipal, PrincipalKind};
@@ -40,26 +40,28 @@ pub(super) struct Unit {
     writers: Writers,
 }
 
-/// The accounts to be read: asked before the look-ups take what was referenced.
-pub(super) fn units(run: &Run) -> Vec<Unit> {
+/// The accounts to be read.
+pub(super) fn units(run: &Run) -> Vec<AccountId> {
     let references = lock(&run.references);
-    let mut wanted: BTreeMap<AccountId, Writers> = references.writers.clone();
-    for arn in references.keys.keys() {
-        wanted.entry(arn.account_id.clone()).or_default();
-    }
+    let mut wanted: BTreeSet<AccountId> = references.writers.keys().cloned().collect();
+    wanted.extend(references.key_owners().cloned());
     wanted
         .into_iter()
-        .filter(|(account, _)| run.scope.account(account).is_some_and(|a| a.in_scope))
-        .filter(|(account, _)| {
+        .filter(|account| run.scope.account(account).is_some_and(|a| a.in_scope))
+        .filter(|account| {
             let cell = (account.clone(), Region::global(), Source::Identities);
             !run.finished.lookups.contains(&cell)
         })
-        .map(|(account, writers)| Unit { account, writers })
         .collect()
 }
 
 /// Reads one account. Its turn comes when all keys were looked up, so that it is known whom they name.
-pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
+pub(super) async fn unit(run: Arc<Run>, account: AccountId) -> Result<(), CollectError> {
+    let writers = lock(&run.references).writers.get(&account).cloned();
+    let unit = Unit {
+        account,
+        writers: writers.unwrap_or_default(),
+    };
     let budget = run.budget();
     let global = Region::global();
     let dark = run.dark(&unit.account);
@@ -155,7 +157,7 @@ impl Reading<'_> {
             .is_none_or(|all| all.iter().any(|p| p.allows_keys));
         let is_meant = |all: &Vec<Arc<Kept>>| {
             let everyone = everyone_of(&self.unit.account);
-            all.iter().any(|p| p.says_something) && lock(&self.run.named).contains(&everyone)
+            all.iter().any(|p| p.says_something) && self.run.is_named(&everyone)
         };
         if !(may_use_keys || policies.as_ref().is_some_and(is_meant) || self.is_named(&given)) {
             return;
@@ -231,14 +233,11 @@ impl Reading<'_> {
         let Writers { profiles, roles } = &self.unit.writers;
         let by_cluster = given.instance_profiles.iter().any(|p| profiles.contains(p))
             || (given.kind == PrincipalKind::Role && roles.contains(&given.name));
-        let named = lock(&self.run.named);
+        let named = |name: &str| self.run.is_named(name);
         by_cluster
-            || principal_of(&given.arn).is_some_and(|name| named.contains(&name))
-            || given
-                .unique_id
-                .as_ref()
-                .is_some_and(|id| named.contains(id))
+            || principal_of(&given.arn).is_some_and(|name| named(&name))
+            || given.unique_id.as_deref().is_some_and(named)
             || (given.kind == PrincipalKind::Role
-                && named.contains(&format!("{} role {}", self.unit.account, given.name)))
+                && named(&format!("{} role {}", self.unit.account, given.name)))
     }
 }

@@ -155,12 +155,10 @@ async fn in_owner_account(
     let mut end = match policy {
         Ok(text) => match key_policy::project(&text) {
             Some(value) => {
-                let mut named = lock(&run.named);
-                named.extend(identity_policy::named_by(&value));
+                run.name(identity_policy::named_by(&value));
                 if identity_policy::means_everyone(&value) {
-                    named.insert(identity_policy::everyone_of(&row.account_id));
+                    run.name([identity_policy::everyone_of(&row.account_id)]);
                 }
-                drop(named);
                 let json = canonical::to_string(&value);
                 row.policy_lookup = Lookup::Found;
                 row.policy_sha256 = Some(Sha256Hex::of(json.as_bytes()));

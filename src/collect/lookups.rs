@@ -6,7 +6,7 @@
 //! DescribeKey also works across accounts, so a key whose owner cannot be entered is still described
 //! with the session of an account that named it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 16;
 
 /// All look-ups of one account's coverage.
 #[derive(Debug)]
-pub(super) struct Unit {
+struct Unit {
     account: AccountId,
     keys: BTreeMap<Region, Vec<KeyItem>>,
     buckets: Vec<BucketItem>,
@@ -86,72 +86,141 @@ pub(super) enum ItemEnd {
     Failed(CellOutcome, Fault),
 }
 
-/// Groups what the first pass found.
-pub(super) fn units(run: &Run) -> Vec<Unit> {
-    let references = std::mem::take(&mut *lock(&run.references));
-    let owners = lock(&run.owners);
-    let mut units: BTreeMap<AccountId, Unit> = BTreeMap::new();
-    for (arn, named_by) in references.keys {
-        let owner = arn.account_id.clone();
-        let in_scope = run.scope.account(&owner).is_some_and(|a| a.in_scope);
-        let (account, asker, reach) = match (in_scope, run.dark(&owner)) {
-            (false, _) => (named_by.clone(), named_by, Reach::Foreign),
-            (true, Some(end)) => (owner, named_by, Reach::Dark(end)),
-            (true, None) => (owner.clone(), owner, Reach::Owner),
-        };
-        let keys = &mut unit_of(&mut units, &account).keys;
-        keys.entry(arn.region.clone())
-            .or_default()
-            .push(KeyItem { arn, asker, reach });
+/// What is to be looked up and which account's coverage it belongs to, besides the keys of accounts of
+/// the scope, which belong to their owners.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    buckets: BTreeMap<AccountId, Vec<Box<str>>>,
+    foreign_keys: BTreeMap<AccountId, Vec<KeyArn>>,
+}
+
+impl Plan {
+    /// Groups what the first pass found, and takes the names of buckets.
+    pub(super) fn of(run: &Run) -> Self {
+        let mut plan = Self::default();
+        let mut references = lock(&run.references);
+        let owners = lock(&run.owners);
+        for (name, named_by) in std::mem::take(&mut references.buckets) {
+            let owner = owners.of(&name);
+            let owner = owner.and_then(|(at, _)| run.scope.accounts.get(at as usize));
+            let account = owner.map_or(named_by, |owner| owner.account_id.clone());
+            plan.buckets.entry(account).or_default().push(name);
+        }
+        for owner in references
+            .key_owners()
+            .filter(|owner| !in_scope(run, owner))
+        {
+            for (arn, named_by) in references.keys_of(owner) {
+                let keys = plan.foreign_keys.entry(named_by.clone()).or_default();
+                keys.push(arn);
+            }
+        }
+        plan
     }
-    let unlisted = run.unlisted();
-    for (name, named_by) in references.buckets {
-        let found = owners.of(&name).and_then(|(position, region)| {
-            let owner = run.scope.accounts.get(position as usize)?;
-            Some((owner.account_id.clone(), region))
-        });
-        let owner = match (&found, &unlisted) {
-            (Some(_), _) => Owner::Account,
-            (None, None) => Owner::NotInScope,
-            (None, Some(unlisted)) => Owner::Unknown(unlisted.clone()),
-        };
-        let (account, region) = found.unwrap_or((named_by, None));
-        unit_of(&mut units, &account).buckets.push(BucketItem {
-            name,
-            owner,
-            region,
-        });
+
+    /// The log buckets that an account owns, with their Regions where its list told them.
+    pub(super) fn owned(&self, run: &Run, account: &AccountId) -> Vec<(String, Option<Region>)> {
+        let owners = lock(&run.owners);
+        let names = self.buckets.get(account).into_iter().flatten();
+        let owned = names.filter_map(|name| Some((name.to_string(), owners.of(name)?.1)));
+        owned.collect()
     }
-    let is_open = |account: &AccountId, region: &Region, source| {
-        let cell = (account.clone(), region.clone(), source);
-        !run.finished.lookups.contains(&cell)
-    };
-    for (account, unit) in &mut units {
-        unit.keys
-            .retain(|region, _| is_open(account, region, Source::Keys));
-        if !is_open(account, &Region::global(), Source::Buckets) {
-            unit.buckets.clear();
+
+    /// The accounts that own log buckets.
+    pub(super) fn owners(&self, run: &Run) -> Vec<AccountId> {
+        let owners = lock(&run.owners);
+        let any = |names: &[Box<str>]| names.iter().any(|name| owners.of(name).is_some());
+        let owning = self.buckets.iter().filter(|(_, names)| any(names));
+        owning.map(|(account, _)| account.clone()).collect()
+    }
+}
+
+fn in_scope(run: &Run, account: &AccountId) -> bool {
+    run.scope.account(account).is_some_and(|a| a.in_scope)
+}
+
+/// The accounts whose coverage look-ups belong to.
+pub(super) fn units(run: &Run) -> Vec<AccountId> {
+    let plan = run.plan();
+    let references = lock(&run.references);
+    let owners = references.key_owners();
+    let mut accounts: BTreeSet<&AccountId> = owners.filter(|owner| in_scope(run, owner)).collect();
+    accounts.extend(plan.foreign_keys.keys());
+    accounts.extend(plan.buckets.keys());
+    accounts.into_iter().cloned().collect()
+}
+
+impl Unit {
+    /// What is to be looked up for an account, but for cells that were found.
+    fn of(run: &Run, account: AccountId) -> Self {
+        let plan = run.plan();
+        let is_open = |region: &Region, source| {
+            let cell = (account.clone(), region.clone(), source);
+            !run.finished.lookups.contains(&cell)
+        };
+        let mut keys: BTreeMap<Region, Vec<KeyItem>> = BTreeMap::new();
+        let mut add = |item: KeyItem| {
+            if is_open(&item.arn.region, Source::Keys) {
+                keys.entry(item.arn.region.clone()).or_default().push(item);
+            }
+        };
+        let mut all: Vec<KeyItem> = Vec::new();
+        let foreign = plan.foreign_keys.get(&account).into_iter().flatten();
+        all.extend(foreign.map(|arn| KeyItem {
+            arn: arn.clone(),
+            asker: account.clone(),
+            reach: Reach::Foreign,
+        }));
+        if in_scope(run, &account) {
+            let end = run.dark(&account);
+            for (arn, named_by) in lock(&run.references).keys_of(&account) {
+                let (asker, reach) = match &end {
+                    Some(end) => (named_by.clone(), Reach::Dark(end.clone())),
+                    None => (account.clone(), Reach::Owner),
+                };
+                all.push(KeyItem { arn, asker, reach });
+            }
+        }
+        all.sort_by(|a, b| a.arn.cmp(&b.arn));
+        all.into_iter().for_each(&mut add);
+
+        let unlisted = run.unlisted();
+        let owners = lock(&run.owners);
+        let names = plan.buckets.get(&account).into_iter().flatten();
+        let names = names.filter(|_| is_open(&Region::global(), Source::Buckets));
+        let buckets = names.map(|name| {
+            let found = owners.of(name);
+            BucketItem {
+                name: name.to_string(),
+                owner: match (&found, &unlisted) {
+                    (Some(_), _) => Owner::Account,
+                    (None, None) => Owner::NotInScope,
+                    (None, Some(unlisted)) => Owner::Unknown(unlisted.clone()),
+                },
+                region: found.and_then(|(_, region)| region),
+            }
+        });
+        Self {
+            buckets: buckets.collect(),
+            keys,
+            account: account.clone(),
         }
     }
-    units.into_values().collect()
 }
 
-fn unit_of<'a>(units: &'a mut BTreeMap<AccountId, Unit>, account: &AccountId) -> &'a mut Unit {
-    units.entry(account.clone()).or_insert_with(|| Unit {
-        account: account.clone(),
-        keys: BTreeMap::new(),
-        buckets: vec![],
-    })
-}
-
-/// Looks up everything of one unit: its Regions and its buckets side by side, each one append.
-pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
-    if run.scope.account(&unit.account).is_none() {
+/// Looks up everything of one account: some Regions and its buckets side by side, each one append.
+pub(super) async fn unit(run: Arc<Run>, account: AccountId) -> Result<(), CollectError> {
+    if run.scope.account(&account).is_none() {
         return Ok(());
     }
+    let unit = Unit::of(&run, account);
     let sessions = Arc::new(Sessions::new(&run.options().role_name));
+    let limit = run.options().regions_at_once.max(1);
     let mut open = JoinSet::new();
     for (region, items) in unit.keys {
+        if open.len() >= limit {
+            finish(open.join_next().await)?;
+        }
         let (run, sessions) = (run.clone(), sessions.clone());
         open.spawn(keys(run, sessions, unit.account.clone(), region, items));
     }

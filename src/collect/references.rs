@@ -1,6 +1,7 @@
 //! What clusters refer to and what must be looked up elsewhere: keys, buckets and roles, each once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use crate::collect::random::hash;
 use crate::model::datasets::{
@@ -13,13 +14,85 @@ use crate::model::s3_location::S3Location;
 use crate::model::words::{Seen, Settings};
 
 /// Keys and buckets that clusters name, with one account that names them: the smallest, so that the
-/// order of arrival does not matter.
+/// order of arrival does not matter. A large organization has hundreds of thousands of either, so they
+/// are kept as small as they can be.
 #[derive(Debug, Default)]
 pub struct References {
-    pub keys: BTreeMap<KeyArn, AccountId>,
-    pub buckets: BTreeMap<String, AccountId>,
+    /// By owner.
+    keys: BTreeMap<AccountId, BTreeMap<KeyName, AccountId>>,
+    pub buckets: BTreeMap<Box<str>, AccountId>,
     /// Roles that clusters with logs run and are served with, by account.
     pub writers: BTreeMap<AccountId, Writers>,
+}
+
+/// A key within its account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct KeyName {
+    region: Region,
+    id: KeyId,
+}
+
+/// What an ARN says beside account and Region: nearly always `key/` and a UUID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum KeyId {
+    Uuid([u8; 16]),
+    /// Partition and resource.
+    Other(Box<(String, String)>),
+}
+
+impl KeyName {
+    fn of(arn: KeyArn) -> Self {
+        let plain = arn.partition == arn.region.partition();
+        let uuid = uuid(&arn.resource).filter(|_| plain);
+        Self {
+            id: match uuid {
+                Some(uuid) => KeyId::Uuid(uuid.to_be_bytes()),
+                None => KeyId::Other(Box::new((arn.partition, arn.resource))),
+            },
+            region: arn.region,
+        }
+    }
+
+    fn arn(&self, account: &AccountId) -> KeyArn {
+        let (partition, resource) = match &self.id {
+            KeyId::Uuid(uuid) => (
+                self.region.partition().to_owned(),
+                format!("key/{}", Hyphened(u128::from_be_bytes(*uuid))),
+            ),
+            KeyId::Other(other) => (**other).clone(),
+        };
+        KeyArn {
+            partition,
+            region: self.region.clone(),
+            account_id: account.clone(),
+            resource,
+        }
+    }
+}
+
+/// The number of `key/` and a UUID in lower case; `None` for what would not read the same again.
+fn uuid(resource: &str) -> Option<u128> {
+    let text = resource.strip_prefix("key/")?;
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let uuid = u128::from_str_radix(&digits, 16).ok()?;
+    (Hyphened(uuid).to_string() == text).then_some(uuid)
+}
+
+/// A UUID as it is written.
+struct Hyphened(u128);
+
+impl fmt::Display for Hyphened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        let (a, b, c, d, e) = (
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        );
+        write!(f, "{a}-{b}-{c}-{d}-{e}")
+    }
 }
 
 /// Names that clusters of one account give to IAM.
@@ -121,7 +194,7 @@ impl References {
             if let Some(KeyReference::Qualified(arn)) = named
                 && in_scope(&arn.account_id)
             {
-                note(&mut self.keys, arn, &launch.account_id);
+                self.note_key(arn, &launch.account_id);
             }
         }
     }
@@ -130,20 +203,39 @@ impl References {
         if let Some(KeyReference::Qualified(arn)) =
             named.and_then(|k| KeyReference::read(k, account, region))
         {
-            note(&mut self.keys, arn, account);
+            self.note_key(arn, account);
         }
     }
 
     fn bucket(&mut self, uri: Option<&str>, (account, _): (&AccountId, &Region)) {
         if let Some(location) = uri.and_then(S3Location::parse) {
-            note(&mut self.buckets, location.bucket, account);
+            note(&mut self.buckets, location.bucket.into(), account);
         }
+    }
+
+    fn note_key(&mut self, arn: KeyArn, account: &AccountId) {
+        let of = self.keys.entry(arn.account_id.clone()).or_default();
+        note(of, KeyName::of(arn), account);
+    }
+
+    /// Accounts whose keys are named.
+    pub fn key_owners(&self) -> impl Iterator<Item = &AccountId> {
+        self.keys.keys()
+    }
+
+    /// The keys of an account that are named, each with who names it.
+    pub fn keys_of(&self, owner: &AccountId) -> impl Iterator<Item = (KeyArn, &AccountId)> {
+        let keys = self.keys.get(owner).into_iter().flatten();
+        keys.map(|(key, account)| (key.arn(owner), account))
     }
 
     /// Adds everything of `other`.
     pub fn merge(&mut self, other: Self) {
-        for (key, account) in other.keys {
-            note(&mut self.keys, key, &account);
+        for (owner, keys) in other.keys {
+            let known = self.keys.entry(owner).or_default();
+            for (key, account) in keys {
+                note(known, key, &account);
+            }
         }
         for (bucket, account) in other.buckets {
             note(&mut self.buckets, bucket, &account);
@@ -214,5 +306,36 @@ impl Owners {
     pub fn of(&self, bucket: &str) -> Option<(u32, Option<Region>)> {
         let (position, region) = *self.buckets.get(&self.hash(bucket))?;
         Some((position, self.regions.get(usize::from(region)).cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_the_same_after_it_was_kept() {
+        for resource in [
+            "key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            "key/00000000-0000-0000-0000-000000000000",
+            "key/1234ABCD-12ab-34cd-56ef-1234567890ab",
+            "key/1234abcd12ab34cd56ef1234567890ab",
+            "key/mrk-1234abcd12ab34cd56ef1234567890ab",
+            "key/ffffffff-ffff-ffff-ffff-fffffffffffff",
+            "alias/emr-logs",
+        ] {
+            for partition in ["aws", "aws-cn"] {
+                let arn = format!("arn:{partition}:kms:eu-west-1:111122223333:{resource}");
+                let arn = KeyArn::parse(&arn).expect("an ARN");
+                let kept = KeyName::of(arn.clone());
+                assert_eq!(kept.arn(&arn.account_id), arn);
+                let small = resource.starts_with("key/1234abcd-") || resource.contains("0000-");
+                assert_eq!(
+                    matches!(kept.id, KeyId::Uuid(_)),
+                    small && partition == "aws",
+                    "{resource}"
+                );
+            }
+        }
     }
 }

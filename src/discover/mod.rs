@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
-use crate::collect::attempt::{Attempts, Budget, CallError};
+use crate::collect::attempt::{Attempts, Budget, CallError, MAX_PAGES};
 use crate::collect::exceptions::ExceptionRule;
 use crate::collect::operation::Operation;
 use crate::collect::scope::tag_value;
@@ -27,6 +27,11 @@ pub use emr_regions::{EmrRegionsError, emr_regions, parse_emr_regions};
 const FIRST_CALL: Duration = Duration::from_secs(10);
 /// How long any other call, or one list, may take.
 const CALL: Duration = Duration::from_secs(30 * 60);
+
+/// Pages of accounts that AWS gives in one burst; the others come at its pace.
+const PAGES_AT_ONCE: usize = 12;
+/// The tags of so many accounts are there in seconds.
+const SOON: usize = 20;
 
 /// A line of the log for so many accounts whose tags were read: of 10,000 accounts it takes an hour.
 const TELL_TAGS_EVERY: usize = 250;
@@ -70,6 +75,21 @@ impl ScopeRequest {
             tags: TagNames::default(),
             exceptions: vec![],
         }
+    }
+}
+
+impl ScopeRequest {
+    /// Whether the tags of accounts are asked for.
+    fn asks_tags(&self) -> bool {
+        let TagNames {
+            owner,
+            cost_center,
+            business_unit,
+            ..
+        } = &self.tags;
+        [owner, cost_center, business_unit]
+            .into_iter()
+            .any(Option::is_some)
     }
 }
 
@@ -134,6 +154,18 @@ pub async fn discover(
     request: &ScopeRequest,
     now: UtcMillis,
 ) -> Result<Scope, DiscoverError> {
+    let listing = begin(cloud, attempts, request, now).await?;
+    listing.finish(cloud, attempts).await
+}
+
+/// Begins to find the accounts of a run: who asks, whose organization it is, and as many accounts as one
+/// burst of calls tells.
+pub async fn begin(
+    cloud: &dyn Cloud,
+    attempts: &Attempts,
+    request: &ScopeRequest,
+    now: UtcMillis,
+) -> Result<Listing, DiscoverError> {
     let ask = Ask { cloud, attempts };
     let first = Budget::new(now, now.plus_ms(FIRST_CALL.as_millis() as i64));
     let caller = attempts
@@ -148,21 +180,120 @@ pub async fn discover(
         management_account: None,
         accounts: vec![],
     };
-    let listed = match &request.mode {
-        Mode::SingleAccount => vec![bare(&scope.caller.account_id)],
-        Mode::AccountList(accounts) => accounts.iter().map(bare).collect(),
+    let (listed, next) = match &request.mode {
+        Mode::SingleAccount => (vec![bare(&scope.caller.account_id)], None),
+        Mode::AccountList(accounts) => (accounts.iter().map(bare).collect(), None),
         Mode::Organization { expected_id } => {
             ask.organization(&mut scope, expected_id.as_deref()).await?
         }
     };
-    scope.accounts = select::rows(&scope, request, listed)?;
-    if request.tags.owner.is_some()
-        || request.tags.cost_center.is_some()
-        || request.tags.business_unit.is_some()
-    {
-        ask.tags(&mut scope, &request.tags).await?;
+    Ok(Listing {
+        request: request.clone(),
+        scope,
+        listed,
+        next,
+    })
+}
+
+/// A list of accounts that is being read.
+#[derive(Debug)]
+pub struct Listing {
+    request: ScopeRequest,
+    /// Without accounts.
+    scope: Scope,
+    listed: Vec<ListedAccount>,
+    /// Token of the next page.
+    next: Option<String>,
+}
+
+impl Listing {
+    /// Everything about the scope but its accounts.
+    pub fn head(&self) -> &Scope {
+        &self.scope
     }
-    Ok(scope)
+
+    /// Whether what is missing takes no longer than a moment.
+    pub fn is_short(&self) -> bool {
+        let asks_tags = self.request.asks_tags() && self.listed.len() > SOON;
+        self.next.is_none() && !asks_tags
+    }
+
+    /// Accounts that certainly belong to the scope, without their tags. Where a place in the tree is still
+    /// to be found, nothing is certain.
+    pub fn early(&self) -> Scope {
+        let mut rows = Vec::new();
+        if self.listed.iter().all(|account| account.path.is_some()) {
+            rows = select::some_rows(&self.scope, &self.request, self.listed.clone());
+        }
+        rows.retain(|account| account.in_scope);
+        rows.sort_by(|a, b| a.account_id.cmp(&b.account_id));
+        // A list that changes while it is read may name an account twice.
+        rows.dedup_by(|a, b| a.account_id == b.account_id);
+        Scope {
+            accounts: rows,
+            ..self.scope.clone()
+        }
+    }
+
+    /// Reads the rest: pages, the places in the tree where the list does not tell them, and tags.
+    pub async fn finish(
+        self,
+        cloud: &dyn Cloud,
+        attempts: &Attempts,
+    ) -> Result<Scope, DiscoverError> {
+        let (mut scope, tags) = self.untagged(cloud, attempts).await?;
+        if let Some(tags) = tags {
+            tags.read(cloud, attempts, &mut scope).await?;
+        }
+        Ok(scope)
+    }
+
+    /// Reads the rest but for tags, with the question for them where they are wanted.
+    pub async fn untagged(
+        self,
+        cloud: &dyn Cloud,
+        attempts: &Attempts,
+    ) -> Result<(Scope, Option<Tags>), DiscoverError> {
+        let ask = Ask { cloud, attempts };
+        let Self {
+            request,
+            mut scope,
+            mut listed,
+            next,
+        } = self;
+        if next.is_some() {
+            listed.extend(ask.accounts(&scope, next, MAX_PAGES).await?.0);
+        }
+        if let Some(organization) = &scope.organization_id
+            && listed.iter().any(|a| a.path.is_none())
+        {
+            let paths = units::walk(&ask, organization).await?;
+            for account in &mut listed {
+                if account.path.is_none() {
+                    account.path = paths.get(&account.id).cloned();
+                }
+            }
+        }
+        scope.accounts = select::rows(&scope, &request, listed)?;
+        let tags = request.asks_tags().then_some(Tags(request.tags));
+        Ok((scope, tags))
+    }
+}
+
+/// Tags of accounts that are still to be read.
+#[derive(Debug)]
+pub struct Tags(TagNames);
+
+impl Tags {
+    /// Reads them.
+    pub async fn read(
+        self,
+        cloud: &dyn Cloud,
+        attempts: &Attempts,
+        scope: &mut Scope,
+    ) -> Result<(), DiscoverError> {
+        Ask { cloud, attempts }.tags(scope, &self.0).await
+    }
 }
 
 fn bare(id: &AccountId) -> ListedAccount {
@@ -187,12 +318,12 @@ impl Ask<'_> {
         Budget::new(now, now.plus_ms(CALL.as_millis() as i64))
     }
 
-    /// The organization's accounts, each with its OU path.
+    /// Which organization it is, and its first accounts.
     async fn organization(
         &self,
         scope: &mut Scope,
         expected: Option<&str>,
-    ) -> Result<Vec<ListedAccount>, DiscoverError> {
+    ) -> Result<(Vec<ListedAccount>, Option<String>), DiscoverError> {
         let caller = &scope.caller.account_id;
         let organization = self
             .attempts
@@ -208,24 +339,29 @@ impl Ask<'_> {
                 found: organization.id,
             });
         }
-        let mut accounts = self
-            .attempts
-            .own_pages(&self.budget(), Operation::ListAccounts, |next| {
-                self.cloud.accounts(next)
-            })
-            .await
-            .map_err(|error| without_organization(error, &scope.caller))?;
-        if accounts.iter().any(|a| a.path.is_none()) {
-            let paths = units::walk(self, &organization.id).await?;
-            for account in &mut accounts {
-                if account.path.is_none() {
-                    account.path = paths.get(&account.id).cloned();
-                }
-            }
-        }
+        let first = self.accounts(scope, None, PAGES_AT_ONCE).await?;
         scope.organization_id = Some(organization.id);
         scope.management_account = Some(organization.management_account_id);
-        Ok(accounts)
+        Ok(first)
+    }
+
+    /// Some pages of the organization's accounts.
+    async fn accounts(
+        &self,
+        scope: &Scope,
+        next: Option<String>,
+        pages: usize,
+    ) -> Result<(Vec<ListedAccount>, Option<String>), DiscoverError> {
+        self.attempts
+            .own_pages_from(
+                &self.budget(),
+                Operation::ListAccounts,
+                next,
+                pages,
+                |next| self.cloud.accounts(next),
+            )
+            .await
+            .map_err(|error| without_organization(error, &scope.caller))
     }
 
     /// Owner columns of the accounts in scope, from their tags. AWS grants few of these calls a

@@ -28,15 +28,23 @@ pub(super) fn rows(
     if !unknown.is_empty() {
         return Err(DiscoverError::UnknownAccounts(unknown));
     }
-    let rows: Vec<Account> = listed
-        .into_values()
-        .map(|account| row(scope, request, account))
-        .collect();
+    let listed = listed.into_values().collect();
+    let rows = some_rows(scope, request, listed);
     let selected = |a: &Account| a.left_out_because.as_deref() != Some(left_out::NOT_SELECTED);
     if !rows.iter().any(selected) {
         return Err(DiscoverError::NothingSelected);
     }
     Ok(rows)
+}
+
+/// The rows of some of the accounts, as they will be among all of them.
+pub(super) fn some_rows(
+    scope: &Scope,
+    request: &ScopeRequest,
+    listed: Vec<ListedAccount>,
+) -> Vec<Account> {
+    let listed = listed.into_iter();
+    listed.map(|account| row(scope, request, account)).collect()
 }
 
 fn row(scope: &Scope, request: &ScopeRequest, account: ListedAccount) -> Account {

@@ -304,3 +304,77 @@ async fn an_unreachable_endpoint_is_told_within_seconds() {
     let clock: Arc<dyn Clock> = cloud.clock.clone();
     assert!(clock.now().0 > START, "it was tried more than once");
 }
+
+#[tokio::test]
+async fn a_long_list_is_begun_with_what_one_burst_tells_and_read_to_its_end() {
+    let (cloud, attempts) = world();
+    let name = |n: usize| format!("{n:012}");
+    cloud.with(|s| {
+        let account = |n: usize| {
+            let state = if n == 3 { "CLOSED" } else { "ACTIVE" };
+            listed(&name(n), Some(state), UNIT)
+        };
+        s.listed = (1..=60).rev().map(account).collect();
+        s.page_size = 4;
+    });
+    let mut request = organization();
+    request.exclude_accounts = vec![id(&name(60))];
+    let now = cloud.clock.now();
+    let listing = begin(&cloud, &attempts, &request, now)
+        .await
+        .expect("begun");
+    assert!(!listing.is_short());
+    assert_eq!(cloud.count(Operation::ListAccounts), 12);
+    assert!(listing.head().accounts.is_empty());
+    assert_eq!(listing.head().organization_id.as_deref(), Some("o-example"));
+    let early = listing.early();
+    let known: Vec<String> = (13..60).map(name).collect();
+    let accounts = early.accounts.iter();
+    let told: Vec<String> = accounts.map(|a| a.account_id.to_string()).collect();
+    assert_eq!(told, known, "in order, but for the excluded one");
+    assert!(early.accounts.iter().all(|row| row.in_scope));
+
+    let scope = listing.finish(&cloud, &attempts).await.expect("finished");
+    assert_eq!(
+        scope,
+        find(&cloud, &attempts, &request).await.expect("scope")
+    );
+    assert_eq!(scope.accounts.len(), 60);
+    for row in &early.accounts {
+        assert_eq!(scope.account(&row.account_id), Some(row));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_begun_with_where_places_in_the_tree_are_not_told() {
+    let (cloud, attempts) = world();
+    cloud.with(|s| {
+        s.listed = (1..=60)
+            .map(|n| listed(&format!("{n:012}"), None, None))
+            .collect();
+        s.page_size = 4;
+    });
+    let now = cloud.clock.now();
+    let listing = begin(&cloud, &attempts, &organization(), now)
+        .await
+        .expect("begun");
+    assert!(listing.early().accounts.is_empty());
+}
+
+#[tokio::test]
+async fn a_list_is_short_without_tags_and_long_with_those_of_many() {
+    let (cloud, attempts) = world();
+    let mut request = organization();
+    for (accounts, tags, is_short) in [(60, false, true), (60, true, false), (20, true, true)] {
+        cloud.with(|s| {
+            let account = |n| listed(&format!("{n:012}"), Some("ACTIVE"), UNIT);
+            s.listed = (1..=accounts).map(account).collect();
+        });
+        request.tags.owner = tags.then(|| "owner".to_owned());
+        let now = cloud.clock.now();
+        let listing = begin(&cloud, &attempts, &request, now)
+            .await
+            .expect("begun");
+        assert_eq!(listing.is_short(), is_short, "{accounts} {tags}");
+    }
+}

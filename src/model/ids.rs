@@ -1,5 +1,7 @@
 //! Identifiers. Each is built by parsing and then trusted.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -24,11 +26,72 @@ impl IdError {
     }
 }
 
+/// Twelve digits in place: there are accounts in every row, and no two of them need share anything.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Digits([u8; 12]);
+
+impl From<&str> for Digits {
+    fn from(text: &str) -> Self {
+        let mut digits = [b'0'; 12];
+        for (digit, byte) in digits.iter_mut().zip(text.bytes()) {
+            *digit = byte;
+        }
+        Self(digits)
+    }
+}
+
+impl std::ops::Deref for Digits {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Digits are text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// A text of which there are few different ones: one copy for all of a thread.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Shared(Arc<str>);
+
+impl From<&str> for Shared {
+    fn from(text: &str) -> Self {
+        /// More are no Regions.
+        const AT_MOST: usize = 256;
+        thread_local! {
+            static KNOWN: RefCell<HashSet<Arc<str>>> = RefCell::default();
+        }
+        KNOWN.with_borrow_mut(|known| {
+            if let Some(text) = known.get(text) {
+                return Self(Arc::clone(text));
+            }
+            let text: Arc<str> = text.into();
+            if known.len() < AT_MOST {
+                known.insert(Arc::clone(&text));
+            }
+            Self(text)
+        })
+    }
+}
+
+impl std::ops::Deref for Shared {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident($kept:ty), $expected:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name($kept);
 
         impl $name {
             /// The identifier as text.
@@ -85,14 +148,14 @@ macro_rules! text_id {
 
 text_id!(
     /// An AWS account id: twelve digits.
-    AccountId,
+    AccountId(Digits),
     "an AWS account id of 12 digits",
     |t| t.len() == 12 && t.bytes().all(|b| b.is_ascii_digit())
 );
 
 text_id!(
     /// An AWS Region such as `eu-west-1`, or `global` for what has none.
-    Region,
+    Region(Shared),
     "an AWS Region such as eu-west-1",
     |t| (2..=32).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -107,7 +170,7 @@ impl Region {
     /// The partition this Region lies in, judged by its prefix
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
     pub fn partition(&self) -> &'static str {
-        match &*self.0 {
+        match self.as_str() {
             r if r.starts_with("cn-") => "aws-cn",
             r if r.starts_with("us-gov-") => "aws-us-gov",
             r if r.starts_with("eusc-") => "aws-eusc",
@@ -120,7 +183,7 @@ impl Region {
 
 text_id!(
     /// A run's name: UTC start, a dash, random hex, e.g. `20261124T020003Z-7f3a`.
-    RunId,
+    RunId(Arc<str>),
     "a run id such as 20261124T020003Z-7f3a",
     |t| {
         let b = t.as_bytes();
@@ -143,7 +206,7 @@ impl RunId {
 
 text_id!(
     /// A SHA-256 digest in lower-case hex, 64 characters.
-    Sha256Hex,
+    Sha256Hex(Arc<str>),
     "a SHA-256 digest in lower-case hex",
     |t| t.len() == 64 && t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 );
@@ -209,6 +272,25 @@ mod tests {
             "20261124T020003Z-7f3a/../x",
         ] {
             assert!(bad.parse::<RunId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn accounts_and_regions_are_the_text_that_they_were_read_from() {
+        for text in ["012345678901", "999999999999"] {
+            let account: AccountId = text.parse().expect("account");
+            assert_eq!(account.as_str(), text);
+            assert_eq!(
+                format!("{account} {account:?}"),
+                format!("{text} AccountId({text:?})")
+            );
+        }
+        let region = |text: &str| text.parse::<Region>().expect("Region");
+        let other = std::thread::spawn(move || region("eu-west-1"));
+        assert_eq!(other.join().expect("thread"), region("eu-west-1"));
+        assert!(region("eu-west-1") < region("us-east-1"));
+        for n in 0..1_000 {
+            assert_eq!(region(&format!("r-{n}")).as_str(), format!("r-{n}"));
         }
     }
 

@@ -1,14 +1,15 @@
 //! One journal frame: some rows of one dataset and account-region, as bytes.
 //!
 //! ```text
-//!  0  magic "KPFRAME1"            8
+//!  0  magic "KPFRAME2"            8
 //!  8  rows                        4   little endian, as all numbers
 //! 12  bytes of lines, unpacked    4
 //! 16  bytes of lines, packed      4
 //! 20  length of dataset, account, region   1 each, then a zero
 //! 24  SHA-256 of dataset, account, region and packed lines   32
-//! 56  first 8 bytes of the SHA-256 of bytes 0 to 55
-//! 64  dataset, account, region, then canonical JSON lines under zstd
+//! 56  the account's frame before this one: its offset in the file plus 1; 0 for the first   8
+//! 64  first 8 bytes of the SHA-256 of bytes 0 to 63
+//! 72  dataset, account, region, then canonical JSON lines under zstd
 //! ```
 //!
 //! The header has a digest of its own so that a damaged length cannot pass for a frame that a killed
@@ -20,11 +21,15 @@ use std::io;
 use sha2::{Digest as _, Sha256};
 use zstd::bulk::{Compressor, Decompressor};
 
-const MAGIC: &[u8; 8] = b"KPFRAME1";
+const MAGIC: &[u8; 8] = b"KPFRAME2";
 /// Length of the fixed part.
-pub(super) const HEADER_BYTES: usize = 64;
+pub(super) const HEADER_BYTES: usize = 72;
 /// Journals are written once and read once: the fastest level.
 const ZSTD_LEVEL: i32 = 1;
+/// Where the header's digest begins.
+const CHECK_AT: usize = 64;
+/// Where the offset of the frame before begins.
+const PREVIOUS_AT: usize = 56;
 
 /// The fixed part of a frame, its digest checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub(super) struct Header {
     packed: u32,
     names: [u8; 3],
     digest: [u8; 32],
+    /// Where the account's frame before this one begins.
+    pub previous: Option<u64>,
 }
 
 /// A frame's labels and lines.
@@ -46,7 +53,8 @@ pub(super) struct Content {
     pub lines: Vec<u8>,
 }
 
-/// Encodes a frame; `None` when something is longer than its length field can say.
+/// Encodes a frame, to be finished by [`place`]; `None` when something is longer than its length field
+/// can say.
 pub(super) fn encode(
     dataset: &str,
     account: &str,
@@ -77,13 +85,20 @@ pub(super) fn encode(
         digest.update(part);
     }
     frame.extend_from_slice(&digest.finalize());
-    let check = Sha256::digest(&frame);
-    frame.extend_from_slice(&check[..8]);
+    frame.resize(HEADER_BYTES, 0);
     for name in names {
         frame.extend_from_slice(name.as_bytes());
     }
     frame.extend_from_slice(&packed);
     Some(Ok(frame))
+}
+
+/// Says in an encoded frame which frame of its account comes before it.
+pub(super) fn place(frame: &mut [u8], previous: Option<u64>) {
+    let previous = previous.map_or(0, |offset| offset + 1);
+    frame[PREVIOUS_AT..CHECK_AT].copy_from_slice(&previous.to_le_bytes());
+    let check = Sha256::digest(&frame[..CHECK_AT]);
+    frame[CHECK_AT..HEADER_BYTES].copy_from_slice(&check[..8]);
 }
 
 thread_local! {
@@ -123,20 +138,23 @@ impl Header {
         if &bytes[..8] != MAGIC {
             return Err("no frame begins here");
         }
-        if bytes[56..] != Sha256::digest(&bytes[..56])[..8] {
+        if bytes[CHECK_AT..] != Sha256::digest(&bytes[..CHECK_AT])[..8] {
             return Err("the header does not match its digest");
         }
         let number = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
         let mut digest = [0; 32];
-        digest.copy_from_slice(&bytes[24..56]);
+        digest.copy_from_slice(&bytes[24..PREVIOUS_AT]);
+        let mut previous = [0; 8];
+        previous.copy_from_slice(&bytes[PREVIOUS_AT..CHECK_AT]);
         Ok(Self {
             rows: number(8),
             unpacked: number(12),
             packed: number(16),
             names: [bytes[20], bytes[21], bytes[22]],
             digest,
+            previous: u64::from_le_bytes(previous).checked_sub(1),
         })
     }
 

@@ -19,12 +19,13 @@
 //! Frames are not synced: the journal must outlive its process, not the machine. After a power cut a
 //! damaged frame is an error, and the run starts anew.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::chains::{Frame, Part, corrupt, io_error};
 use super::error::{JournalError, RecordError};
 use super::frame::{self, HEADER_BYTES, Header};
 use super::lines::{LineReader, LineWriter};
@@ -35,13 +36,32 @@ const EXTENSION: &str = "frames";
 /// reading one needs little memory.
 const FRAME_BYTES: usize = 16 << 20;
 
-/// The journal of one process. Appends may come from any thread; memory keeps frame offsets only.
+/// The journal of one process. Appends may come from any thread; memory keeps the place of each
+/// account's last frame, see `chains`.
 #[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
     parts: Mutex<BTreeMap<String, Arc<Mutex<Part>>>>,
-    /// Accounts and Regions repeat in every frame's index entry: one copy each.
-    labels: Mutex<HashSet<Arc<str>>>,
+    accounts: Mutex<Accounts>,
+}
+
+/// Accounts by number: one copy of each name for all datasets.
+#[derive(Debug, Default)]
+struct Accounts {
+    numbers: HashMap<Arc<str>, usize>,
+    names: Vec<Arc<str>>,
+}
+
+impl Accounts {
+    fn number(&mut self, name: &str) -> usize {
+        if let Some(known) = self.numbers.get(name) {
+            return *known;
+        }
+        let name: Arc<str> = name.into();
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, self.names.len() - 1);
+        self.names.len() - 1
+    }
 }
 
 /// A journal found on disk.
@@ -60,24 +80,6 @@ pub struct Unfinished {
     pub offset: u64,
     /// Bytes removed.
     pub bytes: u64,
-}
-
-/// One dataset's file and index.
-#[derive(Debug)]
-struct Part {
-    path: PathBuf,
-    file: File,
-    end: u64,
-    frames: Vec<Frame>,
-    sorted: bool,
-}
-
-/// Where a frame is. Orders by group, then by place in the file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Frame {
-    account: Arc<str>,
-    region: Arc<str>,
-    offset: u64,
 }
 
 impl Journal {
@@ -128,7 +130,7 @@ impl Journal {
         Self {
             dir: dir.to_owned(),
             parts: Mutex::default(),
-            labels: Mutex::default(),
+            accounts: Mutex::default(),
         }
     }
 
@@ -168,43 +170,39 @@ impl Journal {
         rows: usize,
         lines: &[u8],
     ) -> Result<(), JournalError> {
-        let frame = frame::encode(D::NAME, account, region, rows, lines)
+        let mut frame = frame::encode(D::NAME, account, region, rows, lines)
             .ok_or(JournalError::RowTooLarge {
                 dataset: D::NAME,
                 bytes: lines.len(),
             })?
             .map_err(|source| io_error(&self.dir, source))?;
-        let (account, region) = (self.label(account), self.label(region));
+        let account = lock(&self.accounts).number(account);
         let part = self.part_for_writing(D::NAME)?;
         let mut part = lock(&part);
+        frame::place(&mut frame, part.last(account));
         let offset = part.end;
         if let Err(source) = part.file.write_all_at(&frame, offset) {
             // Best effort: should this fail too, the next frame overwrites the torn one.
             let _ = part.file.set_len(offset);
             return Err(io_error(&part.path, source));
         }
-        part.end += frame.len() as u64;
-        part.sorted = false;
-        part.frames.push(Frame {
-            account,
-            region,
-            offset,
-        });
+        part.note(account, offset, frame.len() as u64);
         Ok(())
     }
 
-    /// Account and Region of every group that has rows of `D`, in order.
-    pub fn groups<D: Dataset>(&self) -> Vec<(String, String)> {
-        let Some(part) = self.part(D::NAME) else {
-            return Vec::new();
-        };
-        let mut groups: Vec<(String, String)> = lock(&part)
-            .sorted_frames()
-            .iter()
-            .map(|frame| (frame.account.to_string(), frame.region.to_string()))
-            .collect();
-        groups.dedup();
-        groups
+    /// Whether there are no rows of `D`.
+    pub fn is_empty<D: Dataset>(&self) -> bool {
+        self.part(D::NAME).is_none_or(|part| lock(&part).end == 0)
+    }
+
+    /// Account and Region of every group that has rows of `D`, in order. Rows appended later are not
+    /// seen. After an error the iterator ends.
+    pub fn groups<D: Dataset>(
+        &self,
+    ) -> impl Iterator<Item = Result<(Arc<str>, Arc<str>), JournalError>> + use<D> {
+        let mut walk = self.walk::<D>();
+        std::iter::from_fn(move || walk.next_group().transpose())
+            .map(|group| group.map(|group| (group.account, group.region)))
     }
 
     /// The rows of one group in key order; a group without rows is empty. Where several rows have one
@@ -214,49 +212,52 @@ impl Journal {
         account: &str,
         region: &str,
     ) -> Result<Vec<D>, JournalError> {
-        let Some(part) = self.part(D::NAME) else {
+        let number = lock(&self.accounts).numbers.get(account).copied();
+        let (Some(part), Some(number)) = (self.part(D::NAME), number) else {
             return Ok(Vec::new());
         };
-        let frames: Vec<Frame> = {
-            let mut part = lock(&part);
-            let frames = part.sorted_frames();
-            let group = (account, region);
-            let from = frames.partition_point(|f| (&*f.account, &*f.region) < group);
-            let to = frames.partition_point(|f| (&*f.account, &*f.region) <= group);
-            frames[from..to].to_vec()
+        let mut part = lock(&part);
+        let Some(last) = part.last(number) else {
+            return Ok(Vec::new());
         };
-        read_frames(&part, &frames)
+        let frames = part.frames(account, last)?;
+        let from = frames.partition_point(|f| &*f.region < region);
+        let to = frames.partition_point(|f| &*f.region <= region);
+        read_frames(&part, account, &frames[from..to])
     }
 
     /// Every row of `D` in key order, one group in memory at a time; see [`Journal::read_group`] for
     /// rows with one key. Rows appended later are not seen. After an error the iterator ends.
     pub fn rows<D: Dataset>(&self) -> impl Iterator<Item = Result<D, RecordError>> + use<D> {
-        let part = self.part(D::NAME);
-        let frames = part
-            .as_ref()
-            .map(|part| lock(part).sorted_frames().to_vec())
-            .unwrap_or_default();
         Rows {
-            part,
-            frames,
-            next: 0,
+            walk: self.walk::<D>(),
             group: Vec::new().into_iter(),
+        }
+    }
+
+    /// A walk over the groups that have rows of `D` by now.
+    fn walk<D: Dataset>(&self) -> Walk {
+        let part = self.part(D::NAME);
+        let mut accounts: Vec<(Arc<str>, u64)> = Vec::new();
+        if let Some(part) = &part {
+            let names = lock(&self.accounts);
+            let part = lock(part);
+            let named = part.accounts();
+            accounts.extend(named.map(|(number, last)| (Arc::clone(&names.names[number]), last)));
+        }
+        accounts.sort_unstable();
+        Walk {
+            part,
+            accounts: accounts.into_iter(),
+            account: "".into(),
+            frames: Arc::new([]),
+            next: 0,
         }
     }
 
     /// Deletes the journal's folder and everything in it.
     pub fn remove(self) -> Result<(), JournalError> {
         std::fs::remove_dir_all(&self.dir).map_err(|source| io_error(&self.dir, source))
-    }
-
-    fn label(&self, text: &str) -> Arc<str> {
-        let mut labels = lock(&self.labels);
-        if let Some(known) = labels.get(text) {
-            return Arc::clone(known);
-        }
-        let label: Arc<str> = text.into();
-        labels.insert(Arc::clone(&label));
-        label
     }
 
     fn part(&self, dataset: &str) -> Option<Arc<Mutex<Part>>> {
@@ -276,13 +277,7 @@ impl Journal {
             .mode(0o600)
             .open(&path)
             .map_err(|source| io_error(&path, source))?;
-        let part = Arc::new(Mutex::new(Part {
-            path,
-            file,
-            end: 0,
-            frames: Vec::new(),
-            sorted: true,
-        }));
+        let part = Arc::new(Mutex::new(Part::new(dataset, path, file)));
         parts.insert(dataset.to_owned(), Arc::clone(&part));
         Ok(part)
     }
@@ -300,7 +295,7 @@ impl Journal {
             .open(&path)
             .map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
-        let mut frames = Vec::new();
+        let mut part = Part::new(dataset, path.clone(), file);
         let mut offset = 0;
         let mut unfinished = None;
         while offset < length {
@@ -308,7 +303,8 @@ impl Journal {
             let left = length - offset;
             let mut head = [0; HEADER_BYTES];
             let present = HEADER_BYTES.min(usize::try_from(left).unwrap_or(HEADER_BYTES));
-            file.read_exact_at(&mut head[..present], offset)
+            part.file
+                .read_exact_at(&mut head[..present], offset)
                 .map_err(io)?;
             if present < HEADER_BYTES && !frame::may_begin(&head[..present]) {
                 return Err(corrupt("no frame begins here"));
@@ -320,7 +316,7 @@ impl Journal {
                 None
             };
             let Some(header) = header else {
-                file.set_len(offset).map_err(io)?;
+                part.file.set_len(offset).map_err(io)?;
                 unfinished = Some(Unfinished {
                     dataset: dataset.to_owned(),
                     offset,
@@ -329,61 +325,47 @@ impl Journal {
                 break;
             };
             let mut names = vec![0; header.names_bytes()];
-            file.read_exact_at(&mut names, offset + HEADER_BYTES as u64)
+            part.file
+                .read_exact_at(&mut names, offset + HEADER_BYTES as u64)
                 .map_err(io)?;
-            let [name, account, region] = header.names(&names).map_err(corrupt)?;
+            let [name, account, _] = header.names(&names).map_err(corrupt)?;
             if name != dataset {
                 return Err(corrupt("the frame belongs to another dataset"));
             }
-            frames.push(Frame {
-                account: self.label(account),
-                region: self.label(region),
-                offset,
-            });
-            offset += HEADER_BYTES as u64 + header.body_bytes();
+            let account = lock(&self.accounts).number(account);
+            if header.previous != part.last(account) {
+                // Either its own label is damaged or that of the frame which it names.
+                part.end = length;
+                part.content(offset)?;
+                let before = header.previous.unwrap_or(offset);
+                let detail = "the next frame of its account is another account's";
+                return Err(super::chains::corrupt(dataset, before, detail));
+            }
+            let bytes = HEADER_BYTES as u64 + header.body_bytes();
+            part.note(account, offset, bytes);
+            offset += bytes;
         }
-        let part = Part {
-            path,
-            file,
-            end: offset,
-            frames,
-            sorted: false,
-        };
         Ok((part, unfinished))
     }
 }
 
-impl Part {
-    fn sorted_frames(&mut self) -> &[Frame] {
-        if !self.sorted {
-            self.frames.sort_unstable();
-            self.sorted = true;
-        }
-        &self.frames
-    }
-
-    fn read_frame<D: Dataset>(&self, frame: &Frame, rows: &mut Vec<D>) -> Result<(), JournalError> {
-        let io = |source| io_error(&self.path, source);
+/// Reads the frames of one group and merges them.
+fn read_frames<D: Dataset>(
+    part: &Part,
+    account: &str,
+    frames: &[Frame],
+) -> Result<Vec<D>, JournalError> {
+    let mut rows: Vec<D> = Vec::new();
+    let reader = LineReader::<D>::new();
+    for frame in frames {
         let corrupt = |detail: &str| corrupt(D::NAME, frame.offset, detail);
-        let mut head = [0; HEADER_BYTES];
-        self.file
-            .read_exact_at(&mut head, frame.offset)
-            .map_err(io)?;
-        let header = Header::decode(&head).map_err(corrupt)?;
-        let body_at = frame.offset + HEADER_BYTES as u64;
-        if body_at + header.body_bytes() > self.end {
-            return Err(corrupt("the frame runs beyond the end of the file"));
-        }
-        let mut body = vec![0; header.names_bytes() + header.packed_bytes()];
-        self.file.read_exact_at(&mut body, body_at).map_err(io)?;
-        let content = header.open(&body).map_err(|detail| corrupt(&detail))?;
+        let (header, content) = part.content(frame.offset)?;
         if content.dataset != D::NAME
-            || content.account != *frame.account
+            || content.account != account
             || content.region != *frame.region
         {
             return Err(corrupt("the frame carries other labels than its index"));
         }
-        let reader = LineReader::<D>::new();
         let mut count = 0;
         for line in content.lines.split_inclusive(|&byte| byte == b'\n') {
             rows.push(reader.read(line).map_err(|detail| corrupt(&detail))?);
@@ -394,28 +376,69 @@ impl Part {
                 "the frame holds another number of rows than it says",
             ));
         }
-        Ok(())
-    }
-}
-
-/// Reads the frames of one group and merges them.
-fn read_frames<D: Dataset>(part: &Mutex<Part>, frames: &[Frame]) -> Result<Vec<D>, JournalError> {
-    let mut rows: Vec<D> = Vec::new();
-    {
-        let part = lock(part);
-        for frame in frames {
-            part.read_frame(frame, &mut rows)?;
-        }
     }
     sort(&mut rows);
     rows.dedup_by(|later, earlier| later.key_order(earlier).is_eq());
     Ok(rows)
 }
 
-struct Rows<D> {
+/// The groups of a dataset in order, one account's frames in memory at a time.
+struct Walk {
     part: Option<Arc<Mutex<Part>>>,
-    frames: Vec<Frame>,
+    accounts: std::vec::IntoIter<(Arc<str>, u64)>,
+    account: Arc<str>,
+    frames: Arc<[Frame]>,
     next: usize,
+}
+
+/// One group's frames.
+struct Found {
+    account: Arc<str>,
+    region: Arc<str>,
+    frames: std::ops::Range<usize>,
+}
+
+impl Walk {
+    fn next_group(&mut self) -> Result<Option<Found>, JournalError> {
+        let Some(part) = &self.part else {
+            return Ok(None);
+        };
+        while self.next >= self.frames.len() {
+            let Some((account, last)) = self.accounts.next() else {
+                return Ok(None);
+            };
+            let listed = lock(part).frames(&account, last);
+            self.frames = listed.inspect_err(|_| self.accounts = Vec::new().into_iter())?;
+            (self.account, self.next) = (account, 0);
+        }
+        let rest = &self.frames[self.next..];
+        let Some(region) = rest.first().map(|frame| Arc::clone(&frame.region)) else {
+            return Ok(None);
+        };
+        let same = rest.iter().take_while(|frame| frame.region == region);
+        let frames = self.next..self.next + same.count();
+        self.next = frames.end;
+        Ok(Some(Found {
+            account: Arc::clone(&self.account),
+            region,
+            frames,
+        }))
+    }
+
+    fn next_rows<D: Dataset>(&mut self) -> Result<Option<Vec<D>>, JournalError> {
+        let (Some(found), Some(part)) = (self.next_group()?, &self.part) else {
+            return Ok(None);
+        };
+        let read = read_frames(&lock(part), &found.account, &self.frames[found.frames]);
+        read.map(Some).inspect_err(|_| {
+            self.frames = Arc::new([]);
+            self.accounts = Vec::new().into_iter();
+        })
+    }
+}
+
+struct Rows<D> {
+    walk: Walk,
     group: std::vec::IntoIter<D>,
 }
 
@@ -427,19 +450,9 @@ impl<D: Dataset> Iterator for Rows<D> {
             if let Some(row) = self.group.next() {
                 return Some(Ok(row));
             }
-            let first = self.frames.get(self.next)?;
-            let group = self.frames[self.next..]
-                .iter()
-                .take_while(|f| f.account == first.account && f.region == first.region)
-                .count();
-            let frames = self.next..self.next + group;
-            self.next = frames.end;
-            match read_frames(self.part.as_deref()?, &self.frames[frames]) {
-                Ok(rows) => self.group = rows.into_iter(),
-                Err(e) => {
-                    self.next = self.frames.len();
-                    return Some(Err(e.into()));
-                }
+            match self.walk.next_rows() {
+                Ok(rows) => self.group = rows?.into_iter(),
+                Err(error) => return Some(Err(error.into())),
             }
         }
     }
@@ -475,21 +488,6 @@ fn group_of<D: Dataset>(row: &D) -> (String, String) {
     group_cells(row).map_or_else(Default::default, |(account, region)| {
         (label(account), label(region))
     })
-}
-
-fn io_error(path: &Path, source: std::io::Error) -> JournalError {
-    JournalError::Io {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-fn corrupt(dataset: &str, offset: u64, detail: &str) -> JournalError {
-    JournalError::Corrupt {
-        dataset: dataset.to_owned(),
-        offset,
-        detail: detail.to_owned(),
-    }
 }
 
 /// A panic in another thread leaves offsets and index in step (both change after the write), so the

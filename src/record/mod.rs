@@ -11,6 +11,7 @@
 //! primary key, slices and row groups are cut by count, and nothing of the machine enters a file.
 //! `rows_sha256` depends on rows and schema alone, so it outlives a change of encoder.
 
+mod chains;
 mod decode;
 mod encode;
 mod error;

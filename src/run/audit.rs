@@ -3,7 +3,7 @@
 //!
 //! | died | what stays in `--work-dir` | `--resume` |
 //! |---|---|---|
-//! | before the start was written | an empty folder | says that there is nothing to resume |
+//! | before the start was written, or while the accounts were still being listed | no scope | says that there is nothing to resume |
 //! | while collecting | cells that ended; a torn frame | keeps those, collects the others |
 //! | while judging | all facts, some conclusions | keeps the facts, judges again |
 //! | after the run's own row: while writing files, manifest or seal | everything | writes the same bytes under the same names, which settles whatever was written already |
@@ -16,12 +16,13 @@ use tokio::sync::watch;
 use crate::archive::chain::Chain;
 use crate::archive::commit::CommitError;
 use crate::archive::shards::{ASSESS, ScopeFile};
-use crate::archive::starts::{self, Still};
+use crate::archive::starts::{self, Begun, Still};
+use crate::archive::store::Store;
 use crate::collect::Part;
 use crate::collect::facts::{AlreadyCollected, NothingCollected};
 use crate::config::Config;
 use crate::model::datasets::{ArchiveCheck, Exception, Run};
-use crate::model::ids::{RunId, hex};
+use crate::model::ids::RunId;
 use crate::record::Journal;
 use crate::seal::Producer;
 
@@ -32,10 +33,11 @@ use super::evidence::Evidence;
 use super::facts::{JournalCollected, Journals, copy_ended};
 use super::frozen::Frozen;
 use super::judge::tally_of;
+use super::listed::{Listed, freeze};
 use super::record::{Place, record};
-use super::running::{Asking, Audited, Concluded, Running, Sealing, Told};
+use super::running::{Asking, Audited, Before, Concluded, Running, Sealing, Told};
 use super::work::Work;
-use super::{RunError, RunOptions, Shell, memory, random};
+use super::{RunError, RunOptions, Shell, memory};
 
 /// Looks at the whole scope once, judges, seals.
 ///
@@ -71,6 +73,7 @@ async fn begin(
         checks,
         lacking,
         scope,
+        listing,
         work,
         ..
     } = opened;
@@ -81,7 +84,36 @@ async fn begin(
     };
     let failed = lacking.failed.clone();
     let producer = producer(config, Some(scope.caller.arn.clone()), lacking);
-    let frozen = Frozen::new(config, scope, failed, &chain, begun.start.scheduled_for, 1);
+    let date = begun.start.scheduled_for;
+    let frozen = |scope| Frozen::new(config, scope, failed.clone(), &chain, date, 1);
+    let (frozen, prepared) = match listing {
+        None => {
+            let frozen = frozen(scope);
+            let progress = freeze(&work, &frozen, &chain, &begun)
+                .and_then(|()| Ok(Progress::New(work.first_journal()?)));
+            (frozen, progress)
+        }
+        Some(listing) => {
+            let listed = Listed {
+                shell,
+                config,
+                options,
+                asking: &asking,
+                store: store.as_ref(),
+                begun: &begun,
+                chain: &chain,
+                work: &work,
+                frozen: &frozen,
+            };
+            match listed.first_pass(listing).await {
+                Ok((frozen, journal, before)) => (frozen, Ok(Progress::Listed(journal, before))),
+                Err(error) => {
+                    end(shell, store.as_ref(), &begun, &error).await;
+                    return Err(error);
+                }
+            }
+        }
+    };
     let running = Running {
         shell,
         config,
@@ -89,13 +121,6 @@ async fn begin(
         begun,
         frozen,
     };
-    let prepare = || {
-        let file = running.frozen.to_file(&chain, &running.begun)?;
-        work.write("writer", hex(&random::<4>()?).as_bytes())?;
-        work.write("scope.json", &file.to_bytes())?;
-        Ok(Progress::New(work.first_journal()?))
-    };
-    let prepared = prepare();
     let whole = Whole {
         running: &running,
         asking: &asking,
@@ -174,13 +199,15 @@ enum Progress {
     Facts(Journal),
     /// Everything: it died after the run's own row.
     Whole(Journal),
+    /// The first pass, which this process made while the accounts were listed.
+    Listed(Arc<Journal>, Before),
 }
 
 /// What the dead process left.
 fn found(work: &Work, running: &Running<'_>) -> Result<Progress, RunError> {
     let (old, number) = work.last_journal()?;
     let next = match old {
-        Some(old) if !old.groups::<Run>().is_empty() => return Ok(Progress::Whole(old)),
+        Some(old) if !old.is_empty::<Run>() => return Ok(Progress::Whole(old)),
         old => {
             let next = Journal::create(&work.next_journal())?;
             if let Some(old) = &old {
@@ -244,13 +271,17 @@ impl Whole<'_> {
             fetch: running.store.as_fetch(),
             work: &work.path,
         };
-        let before = running.before(&evidence, chain).await?;
-        let (journal, is_whole, is_new) = match progress {
-            Progress::New(journal) => (journal, false, true),
-            Progress::Facts(journal) => (journal, false, false),
-            Progress::Whole(journal) => (journal, true, false),
+        let (journal, is_whole, is_new, before) = match progress {
+            Progress::New(journal) => (Arc::new(journal), false, true, None),
+            Progress::Facts(journal) => (Arc::new(journal), false, false, None),
+            Progress::Whole(journal) => (Arc::new(journal), true, false, None),
+            Progress::Listed(journal, before) => (journal, false, false, Some(before)),
         };
-        let journals = Journals::one(Arc::new(journal));
+        let before = match before {
+            Some(before) => before,
+            None => running.before(&evidence, chain).await?,
+        };
+        let journals = Journals::one(journal);
         let concluded = if is_whole {
             concluded(running, &journals.all)?
         } else {
@@ -316,19 +347,21 @@ fn concluded(running: &Running<'_>, journal: &Journal) -> Result<Concluded, RunE
 impl Running<'_> {
     /// The orderly end of a run that will not be sealed.
     pub async fn end(&self, error: &RunError) {
-        if matches!(error, RunError::Commit(CommitError::OutcomeUnknown { .. })) {
-            // It may be sealed; the next run will see.
-            return;
-        }
-        let reason = error.to_string();
-        let clock = &*self.shell.clock;
-        if let Err(e) = starts::end(self.store, clock, &self.begun.start, &reason).await {
-            tracing::warn!(
-                "could not write that run {} ended ({e}); the next run waits for its deadline, or \
-                 takes --take-over {}",
-                self.run_id(),
-                self.run_id()
-            );
-        }
+        end(self.shell, self.store, &self.begun, error).await;
+    }
+}
+
+async fn end(shell: &Shell, store: &dyn Store, begun: &Begun, error: &RunError) {
+    if matches!(error, RunError::Commit(CommitError::OutcomeUnknown { .. })) {
+        // It may be sealed; the next run will see.
+        return;
+    }
+    let reason = error.to_string();
+    if let Err(e) = starts::end(store, &*shell.clock, &begun.start, &reason).await {
+        let run_id = &begun.start.run_id;
+        tracing::warn!(
+            "could not write that run {run_id} ended ({e}); the next run waits for its deadline, or \
+             takes --take-over {run_id}"
+        );
     }
 }

@@ -18,7 +18,7 @@ use crate::collect::exceptions::expired;
 use crate::collect::operation::Operation;
 use crate::collect::scope::Scope;
 use crate::config::{ArchiveUrl, Config, ScopeMode};
-use crate::discover::{self, DiscoverError, ScopeRequest};
+use crate::discover::{self, DiscoverError, Listing, ScopeRequest};
 use crate::model::datasets::ArchiveCheck;
 use crate::model::ids::{AccountId, RunId, Sha256Hex};
 use crate::model::words::CheckOutcome;
@@ -59,16 +59,16 @@ pub fn scope_request(config: &Config, date: Date) -> Result<ScopeRequest, RunErr
     })
 }
 
-/// The accounts that the run is expected to see.
-pub async fn find_scope(
+/// Begins to find the accounts that the run is expected to see.
+pub async fn begin_scope(
     config: &Config,
     aws: &Arc<AwsShell>,
     attempts: &Attempts,
     date: Date,
-) -> Result<Scope, RunError> {
+) -> Result<Listing, RunError> {
     let request = scope_request(config, date)?;
     let now = attempts.clock().now();
-    discover::discover(aws.as_ref(), attempts, &request, now)
+    discover::begin(aws.as_ref(), attempts, &request, now)
         .await
         .map_err(|error| match error {
             DiscoverError::Caller(source) => RunError::Caller {
@@ -306,7 +306,9 @@ pub struct Opened {
     pub checks: Vec<ArchiveCheck>,
     /// What failed or had no answer of those that an archive cannot do without.
     pub lacking: Lacking,
+    /// Without accounts where these are still to be listed.
     pub scope: Scope,
+    pub listing: Option<Listing>,
     pub work: Option<Work>,
     run_id: RunId,
     date: Date,
@@ -344,14 +346,22 @@ pub async fn open(
     if new && matches!(config.archive, ArchiveUrl::S3 { .. }) && !options.create_archive {
         return Err(RunError::NoArchive { url: archive.url() });
     }
-    let scope = match find_scope(config, aws, attempts, date).await {
-        // Whatever was being asked, the signal is why there is no answer.
-        Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
-        found => found,
+    // Whatever was being asked, the signal is why there is no answer.
+    let unless_cancelled = |error| match error {
+        _ if *cancelled.borrow() => RunError::Cancelled,
+        error => error,
     };
+    let listing = begin_scope(config, aws, attempts, date).await;
+    let listing = listing.map_err(unless_cancelled);
     // Before the scope's own error: AWS refuses whoever signs at another time, in other words.
     check_clock(aws)?;
-    let scope = scope?;
+    let listing = listing?;
+    let (scope, listing) = if purpose == Purpose::Run && !listing.is_short() {
+        (listing.head().clone(), Some(listing))
+    } else {
+        let scope = listing.finish(aws.as_ref(), attempts).await;
+        (scope.map_err(|e| unless_cancelled(e.into()))?, None)
+    };
 
     let archive = archive.for_writing(config).await?;
     let (checks, lacking) = (archive.checks(date), archive.lacking());
@@ -405,6 +415,7 @@ pub async fn open(
         checks,
         lacking,
         scope,
+        listing,
         work,
         run_id,
         date,

@@ -26,7 +26,7 @@ use crate::rollup::{DEFAULT_PRICES, Price, parse_prices};
 use crate::time::Date;
 
 use super::archive::{AtUrl, find, open_store};
-use super::beginning::{check_clock, check_date, find_scope, refuse_other_scope};
+use super::beginning::{begin_scope, check_clock, check_date, refuse_other_scope};
 use super::evidence::Evidence;
 use super::known::{self, Wanted, Watermarks};
 use super::running::Asking;
@@ -56,7 +56,12 @@ pub async fn call_plan(
     if found == AtUrl::Foreign {
         return Err(RunError::NotOurs { url });
     }
-    let scope = match find_scope(config, &asking.aws, &asking.attempts, date).await {
+    let (aws, attempts) = (&asking.aws, &asking.attempts);
+    let found_scope = async {
+        let listing = begin_scope(config, aws, attempts, date).await?;
+        Ok::<_, RunError>(listing.finish(aws.as_ref(), attempts).await?)
+    };
+    let scope = match found_scope.await {
         Err(_) if *asking.cancelled.borrow() => return Err(RunError::Cancelled),
         found => found,
     };

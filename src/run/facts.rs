@@ -9,6 +9,7 @@ use crate::assess::{Answers, LookupError, Lookups};
 use crate::collect::facts::{
     AlreadyCollected, BucketOwner, FactSink, Facts, KnownError, SinkError,
 };
+use crate::collect::random::stable_hash;
 use crate::collect::scope::Scope;
 use crate::model::datasets::{
     ControlEvent, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep, KmsGrant,
@@ -115,7 +116,7 @@ pub struct JournalCollected<'a>(pub &'a Journal);
 impl AlreadyCollected for JournalCollected<'_> {
     fn each(&self, take: &mut dyn FnMut(&Facts)) -> Result<(), KnownError> {
         let Self(journal) = self;
-        for (account, region) in places(journal) {
+        for (account, region) in places(journal).map_err(|e| KnownError(Box::new(e)))? {
             // What belongs to no account of anybody's has no cell either.
             let (Ok(of), Ok(at)) = (account.parse(), region.parse()) else {
                 continue;
@@ -144,12 +145,13 @@ impl AlreadyCollected for JournalCollected<'_> {
 }
 
 /// Account-regions of which the journal has facts.
-fn places(journal: &Journal) -> BTreeSet<(String, String)> {
-    let mut places = BTreeSet::from_iter(journal.groups::<Coverage>());
-    places.extend(journal.groups::<KmsKey>());
-    places.extend(journal.groups::<KmsGrant>());
-    places.extend(journal.groups::<LogBucket>());
-    places
+fn places(journal: &Journal) -> Result<BTreeSet<(Arc<str>, Arc<str>)>, JournalError> {
+    let cells = journal.groups::<Coverage>();
+    let looked_up = journal
+        .groups::<KmsKey>()
+        .chain(journal.groups::<KmsGrant>());
+    let all = cells.chain(looked_up).chain(journal.groups::<LogBucket>());
+    all.collect()
 }
 
 /// Copies the facts of cells that ended, with their cells. What a process that died had written of a
@@ -167,7 +169,8 @@ pub fn copy_ended(from: &Journal, to: &Journal, scope: &Scope) -> Result<(), Run
     };
     macro_rules! copy {
         ($row:ty, $source:expr, $global:expr) => {
-            for (account, region) in from.groups::<$row>() {
+            for group in from.groups::<$row>() {
+                let (account, region) = group?;
                 let global = Region::global();
                 let cell = if $global { global.as_str() } else { &region };
                 if !is_ours(&account) || ended(&account, cell)?.contains(&$source) {
@@ -192,7 +195,8 @@ pub fn copy_ended(from: &Journal, to: &Journal, scope: &Scope) -> Result<(), Run
     copy!(ControlEvent, Source::ControlEvents, false);
     copy!(Trail, Source::Trails, true);
     copy!(BucketOwner, Source::BucketOwners, true);
-    for (account, region) in from.groups::<Coverage>() {
+    for group in from.groups::<Coverage>() {
+        let (account, region) = group?;
         to.append(&mut from.read_group::<Coverage>(&account, &region)?)?;
     }
     Ok(())
@@ -201,13 +205,16 @@ pub fn copy_ended(from: &Journal, to: &Journal, scope: &Scope) -> Result<(), Run
 /// Account-regions whose keys are kept parsed at one time.
 const CACHED_GROUPS: usize = 32;
 
-/// Looked-up facts by reference. Buckets are few and small and stay in memory; keys, whose policies
-/// are large, are read by account-region and kept in a small cache.
+/// How many buckets are kept at one time.
+const CACHED_BUCKETS: usize = 1_024;
+
+/// Looked-up facts by reference, read by account-region and kept in small caches: memory must grow with
+/// the accounts as little as it can, and not with what is in them.
 pub struct JournalLookups<'a> {
     journal: &'a Journal,
     clock: &'a dyn Clock,
-    buckets: HashMap<String, Arc<LogBucket>>,
-    key_groups: Groups,
+    bucket_places: BucketPlaces,
+    buckets: Mutex<HashMap<String, Arc<LogBucket>>>,
     keys: Mutex<Cache<KmsKey>>,
     grants: Held<KmsGrant>,
     steps: Held<EmrStep>,
@@ -219,6 +226,53 @@ pub struct JournalLookups<'a> {
     samples: Held<LogObjectSample>,
     /// By bucket and prefix: a few rows for each place that logs go to.
     summaries: BTreeMap<(String, String), Vec<Arc<LogObjectSummary>>>,
+}
+
+/// In which account-region each bucket's row is: 16 bytes a bucket.
+#[derive(Default)]
+struct BucketPlaces {
+    /// Hash of the name, positions of account and Region; in order.
+    buckets: Vec<(u64, u32, u16)>,
+    accounts: Vec<Arc<str>>,
+    regions: Vec<Arc<str>>,
+}
+
+impl BucketPlaces {
+    fn read(journal: &Journal) -> Result<Self, JournalError> {
+        let mut places = Self::default();
+        for group in journal.groups::<LogBucket>() {
+            let (account, region) = group?;
+            if places.accounts.last() != Some(&account) {
+                places.accounts.push(Arc::clone(&account));
+            }
+            let known = places.regions.iter().position(|known| *known == region);
+            let at = known.unwrap_or(places.regions.len());
+            if known.is_none() {
+                places.regions.push(Arc::clone(&region));
+            }
+            let place = (places.accounts.len() as u32 - 1, at as u16);
+            for row in journal.read_group::<LogBucket>(&account, &region)? {
+                let hash = stable_hash(&row.bucket);
+                places.buckets.push((hash, place.0, place.1));
+            }
+        }
+        places.buckets.sort_unstable();
+        places.buckets.dedup();
+        places.buckets.shrink_to_fit();
+        Ok(places)
+    }
+
+    /// Where the row of a bucket may be: in one place, unless two names have one hash.
+    fn of(&self, bucket: &str) -> impl Iterator<Item = (&str, &str)> {
+        let hash = stable_hash(bucket);
+        let first = self.buckets.partition_point(|(known, ..)| *known < hash);
+        let all = self.buckets[first..].iter();
+        all.take_while(move |(known, ..)| *known == hash)
+            .filter_map(|(_, account, region)| {
+                let account = self.accounts.get(*account as usize)?;
+                Some((&**account, &**self.regions.get(usize::from(*region))?))
+            })
+    }
 }
 
 /// The rows of some account-regions, the newest last.
@@ -242,6 +296,9 @@ impl<D: Dataset> Cache<D> {
         (account, region): (&str, &str),
     ) -> Result<(), LookupError> {
         let rows = Group::read(journal, account, region)?;
+        if rows.rows.is_empty() {
+            return Ok(());
+        }
         if self.0.len() >= CACHED_GROUPS {
             self.0.pop_front();
         }
@@ -257,32 +314,26 @@ impl<'a> JournalLookups<'a> {
         journal: &'a Journal,
         clock: &'a dyn Clock,
     ) -> Result<Self, crate::record::RecordError> {
-        let mut buckets = HashMap::new();
-        for row in journal.rows::<LogBucket>() {
-            let row = row?;
-            buckets.insert(row.bucket.clone(), Arc::new(row));
-        }
         let mut summaries: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for row in journal.rows::<LogObjectSummary>() {
             let row = row?;
             let place = (row.bucket.clone(), row.prefix.clone());
             summaries.entry(place).or_default().push(Arc::new(row));
         }
-        let key_groups = Groups::of::<KmsKey>(journal);
         Ok(Self {
             journal,
             clock,
-            buckets,
-            key_groups,
+            bucket_places: BucketPlaces::read(journal)?,
+            buckets: Mutex::default(),
             keys: Cache::new(),
-            grants: Held::new(journal),
-            steps: Held::new(journal),
-            sessions: Held::new(journal),
-            log_groups: Held::new(journal),
+            grants: Held::new(),
+            steps: Held::new(),
+            sessions: Held::new(),
+            log_groups: Held::new(),
             configurations: Cache::new(),
             answers: Answers::default(),
             cells: Cache::new(),
-            samples: Held::new(journal),
+            samples: Held::new(),
             summaries,
         })
     }
@@ -347,26 +398,8 @@ impl<D: Dataset> Group<D> {
     }
 }
 
-/// The account-regions that have rows of a dataset.
-struct Groups(HashMap<String, BTreeSet<String>>);
-
-impl Groups {
-    fn of<D: Dataset>(journal: &Journal) -> Self {
-        let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
-        for (account, region) in journal.groups::<D>() {
-            found.entry(account).or_default().insert(region);
-        }
-        Self(found)
-    }
-
-    fn has(&self, account: &str, region: &str) -> bool {
-        self.0.get(account).is_some_and(|all| all.contains(region))
-    }
-}
-
-/// The rows of the account-region that was asked about last. Most have none, which costs no read.
+/// The rows of the account-region that was asked about last.
 struct Held<D> {
-    groups: Groups,
     now: Mutex<Option<Group<D>>>,
     /// Which of them were asked for last. Clusters are judged in the order of their rows, so what is
     /// asked for next is there or right behind.
@@ -374,9 +407,8 @@ struct Held<D> {
 }
 
 impl<D: Dataset> Held<D> {
-    fn new(journal: &Journal) -> Self {
+    fn new() -> Self {
         Self {
-            groups: Groups::of::<D>(journal),
             now: Mutex::new(None),
             last: Mutex::default(),
         }
@@ -395,9 +427,6 @@ impl<D: Dataset> Held<D> {
         let mut now = lock(&self.now);
         let mut last = lock(&self.last);
         if now.as_ref().is_none_or(|held| !held.is(account, region)) {
-            if !self.groups.has(account, region) {
-                return Ok(Vec::new());
-            }
             *now = Some(Group::read(journal, account, region)?);
             *last = 0..0;
         }
@@ -437,16 +466,29 @@ impl Lookups for JournalLookups<'_> {
             return Ok(None);
         };
         let (account, region) = (arn.account_id.as_str(), arn.region.as_str());
-        if !self.key_groups.has(account, region) {
-            return Ok(None);
-        }
         self.shared(&self.keys, (account, region), |rows| {
             named(rows, reference, |key| &key.key_reference)
         })
     }
 
     fn bucket(&self, name: &str) -> Result<Option<Arc<LogBucket>>, LookupError> {
-        Ok(self.buckets.get(name).cloned())
+        let mut buckets = lock(&self.buckets);
+        if let Some(known) = buckets.get(name) {
+            return Ok(Some(known.clone()));
+        }
+        for (account, region) in self.bucket_places.of(name) {
+            let rows = Group::<LogBucket>::read(self.journal, account, region)?.rows;
+            let Some(row) = rows.into_iter().find(|row| row.bucket == name) else {
+                continue;
+            };
+            if buckets.len() >= CACHED_BUCKETS {
+                buckets.clear();
+            }
+            let row = Arc::new(row);
+            buckets.insert(name.to_owned(), Arc::clone(&row));
+            return Ok(Some(row));
+        }
+        Ok(None)
     }
 
     fn security_configuration(

@@ -23,6 +23,9 @@ use super::RunError;
 use super::facts::JournalLookups;
 use super::past::{AsItStood, Past};
 
+/// Clusters whose conclusions memory holds at one time: each has two dozen.
+const AT_ONCE: usize = 1_024;
+
 /// What judging needs beside facts.
 pub struct Inputs<'a> {
     pub scheduled_for: Date,
@@ -70,7 +73,8 @@ pub fn judge_backfilled(
     let scope = inputs.scope(facts)?;
     let context = inputs.context(&scope);
     let lookups = JournalLookups::new(facts, inputs.clock)?;
-    for (account, region) in found.groups::<BackfilledLaunch>() {
+    for group in found.groups::<BackfilledLaunch>() {
+        let (account, region) = group?;
         let events = found.read_group::<BackfilledLaunch>(&account, &region)?;
         let events: Vec<Launch> = events.into_iter().map(|event| event.0).collect();
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
@@ -87,7 +91,7 @@ pub fn judge_backfilled(
 
 /// Judges the clusters and launches of `facts` and appends channels, findings, verdicts, launches
 /// and who can use each key to `conclusions`.
-/// Memory holds the clusters of one account-region at a time.
+/// Memory holds the clusters of one account-region at a time, and the conclusions about some of them.
 pub fn judge(
     facts: &Journal,
     conclusions: &Journal,
@@ -105,7 +109,8 @@ pub fn judge(
     let mut tally = Tally::default();
     let began = inputs.clock.elapsed();
     let mut speed = Speed::default();
-    for (account, region) in facts.groups::<EmrCluster>() {
+    for group in facts.groups::<EmrCluster>() {
+        let (account, region) = group?;
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
         let stands = past.stands(&account, &region, &clusters)?;
         let changes = past.rule_changes(&account, &region)?;
@@ -117,42 +122,44 @@ pub fn judge(
             lookups.steps(first)?;
             lookups.sessions(first)?;
         }
-        let from = inputs.clock.elapsed();
-        let mut judged = assess::Conclusions::with_room_for(clusters.len());
-        for cluster in &clusters {
-            let its = judged.findings.len();
-            let stands_from = stands
-                .get(&cluster.cluster_id)
-                .filter(|id| earlier.contains_key(id));
-            match stands_from.and_then(|run_id| earlier.get(run_id)) {
-                Some((as_it_stood, as_of)) => {
-                    let context = AssessContext {
-                        as_of: *as_of,
-                        ..context
-                    };
-                    judged.add(cluster, &context, as_it_stood)?;
+        for part in clusters.chunks(AT_ONCE) {
+            let from = inputs.clock.elapsed();
+            let mut judged = assess::Conclusions::with_room_for(part.len());
+            for cluster in part {
+                let its = judged.findings.len();
+                let stands_from = stands
+                    .get(&cluster.cluster_id)
+                    .filter(|id| earlier.contains_key(id));
+                match stands_from.and_then(|run_id| earlier.get(run_id)) {
+                    Some((as_it_stood, as_of)) => {
+                        let context = AssessContext {
+                            as_of: *as_of,
+                            ..context
+                        };
+                        judged.add(cluster, &context, as_it_stood)?;
+                    }
+                    None => judged.add(cluster, &context, &lookups)?,
                 }
-                None => judged.add(cluster, &context, &lookups)?,
+                let Some(verdict) = judged.verdicts.last_mut() else {
+                    continue;
+                };
+                verdict.stands_from_run = stands_from.cloned();
+                if let Some((by_new_rules, by_old)) = changes.get(&cluster.cluster_id)
+                    && verdict.verdict == *by_new_rules
+                {
+                    verdict.rule_change = Some(*by_old);
+                }
+                verdict.launch_event =
+                    assess::launch_seen(cluster, &launched, launches.looked.as_deref());
+                tally.cluster(verdict, &judged.findings[its..]);
             }
-            let Some(verdict) = judged.verdicts.last_mut() else {
-                continue;
-            };
-            verdict.stands_from_run = stands_from.cloned();
-            if let Some((by_new_rules, by_old)) = changes.get(&cluster.cluster_id)
-                && verdict.verdict == *by_new_rules
-            {
-                verdict.rule_change = Some(*by_old);
-            }
-            verdict.launch_event =
-                assess::launch_seen(cluster, &launched, launches.looked.as_deref());
-            tally.cluster(verdict, &judged.findings[its..]);
+            speed.assessing += inputs.clock.elapsed().saturating_sub(from);
+            speed.clusters += part.len() as u64;
+            speed.findings += judged.findings.len() as u64;
+            conclusions.append(&mut judged.channels)?;
+            conclusions.append(&mut judged.findings)?;
+            conclusions.append(&mut judged.verdicts)?;
         }
-        speed.assessing += inputs.clock.elapsed().saturating_sub(from);
-        speed.clusters += clusters.len() as u64;
-        speed.findings += judged.findings.len() as u64;
-        conclusions.append(&mut judged.channels)?;
-        conclusions.append(&mut judged.findings)?;
-        conclusions.append(&mut judged.verdicts)?;
     }
     let earlier = earlier
         .values()
@@ -169,7 +176,8 @@ pub fn judge(
 /// Counts conclusions that were made before.
 pub fn tally_of(conclusions: &Journal) -> Result<Tally, RunError> {
     let mut tally = Tally::default();
-    for (account, region) in conclusions.groups::<Verdict>() {
+    for group in conclusions.groups::<Verdict>() {
+        let (account, region) = group?;
         let findings = conclusions.read_group::<Finding>(&account, &region)?;
         let mut findings = findings
             .chunk_by(|a, b| a.cluster_id == b.cluster_id)
@@ -182,7 +190,8 @@ pub fn tally_of(conclusions: &Journal) -> Result<Tally, RunError> {
             tally.cluster(&verdict, findings.next_if(is_its).unwrap_or_default());
         }
     }
-    for (account, region) in conclusions.groups::<Launch>() {
+    for group in conclusions.groups::<Launch>() {
+        let (account, region) = group?;
         tally.launches(&conclusions.read_group::<Launch>(&account, &region)?);
     }
     Ok(tally)
@@ -256,7 +265,8 @@ fn tell_launches(
     lookups: &JournalLookups<'_>,
     tally: &mut Tally,
 ) -> Result<(), RunError> {
-    for (account, region) in facts.groups::<LaunchEvent>() {
+    for group in facts.groups::<LaunchEvent>() {
+        let (account, region) = group?;
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
         let launches = Launches::read(facts, lookups, (&account, &region))?;
         let of_place = LaunchFacts {
@@ -277,7 +287,8 @@ fn tell_key_access(
     context: &AssessContext<'_>,
     lookups: &JournalLookups<'_>,
 ) -> Result<(), RunError> {
-    for (account, region) in facts.groups::<KmsKey>() {
+    for group in facts.groups::<KmsKey>() {
+        let (account, region) = group?;
         let mut keys = facts.read_group::<KmsKey>(&account, &region)?;
         keys.sort_by(|a, b| (&a.key_arn, &a.key_reference).cmp(&(&b.key_arn, &b.key_reference)));
         keys.dedup_by(|a, b| a.key_arn.is_some() && a.key_arn == b.key_arn);

@@ -33,8 +33,8 @@ pub struct Mark {
 type Marks = BTreeMap<AccountId, BTreeMap<Region, Mark>>;
 type Cell = (AccountId, Region);
 
-/// How far events were looked up, by source.
-type Observed = BTreeMap<(Source, AccountId, Region), UtcMillis>;
+/// How far events were looked up, by account: a few entries for each.
+type Observed = BTreeMap<AccountId, Vec<(Source, Region, UtcMillis)>>;
 
 /// Launch events of the newest run that are this much older than its start are not read again.
 const LAUNCHES_MS: i64 = 3 * DAY_MS;
@@ -91,7 +91,9 @@ impl Watermarks {
             if missing.is_none() {
                 turns = of_accounts;
                 let since = run.seal.started_at.plus_ms(-LAUNCHES_MS);
-                let newer = |event: &LaunchEvent| event.0.event_at >= since;
+                let newer = |event: &LaunchEvent| {
+                    event.0.event_at >= since && wanted.scope.account(&event.0.account_id).is_some()
+                };
                 let copied = evidence.copy(run, &journal, newer).await;
                 if readable(run, copied)?.is_some() {
                     observed = of_events;
@@ -172,8 +174,8 @@ async fn cells(
         if matches!(row.source, Source::Launches | Source::ControlEvents)
             && let Some(to) = row.observed_to_ms
         {
-            let cell = (row.source, row.account_id.clone(), row.region.clone());
-            observed.insert(cell, UtcMillis(to));
+            let of = observed.entry(row.account_id.clone()).or_default();
+            of.push((row.source, row.region.clone(), UtcMillis(to)));
         }
         if row.source != Source::Clusters {
             continue;
@@ -221,7 +223,7 @@ fn newest(
         }
         // A run names watermarks that were fresh on its own day.
         let fresh = mark.filter(|m| m.listed_at >= horizon.start());
-        if let Some(mark) = fresh {
+        if let Some(mark) = fresh.filter(|_| wanted.scope.account(&cell.0).is_some()) {
             marks.entry(cell.0).or_default().insert(cell.1, mark);
         }
     }
@@ -353,8 +355,9 @@ impl Known for Watermarks {
         region: &Region,
         source: Source,
     ) -> Option<UtcMillis> {
-        let cell = (source, account.clone(), region.clone());
-        self.observed.get(&cell).copied()
+        let mut of = self.observed.get(account)?.iter();
+        let cell = of.find(|(by, at, _)| *by == source && at == region)?;
+        Some(cell.2)
     }
 
     fn launches(

@@ -41,7 +41,7 @@ pub async fn record(
     let mut files = Vec::new();
     macro_rules! every {
         ($($row:ty),+) => { $(
-            if !elsewhere(<$row>::NAME) || !journal.groups::<$row>().is_empty() {
+            if !elsewhere(<$row>::NAME) || !journal.is_empty::<$row>() {
                 files.push(dataset::<$row>(place, journal).await?);
             }
         )+ };

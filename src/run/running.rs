@@ -235,17 +235,13 @@ impl Running<'_> {
         })
     }
 
-    /// Looks at the accounts of `part`; shows progress meanwhile. Reports about objects lie below `work`
-    /// while they are read.
-    pub async fn collect(
+    /// What collecting needs. Reports about objects lie below `work` while they are read.
+    pub fn context(
         &self,
         asking: &Asking,
         (journals, work): (Journals, &Path),
         known: Arc<Watermarks>,
-        part: Part,
-        found: &dyn AlreadyCollected,
-        options: &RunOptions,
-    ) -> Result<(), RunError> {
+    ) -> Result<Context, RunError> {
         let config = self.config;
         let start = &self.begun.start;
         let reserve = ((start.deadline_at.0 - start.started_at.0) / 5).min(LONGEST_RESERVE_MS);
@@ -273,7 +269,7 @@ impl Running<'_> {
         wanted.launch_days = i64::from(config.launch_days);
         wanted.control_events = config.control_events;
         wanted.describe_max_age_days = (config.describe_max_age.as_secs() / 86_400) as i64;
-        let context = Context {
+        Ok(Context {
             cloud: asking.aws.clone(),
             attempts: asking.attempts.clone(),
             sink: Arc::new(JournalSink {
@@ -283,12 +279,25 @@ impl Running<'_> {
             known,
             options: Arc::new(wanted),
             exceptions: config.exceptions.clone().into(),
-        };
+        })
+    }
+
+    /// Looks at the accounts of `part`; shows progress meanwhile.
+    pub async fn collect(
+        &self,
+        asking: &Asking,
+        place: (Journals, &Path),
+        known: Arc<Watermarks>,
+        part: Part,
+        found: &dyn AlreadyCollected,
+        options: &RunOptions,
+    ) -> Result<(), RunError> {
+        let context = self.context(asking, place, known)?;
         let shown = progress::show(options, &asking.attempts);
         let collected = collect::collect_part(&context, &self.frozen.scope, part, found).await;
         shown.finish();
         let (learned, now) = (asking.attempts.learned(), self.shell.clock.now());
-        rates::save(&config.state_dir, learned, asking.begun_at, now);
+        rates::save(&self.config.state_dir, learned, asking.begun_at, now);
         collected?;
         if *asking.cancelled.borrow() {
             return Err(RunError::Cancelled);

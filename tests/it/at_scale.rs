@@ -157,14 +157,14 @@ impl Written<'_> {
 }
 
 /// Time on the clock and of all cores.
-struct Used {
+pub struct Used {
     at: Instant,
-    wall_s: f64,
-    cpu_s: f64,
+    pub wall_s: f64,
+    pub cpu_s: f64,
 }
 
 impl Used {
-    fn now() -> Self {
+    pub fn now() -> Self {
         Self {
             at: Instant::now(),
             wall_s: 0.0,
@@ -172,7 +172,7 @@ impl Used {
         }
     }
 
-    fn since(&self) -> Self {
+    pub fn since(&self) -> Self {
         Self {
             at: self.at,
             wall_s: self.at.elapsed().as_secs_f64(),
@@ -190,8 +190,8 @@ fn cpu_s() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: scripts/bench encode does"))
+pub fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: scripts/bench does"))
 }
 
 /// The newest run of an archive.

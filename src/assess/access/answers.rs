@@ -25,12 +25,13 @@ use crate::time::Date;
 
 /// How many accounts' identities are kept parsed at one time.
 pub(super) const ACCOUNTS: usize = 16;
-/// How many keys' policies are kept parsed at one time.
-const KEYS: usize = 512;
+/// How many keys' policies are kept parsed at one time. Clusters come by account-region, so that what is
+/// asked for again is asked for soon.
+const KEYS: usize = 128;
 /// How many answers about one key, writer and bucket are kept.
-const USES: usize = 16_384;
+const USES: usize = 2_048;
 /// How many security configurations are kept parsed at one time.
-const CONFIGURATIONS: usize = 512;
+const CONFIGURATIONS: usize = 128;
 
 /// A memory of what was worked out; full, it forgets everything.
 struct Memory<K, V> {

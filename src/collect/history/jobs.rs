@@ -15,7 +15,7 @@ use super::sorted::{self, Record, Sorter};
 use super::source::{Unread, next_number};
 use super::summary::Codes;
 use crate::collect::api::{DescribedJob, JobOperation, ListedJob};
-use crate::collect::attempt::{Budget, CallError, lock};
+use crate::collect::attempt::{Budget, CallError};
 use crate::collect::coverage::{CellEnd, Fault};
 use crate::collect::engine::{CollectError, Run};
 use crate::collect::facts::Facts;
@@ -33,43 +33,24 @@ const JOBS: usize = 1_000;
 /// Records of a sort that memory holds: 16 MiB.
 pub(super) const IN_MEMORY: usize = 500_000;
 
-/// The log buckets of one account.
-#[derive(Debug)]
-pub(in crate::collect) struct Task {
-    account: AccountId,
-    /// With the Region, where the list told it.
-    buckets: BTreeMap<String, Option<Region>>,
-}
-
-/// One task for each account of the scope that owns log buckets. Asked before the look-ups, which take
-/// the references.
-pub(in crate::collect) fn units(run: &Run) -> Vec<Task> {
-    let owners = lock(&run.owners);
-    let mut of: BTreeMap<AccountId, BTreeMap<String, Option<Region>>> = BTreeMap::new();
-    for name in lock(&run.references).buckets.keys() {
-        let Some((at, region)) = owners.of(name) else {
-            continue;
-        };
-        if let Some(account) = run.scope.accounts.get(at as usize) {
-            let buckets = of.entry(account.account_id.clone()).or_default();
-            buckets.insert(name.clone(), region);
-        }
-    }
-    of.into_iter()
-        .map(|(account, buckets)| Task { account, buckets })
-        .collect()
+/// The accounts of the scope that own log buckets.
+pub(in crate::collect) fn units(run: &Run) -> Vec<AccountId> {
+    run.plan().owners(run)
 }
 
 /// Asks in each Region that the buckets lie in.
-pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), CollectError> {
+pub(in crate::collect) async fn unit(
+    run: Arc<Run>,
+    account: AccountId,
+) -> Result<(), CollectError> {
     let budget = run.long_budget();
     let reader = match run.may_begin() {
-        Ok(()) => Session::open(&run.context, &task.account, &budget).await,
+        Ok(()) => Session::open(&run.context, &account, &budget).await,
         Err(over) => Err(over),
     };
     let mut by_region: BTreeMap<Region, BTreeSet<String>> = BTreeMap::new();
     let mut unplaced = None;
-    for (name, told) in task.buckets {
+    for (name, told) in run.plan().owned(&run, &account) {
         let region = match (&told, &reader) {
             (Some(region), _) => region.clone(),
             (None, Err(error)) => {
@@ -87,7 +68,7 @@ pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), Co
         by_region.entry(region).or_default().insert(name);
     }
     let is_open = |region: &Region| {
-        let cell = (task.account.clone(), region.clone(), Word::Reencryption);
+        let cell = (account.clone(), region.clone(), Word::Reencryption);
         !run.finished.lookups.contains(&cell)
     };
     // What was asked so far counts in the first cell.
@@ -95,7 +76,7 @@ pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), Co
     let mut budget = || opening.take().unwrap_or_else(|| run.long_budget());
     // Jobs run where their bucket lies: where nobody could tell, nobody could ask.
     if let Some(error) = unplaced.filter(|_| is_open(&Region::global())) {
-        let facts = Facts::new(task.account.clone(), Region::global());
+        let facts = Facts::new(account.clone(), Region::global());
         let end = CellEnd::error(&error);
         run.append_with(facts, Word::Reencryption, end, &budget())?;
     }
@@ -104,7 +85,7 @@ pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), Co
             continue;
         }
         let budget = budget();
-        let mut facts = Facts::new(task.account.clone(), region.clone());
+        let mut facts = Facts::new(account.clone(), region.clone());
         let end = match &reader {
             Err(error) => CellEnd::error(error),
             Ok(reader) => {
@@ -112,7 +93,7 @@ pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), Co
                     run: &run,
                     reader,
                     budget: &budget,
-                    account: &task.account,
+                    account: &account,
                     region: &region,
                     buckets: &buckets,
                     no_folders: &Arc::default(),

@@ -286,6 +286,63 @@ async fn what_the_deadline_cuts_off_is_deferred() {
     assert_eq!(Some(deferred as i64), cell.items_failed);
 }
 
+/// One account-region with so many clusters alive, and time enough for all of them.
+fn crowded(clusters: usize) -> World {
+    let mut world = World::new();
+    world.accounts.truncate(1);
+    for i in 0..clusters {
+        let listed = listed(&format!("j-{i:05}"), "RUNNING", None, None);
+        world.cluster(A, described(listed, "", ""));
+    }
+    world.options.cell_deadline = std::time::Duration::from_secs(24 * 3_600);
+    world
+}
+
+#[tokio::test]
+async fn ten_thousand_clusters_in_one_place_are_described_at_the_buckets_rate_and_none_is_lost() {
+    let world = crowded(10_000);
+    let cloud = world.cloud.clone();
+    let seen = world.run().await;
+    let rows = seen.clusters();
+    assert_eq!(rows.len(), 10_000);
+    assert!(rows.iter().all(|r| r.settings == Settings::Described));
+    let calls = cloud.with(|s| s.calls.clone());
+    let described = calls
+        .iter()
+        .filter(|c| c.operation == Operation::DescribeCluster);
+    let at: Vec<i64> = described.clone().map(|c| c.at).collect();
+    let each: BTreeSet<&str> = described.map(|c| c.subject.as_str()).collect();
+    assert_eq!((at.len(), each.len()), (10_000, 10_000), "each once");
+    // A burst of 10, then one a second: 9,990 s, of the clock that the test moves.
+    let took_ms = at[at.len() - 1] - at[0];
+    assert!((9_990_000..10_000_000).contains(&took_ms), "{took_ms}");
+}
+
+#[tokio::test]
+async fn what_a_deadline_cuts_off_of_ten_thousand_clusters_the_next_run_finishes() {
+    let mut world = crowded(10_000);
+    world.options.cell_deadline = std::time::Duration::from_secs(15 * 60);
+    let first = world.run().await;
+    let rows: Vec<EmrCluster> = first.clusters().into_iter().cloned().collect();
+    assert_eq!(rows.len(), 10_000);
+    let owed = rows.iter().filter(|r| r.settings == Settings::Deferred);
+    let owed: BTreeSet<String> = owed.map(|r| r.cluster_id.clone()).collect();
+    assert!((9_000..9_200).contains(&owed.len()), "{}", owed.len());
+
+    let mut world = crowded(10_000);
+    world.knew(rows);
+    let cloud = world.cloud.clone();
+    let second = world.run().await;
+    let rows = second.clusters();
+    assert_eq!(rows.len(), 10_000);
+    assert!(rows.iter().all(|r| r.settings != Settings::Deferred));
+    let asked = cloud.subjects(Operation::DescribeCluster);
+    assert_eq!(asked.len(), owed.len(), "each once, and no other");
+    assert_eq!(BTreeSet::from_iter(asked), owed);
+    let cell = second.cell(A, IRELAND, Source::ClusterSettings);
+    assert_eq!(cell.outcome, CellOutcome::Collected);
+}
+
 #[tokio::test]
 async fn clusters_last_known_alive_are_carried_when_the_cell_is_denied() {
     let mut world = World::new();

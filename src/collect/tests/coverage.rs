@@ -438,3 +438,51 @@ fn what_was_cut_off_is_owed_and_what_was_refused_is_not() {
     assert!(!owed(Source::Clusters, Collected, None));
     assert!(!owed(Source::Clusters, DeniedIam, None));
 }
+
+#[tokio::test]
+async fn accounts_known_to_take_long_come_first_and_the_others_in_a_shuffle_of_the_seed() {
+    let order = async |seed: u64, long: &[(&str, i64)]| {
+        let mut world = World::new();
+        for n in 0..20 {
+            world.add(&format!("4{n:011}"));
+        }
+        world.options.seed = seed;
+        world.options.concurrency = 1;
+        world.known.2 = long
+            .iter()
+            .map(|(name, took_ms)| {
+                let turn = Turn {
+                    owed: false,
+                    took_ms: *took_ms,
+                };
+                (id(name), turn)
+            })
+            .collect();
+        let cloud = world.cloud.clone();
+        world.run().await;
+        let calls = cloud.with(|s| s.calls.clone());
+        let mut entered: Vec<String> = Vec::new();
+        for call in calls
+            .into_iter()
+            .filter(|c| c.operation == Operation::ListRegions)
+        {
+            if !entered.contains(&call.account) {
+                entered.push(call.account);
+            }
+        }
+        assert_eq!(entered.len(), 22);
+        entered
+    };
+    let plain = order(1, &[]).await;
+    assert_eq!(plain, order(1, &[]).await);
+    assert_ne!(plain, order(2, &[]).await);
+    let mut sorted = plain.clone();
+    sorted.sort();
+    assert_ne!(plain, sorted, "no team feels a burst");
+
+    let long = [("400000000003", 60_000), (B, 600_000), (A, 59_000)];
+    let expected = [B, "400000000003"].map(str::to_owned);
+    let rest = plain.into_iter().filter(|name| !expected.contains(name));
+    let expected: Vec<String> = expected.iter().cloned().chain(rest).collect();
+    assert_eq!(order(1, &long).await, expected);
+}

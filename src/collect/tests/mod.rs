@@ -53,6 +53,8 @@ impl FactSink for Memory {
 
 /// What earlier runs knew: account-regions, how far they looked at launches, with their ids, and whose
 /// turn comes when.
+/// What earlier runs knew: account-regions, how far they looked at launches, with their ids, and how
+/// long accounts took.
 #[derive(Default)]
 pub(super) struct Earlier(
     BTreeMap<(AccountId, Region), KnownAccountRegion>,

@@ -61,7 +61,7 @@ fn mixed_accounts_global_cells_and_absent_owners_come_back_in_key_order() {
     assert!(cells.is_empty());
     let read: Vec<Coverage> = journal.rows().map(|row| row.expect("row")).collect();
     assert_eq!(read, expected);
-    assert_eq!(journal.groups::<Coverage>().len(), 3);
+    assert_eq!(journal.groups::<Coverage>().count(), 3);
 
     let mut first = vec![bucket(Some(1), "b"), bucket(None, "z")];
     let mut second = vec![bucket(None, "a"), bucket(Some(1), "a")];

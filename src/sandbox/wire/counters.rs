@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use super::token_bucket::rate_of;
 
@@ -19,6 +20,10 @@ pub struct CallCount {
     pub calls: u64,
     /// Calls answered with a throttle, by a fault or by a token bucket.
     pub throttled: u64,
+    /// Milliseconds of this machine's time from the start to the first call.
+    pub first_ms: u64,
+    /// The same to the last one.
+    pub last_ms: u64,
 }
 
 impl CallCount {
@@ -29,13 +34,33 @@ impl CallCount {
     }
 }
 
+#[derive(Clone, Copy)]
+struct Counted {
+    calls: u64,
+    throttled: u64,
+    first_ms: u64,
+    last_ms: u64,
+}
+
 /// Counts calls and requests in flight.
-#[derive(Default)]
 pub(super) struct Counters {
-    calls: Mutex<HashMap<String, (u64, u64)>>,
+    begun: Instant,
+    calls: Mutex<HashMap<String, Counted>>,
     pub connections: AtomicU64,
     in_flight: AtomicU64,
     in_flight_max: AtomicU64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            calls: Mutex::default(),
+            connections: AtomicU64::default(),
+            in_flight: AtomicU64::default(),
+            in_flight_max: AtomicU64::default(),
+        }
+    }
 }
 
 impl Counters {
@@ -46,15 +71,23 @@ impl Counters {
     }
 
     pub fn record(&self, key: &str, throttled: bool) {
+        let now = self.begun.elapsed().as_millis() as u64;
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let extra = u64::from(throttled);
         match calls.get_mut(key) {
             Some(count) => {
-                count.0 += 1;
-                count.1 += extra;
+                count.calls += 1;
+                count.throttled += extra;
+                count.last_ms = now;
             }
             None => {
-                calls.insert(key.to_owned(), (1, extra));
+                let first = Counted {
+                    calls: 1,
+                    throttled: extra,
+                    first_ms: now,
+                    last_ms: now,
+                };
+                calls.insert(key.to_owned(), first);
             }
         }
     }
@@ -64,7 +97,7 @@ impl Counters {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts: Vec<CallCount> = calls
             .iter()
-            .map(|(key, &(calls, throttled))| {
+            .map(|(key, count)| {
                 let mut parts = key.splitn(4, '\0').map(str::to_owned);
                 let mut next = || parts.next().unwrap_or_default();
                 let (account, region, service, operation) = (next(), next(), next(), next());
@@ -73,8 +106,10 @@ impl Counters {
                     region,
                     service,
                     operation,
-                    calls,
-                    throttled,
+                    calls: count.calls,
+                    throttled: count.throttled,
+                    first_ms: count.first_ms,
+                    last_ms: count.last_ms,
                 }
             })
             .collect();

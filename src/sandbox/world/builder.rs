@@ -38,6 +38,8 @@ pub(super) struct Builder<'a> {
     places: HashMap<(String, &'static str), usize>,
     pub buckets: Vec<Bucket>,
     bucket_names: HashSet<String>,
+    /// Buckets of each kind so far.
+    bucket_counts: HashMap<BucketKind, usize>,
 }
 
 /// One launch template of one account-region, before it has a scenario.
@@ -71,6 +73,7 @@ impl<'a> Builder<'a> {
             places: HashMap::new(),
             buckets: Vec::new(),
             bucket_names: HashSet::new(),
+            bucket_counts: HashMap::new(),
         }
     }
 
@@ -154,7 +157,9 @@ impl<'a> Builder<'a> {
             .map(|purpose| self.key(account, region, purpose).arn());
         let protected = kind == BucketKind::Archive;
         let secret = self.planter.reserve(BucketSettings::secrets(kind));
-        let number = self.buckets.iter().filter(|b| b.kind == kind).count();
+        let count = self.bucket_counts.entry(kind).or_default();
+        let number = *count;
+        *count += 1;
         self.buckets.push(Bucket {
             name: name.clone(),
             kind,
@@ -294,13 +299,16 @@ impl<'a> Builder<'a> {
                     .unwrap_or(Scenario::KeyArn)
             })
             .collect();
+        // No slot before this one can be exchanged.
+        let mut from = 0;
         for index in 0..slots.len() {
             if dealt[index].needs_long_life() && slots[index].lifetime != Lifetime::LongLived {
-                let exchange = (0..slots.len()).find(|other| {
+                let exchange = (from..slots.len()).find(|other| {
                     reached[*other]
                         && slots[*other].lifetime == Lifetime::LongLived
                         && !dealt[*other].needs_long_life()
                 });
+                from = exchange.unwrap_or(slots.len());
                 match exchange {
                     Some(other) => dealt.swap(index, other),
                     None => dealt[index] = Scenario::NoLogKey,
@@ -312,6 +320,7 @@ impl<'a> Builder<'a> {
                 && self.other_region(&self.accounts[slot.account].id, slot.region) == slot.region
             {
                 dealt[index] = Scenario::NoLogKey;
+                from = from.min(index);
             }
         }
         dealt

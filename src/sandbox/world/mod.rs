@@ -79,6 +79,8 @@ pub struct World {
     places: HashMap<String, usize>,
     /// Account id to its index.
     account_index: HashMap<String, usize>,
+    /// Owner to the indices of its buckets.
+    bucket_index: HashMap<String, Vec<usize>>,
     planted: u32,
 }
 
@@ -105,6 +107,11 @@ impl World {
         let mut buckets = std::mem::take(&mut builder.buckets);
         buckets.sort_by(|a, b| a.name.cmp(&b.name));
         let place = |here: &AccountRegion| format!("{}/{}", here.account_id, here.region);
+        let mut bucket_index: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, bucket) in buckets.iter().enumerate() {
+            let of = bucket_index.entry(bucket.account_id.clone()).or_default();
+            of.push(index);
+        }
         Self {
             places: account_regions.iter().map(place).zip(0..).collect(),
             account_index: accounts
@@ -118,6 +125,7 @@ impl World {
             regions,
             foreign_account,
             buckets,
+            bucket_index,
             log_archive_account,
             account_regions,
             planted,
@@ -164,10 +172,8 @@ impl World {
 
     /// Buckets that an account owns, by name.
     pub fn buckets_of(&self, account: &str) -> Vec<&Bucket> {
-        self.buckets
-            .iter()
-            .filter(|bucket| bucket.account_id == account)
-            .collect()
+        let of = self.bucket_index.get(account).into_iter().flatten();
+        of.map(|index| &self.buckets[*index]).collect()
     }
 
     /// The account that owns the organization; its user may list accounts and assume roles.
