@@ -26,7 +26,6 @@ impl InProcess {
 
     /// Who asks for what at `now_ms`, or the answer where that is refused: a token that ran out, a
     /// clock that is off.
-    #[expect(clippy::result_large_err, reason = "as large as the answer that it is")]
     pub fn understand(
         &self,
         request: hyper::Request<Vec<u8>>,

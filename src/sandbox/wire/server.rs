@@ -162,7 +162,6 @@ async fn serve(
 }
 
 /// Who asks for what, or the answer where that is refused. No body: it was too large.
-#[expect(clippy::result_large_err, reason = "as large as the answer that it is")]
 pub(super) fn understand(
     shared: &Shared,
     head: &hyper::http::request::Parts,

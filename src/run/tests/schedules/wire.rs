@@ -180,7 +180,7 @@ impl Inner {
         }
         all.sort_by_cached_key(place);
         let from = all.iter().take_while(|e| place(e) <= behind).count();
-        let again = usize::from(from > 0 && stable_hash(&behind) % 4 == 0);
+        let again = usize::from(from > 0 && stable_hash(&behind).is_multiple_of(4));
         let to = all.len().min(from + self.plan.page);
         told[member] = json!(all[from - again..to]);
         let last = all.get(to.saturating_sub(1)).filter(|_| to < all.len());
