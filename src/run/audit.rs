@@ -106,7 +106,9 @@ async fn begin(
                 frozen: &frozen,
             };
             match listed.first_pass(listing).await {
-                Ok((frozen, journal, before)) => (frozen, Ok(Progress::Listed(journal, before))),
+                Ok((frozen, journal, before)) => {
+                    (frozen, Ok(Progress::Listed(journal, Box::new(before))))
+                }
                 Err(error) => {
                     end(shell, store.as_ref(), &begun, &error).await;
                     return Err(error);
@@ -200,7 +202,7 @@ enum Progress {
     /// Everything: it died after the run's own row.
     Whole(Journal),
     /// The first pass, which this process made while the accounts were listed.
-    Listed(Arc<Journal>, Before),
+    Listed(Arc<Journal>, Box<Before>),
 }
 
 /// What the dead process left.
@@ -278,7 +280,7 @@ impl Whole<'_> {
             Progress::Listed(journal, before) => (journal, false, false, Some(before)),
         };
         let before = match before {
-            Some(before) => before,
+            Some(before) => *before,
             None => running.before(&evidence, chain).await?,
         };
         let journals = Journals::one(journal);

@@ -144,8 +144,11 @@ impl AlreadyCollected for JournalCollected<'_> {
     }
 }
 
+/// Account and Region.
+type Place = (Arc<str>, Arc<str>);
+
 /// Account-regions of which the journal has facts.
-fn places(journal: &Journal) -> Result<BTreeSet<(Arc<str>, Arc<str>)>, JournalError> {
+fn places(journal: &Journal) -> Result<BTreeSet<Place>, JournalError> {
     let cells = journal.groups::<Coverage>();
     let looked_up = journal
         .groups::<KmsKey>()
