@@ -191,7 +191,9 @@ impl<'a> Conclusions<'a> {
             ended_at: cluster.ended_at,
             ended_ms: cluster.ended_at.map(|t| t.0),
             lineage: match (&cluster.lineage, &cluster.name) {
-                (tag, name) if *tag == first.lineage && *name == first.name => known.lineage.clone(),
+                (tag, name) if *tag == first.lineage && *name == first.name => {
+                    known.lineage.clone()
+                }
                 _ => lineage_of(cluster),
             },
             // What the caller may have noted of the first.

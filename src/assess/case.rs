@@ -147,11 +147,22 @@ impl Names {
         let service = ":elasticmapreduce:";
         Self {
             cluster_id: id.to_owned().into(),
-            cluster_arn: ["arn:", partition, service, region, ":", account, ":cluster/", id]
+            cluster_arn: [
+                "arn:",
+                partition,
+                service,
+                region,
+                ":",
+                account,
+                ":cluster/",
+                id,
+            ]
+            .concat()
+            .into(),
+            bucket_arn,
+            fact: ["emr_cluster/", account, "/", region, "/", id]
                 .concat()
                 .into(),
-            bucket_arn,
-            fact: ["emr_cluster/", account, "/", region, "/", id].concat().into(),
         }
     }
 

@@ -183,9 +183,18 @@ impl Steps {
         for step in known.into_iter().flat_map(|k| &k.steps) {
             carried.entry(&step.cluster_id).or_default().push(step);
         }
+        let earlier = by_id(known);
         let mut read = self.read;
         let mut rows = Vec::new();
         for cluster in clusters {
+            // A cluster that was described again has the steps that it had.
+            if let Some(earlier) = earlier.get(cluster.cluster_id.as_str()) {
+                cluster.steps = earlier.steps;
+                cluster.steps_settled = earlier.steps_settled;
+                cluster
+                    .steps_settled_id
+                    .clone_from(&earlier.steps_settled_id);
+            }
             let mut own: BTreeMap<String, EmrStep> = BTreeMap::new();
             for step in carried
                 .get(cluster.cluster_id.as_str())

@@ -11,8 +11,8 @@
 
 pub mod call_plan;
 pub mod cluster_story;
-pub mod metrics;
 pub mod doctor_summary;
+pub mod metrics;
 pub mod run_summary;
 pub mod tally;
 pub mod text;

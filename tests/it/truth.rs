@@ -185,7 +185,10 @@ pub fn compare_verdicts(truth: &Truth, rows: &[Verdict], seed: u64, day: u32) {
         );
         let words = [v.verdict.as_str(), v.delivery.as_str(), v.posture.as_str()];
         assert_eq!(v.ended_at.map(|t| t.0), v.ended_ms);
-        (id, (words.join(" "), v.active, v.ended_ms, v.state.to_string()))
+        (
+            id,
+            (words.join(" "), v.active, v.ended_ms, v.state.to_string()),
+        )
     });
     let what = format!("verdicts, seed {seed}, day {day}");
     same(&stated.collect(), &found.collect(), &what);

@@ -143,6 +143,32 @@ async fn a_later_run_reads_down_to_what_had_ended_and_carries_the_rest() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_described_again_has_the_steps_that_it_had() {
+    let mut world = world("RUNNING");
+    let mut known = cluster_row("j-1", "RUNNING", hours(-24 * 40), None);
+    known.described_at = hours(-24 * 39);
+    known.steps = Some(3);
+    known.steps_settled_id = Some("s-3".to_owned());
+    known.steps_settled = Some(3);
+    world.knew_with(vec![known], vec![]);
+    let given = (1..=3).rev();
+    let given = given.map(|n| step(&format!("s-{n}"), "COMPLETED", None, None));
+    steps(&world, "j-1", given.collect());
+    let cloud = world.cloud.clone();
+    let seen = world.run().await;
+    assert_eq!(cloud.count(Operation::DescribeCluster), 1);
+    let row = seen.row("j-1");
+    assert_eq!(
+        (
+            row.steps,
+            row.steps_settled_id.as_deref(),
+            row.steps_settled
+        ),
+        (Some(3), Some("s-3"), Some(3))
+    );
+}
+
+#[tokio::test]
 async fn an_ended_cluster_is_asked_in_the_run_after_its_end_and_not_again() {
     let mut world = world("TERMINATED");
     let mut known = cluster_row("j-1", "RUNNING", hours(-25), None);

@@ -342,9 +342,11 @@ impl Scene {
             let expected = &self.expected[dataset];
             if dataset == "archive" && !kind.is_passing() {
                 for (row, expected) in rows.iter_mut().zip(expected) {
-                    let unknown = ["pass", "fail"].into_iter().fold(expected.clone(), |row, word| {
-                        row.replace(&outcome(word), &outcome("unknown"))
-                    });
+                    let unknown = ["pass", "fail"]
+                        .into_iter()
+                        .fold(expected.clone(), |row, word| {
+                            row.replace(&outcome(word), &outcome("unknown"))
+                        });
                     if *row == unknown {
                         row.clone_from(expected);
                     }

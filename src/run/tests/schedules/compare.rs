@@ -7,7 +7,7 @@ use super::property::{Check, name};
 use crate::collect::facts::Facts;
 use crate::model::datasets::{Coverage, EmrCluster, Finding, Verdict};
 use crate::model::table::{Cell, Dataset};
-use crate::model::words::{CellOutcome, Judgement, Outcome, Source};
+use crate::model::words::{CellOutcome, Delivery, Judgement, Outcome, Source};
 
 impl Check<'_> {
     /// Each row says what a run without faults says, or that it could not be read.
@@ -186,14 +186,18 @@ impl Check<'_> {
             let Some(clean) = good.get(&key(verdict)) else {
                 continue;
             };
-            if ![Judgement::Unknown, clean.verdict].contains(&verdict.verdict) {
+            // Delivery that nobody can tell does not decide any more.
+            let told = [Judgement::Unknown, clean.verdict].contains(&verdict.verdict)
+                || (verdict.delivery, clean.delivery) == (Delivery::Unknown, Delivery::Broken);
+            if !told {
                 problems.push(format!(
                     "JUDGED {}: {}, without faults {}",
                     verdict.cluster_id, verdict.verdict, clean.verdict
                 ));
             }
         }
-        if self.look.verdicts.len() != self.look.facts.clusters.len() {
+        let judged = self.look.verdicts.len() == self.look.facts.clusters.len();
+        if self.look.is_judged && !judged {
             problems.push("a cluster without a verdict".to_owned());
         }
         self.problems.append(&mut problems);
@@ -208,7 +212,7 @@ impl Check<'_> {
                     .push(format!("{} is {}", name(cell), cell.outcome));
             }
         }
-        let judged = !self.look.verdicts.is_empty();
+        let judged = self.look.is_judged;
         for clean in calm.verdicts.iter().filter(|v| v.active && judged) {
             let mut ours = self.look.verdicts.iter();
             let ours = ours.find(|v| v.key_order(clean).is_eq());

@@ -56,6 +56,7 @@ pub(super) struct Look {
     pub facts: Facts,
     pub findings: Vec<Finding>,
     pub verdicts: Vec<Verdict>,
+    pub is_judged: bool,
     /// Requests that left the collector.
     pub seen: u64,
     pub struck: u64,
@@ -149,6 +150,7 @@ impl Stage {
                     facts: joined(parts),
                     findings: Vec::new(),
                     verdicts: Vec::new(),
+                    is_judged: false,
                     seen: wire.seen(),
                     struck: wire.struck(),
                 }
@@ -271,6 +273,7 @@ impl Look {
         judge(&journal, &journal, &inputs, &Past::default()).expect("facts that can be judged");
         let whole = "a row that was just written";
         self.findings = journal.rows().collect::<Result<_, _>>().expect(whole);
+        self.is_judged = true;
         self.verdicts = journal.rows().collect::<Result<_, _>>().expect(whole);
     }
 
