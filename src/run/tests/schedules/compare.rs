@@ -109,8 +109,21 @@ impl Check<'_> {
                 _ => return None,
             })
         }
+        // Changes are looked up of the keys and buckets that clusters, steps and sessions name.
+        let hides_names = |cell: &Coverage| {
+            let names = [
+                Source::Clusters,
+                Source::ClusterSettings,
+                Source::Steps,
+                Source::Sessions,
+            ];
+            names.contains(&cell.source) && !cell.is_answered()
+        };
+        let all_named = !self.look.facts.coverage.iter().any(hides_names);
         for cell in &self.look.facts.coverage {
-            if !matches!(cell.outcome, CellOutcome::Collected | CellOutcome::Empty) {
+            if !matches!(cell.outcome, CellOutcome::Collected | CellOutcome::Empty)
+                || (cell.source == Source::ControlEvents && !all_named)
+            {
                 continue;
             }
             let (Some(bad), Some(good)) = (of(&self.look.facts, cell), of(&calm.facts, cell))

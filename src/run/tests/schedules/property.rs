@@ -231,9 +231,16 @@ impl Check<'_> {
                 Some(cell) => !matches!(cell.outcome, CellOutcome::Collected | CellOutcome::Empty),
                 None => list.is_some_and(|l| !l.outcome.is_answer()),
             };
+            let before = self.before.0.iter();
+            let mut before =
+                before.filter(|((a, r), _)| (a.as_str(), r.as_str()) == (account, region));
+            let before = before.next().map_or(&[][..], |(_, known)| &known.clusters);
             for (id, told) in first {
                 let stays = last.contains_key(id);
-                if stays && !excused && !here.contains_key(id.as_str()) {
+                // One that ended while the earlier run began to list has its last row there.
+                let mut ended = before.iter().filter(|row| !row.is_active());
+                let ended = ended.any(|row| row.cluster_id == *id);
+                if stays && !excused && !ended && !here.contains_key(id.as_str()) {
                     self.say(format!("LOST {account} {region} {id} ({})", told.state));
                 }
             }
