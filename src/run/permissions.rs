@@ -102,6 +102,12 @@ pub fn policy(role: Role, config: &Config, named: &Named) -> Result<Value, RunEr
                     &["s3:GetObject"],
                     objects(partition, named, REPORTS),
                 ),
+                // Of digest files; CloudTrail takes no resource for it.
+                allow(
+                    "KeysOfDigestFiles",
+                    &["cloudtrail:ListPublicKeys"],
+                    json!("*"),
+                ),
             ];
             if !named.keys.is_empty() {
                 all.push(allow("ReadUnderKeys", &["kms:Decrypt"], json!(named.keys)));

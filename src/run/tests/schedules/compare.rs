@@ -109,13 +109,14 @@ impl Check<'_> {
                 _ => return None,
             })
         }
-        // Changes are looked up of the keys and buckets that clusters, steps and sessions name.
+        // Changes are looked up of the keys and buckets that were named and found.
         let hides_names = |cell: &Coverage| {
             let names = [
                 Source::Clusters,
                 Source::ClusterSettings,
                 Source::Steps,
                 Source::Sessions,
+                Source::BucketOwners,
             ];
             names.contains(&cell.source) && !cell.is_answered()
         };
