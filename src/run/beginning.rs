@@ -351,8 +351,10 @@ pub async fn open(
         _ if *cancelled.borrow() => RunError::Cancelled,
         error => error,
     };
-    let listing = begin_scope(config, aws, attempts, date).await;
-    let listing = listing.map_err(unless_cancelled);
+    let listing = match begin_scope(config, aws, attempts, date).await {
+        Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
+        listing => listing,
+    };
     // Before the scope's own error: AWS refuses whoever signs at another time, in other words.
     check_clock(aws)?;
     let listing = listing?;
