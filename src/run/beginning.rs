@@ -347,10 +347,6 @@ pub async fn open(
         return Err(RunError::NoArchive { url: archive.url() });
     }
     // Whatever was being asked, the signal is why there is no answer.
-    let unless_cancelled = |error| match error {
-        _ if *cancelled.borrow() => RunError::Cancelled,
-        error => error,
-    };
     let listing = match begin_scope(config, aws, attempts, date).await {
         Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
         listing => listing,
@@ -361,8 +357,10 @@ pub async fn open(
     let (scope, listing) = if purpose == Purpose::Run && !listing.is_short() {
         (listing.head().clone(), Some(listing))
     } else {
-        let scope = listing.finish(aws.as_ref(), attempts).await;
-        (scope.map_err(|e| unless_cancelled(e.into()))?, None)
+        match listing.finish(aws.as_ref(), attempts).await {
+            Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
+            scope => (scope?, None),
+        }
     };
 
     let archive = archive.for_writing(config).await?;
