@@ -1,6 +1,6 @@
 //! Parse, do, map the result to an exit code.
 
-// A third of judging and of encoding was the system's allocator.
+// A third of judging was the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -190,11 +190,10 @@ impl<'a> Conclusions<'a> {
             created_ms: cluster.created_at.map(|t| t.0),
             ended_at: cluster.ended_at,
             ended_ms: cluster.ended_at.map(|t| t.0),
-            lineage: match (&cluster.lineage, &cluster.name) {
-                (tag, name) if *tag == first.lineage && *name == first.name => {
-                    known.lineage.clone()
-                }
-                _ => lineage_of(cluster),
+            lineage: if (&cluster.lineage, &cluster.name) == (&first.lineage, &first.name) {
+                known.lineage.clone()
+            } else {
+                lineage_of(cluster)
             },
             // What the caller may have noted of the first.
             stands_from_run: None,

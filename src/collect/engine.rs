@@ -4,8 +4,9 @@
 //! A unit is one account, so that its session and token buckets live as long as its work and no
 //! longer. At most twice as many units are open as requests may be in flight: while some wait for
 //! tokens, others use the connections. Accounts are taken in a seeded shuffle, so that no team feels a
-//! burst; those that an earlier run owed something come first, then those that take long. What a finished account-region found goes to the sink at once; memory keeps sets of keys
-//! and buckets that were named, nothing else.
+//! burst; those that an earlier run owed something come first, then those that take long. What a finished
+//! account-region found goes to the sink at once; memory keeps sets of keys and buckets that were named,
+//! nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
@@ -302,7 +303,7 @@ pub(super) struct Run {
     /// Names of buckets that accounts listed.
     pub owners: Mutex<Owners>,
     pub references: Mutex<References>,
-    plan: OnceLock<lookups::Plan>,
+    targets: OnceLock<lookups::Targets>,
     /// Regions that accounts are known to use.
     pub regions: Mutex<BTreeSet<Region>>,
     /// Principals that policies and grants of log keys name.
@@ -368,7 +369,7 @@ impl Run {
             finished: Finished::default(),
             owners: Mutex::new(Owners::new(seed)),
             references: Mutex::default(),
-            plan: OnceLock::new(),
+            targets: OnceLock::new(),
             regions: Mutex::default(),
             named: Mutex::default(),
             granted: Mutex::default(),
@@ -532,8 +533,8 @@ impl Run {
     }
 
     /// What is to be looked up; asked for when the first pass is over.
-    pub fn plan(&self) -> &lookups::Plan {
-        self.plan.get_or_init(|| lookups::Plan::of(self))
+    pub fn targets(&self) -> &lookups::Targets {
+        self.targets.get_or_init(|| lookups::Targets::of(self))
     }
 
     /// Waits for a turn at what needs memory and disk for itself: memory must not grow with the accounts.

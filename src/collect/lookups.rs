@@ -89,33 +89,33 @@ pub(super) enum ItemEnd {
 /// What is to be looked up and which account's coverage it belongs to, besides the keys of accounts of
 /// the scope, which belong to their owners.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct Targets {
     buckets: BTreeMap<AccountId, Vec<Box<str>>>,
     foreign_keys: BTreeMap<AccountId, Vec<KeyArn>>,
 }
 
-impl Plan {
+impl Targets {
     /// Groups what the first pass found, and takes the names of buckets.
     pub(super) fn of(run: &Run) -> Self {
-        let mut plan = Self::default();
+        let mut targets = Self::default();
         let mut references = lock(&run.references);
         let owners = lock(&run.owners);
         for (name, named_by) in std::mem::take(&mut references.buckets) {
             let owner = owners.of(&name);
             let owner = owner.and_then(|(at, _)| run.scope.accounts.get(at as usize));
             let account = owner.map_or(named_by, |owner| owner.account_id.clone());
-            plan.buckets.entry(account).or_default().push(name);
+            targets.buckets.entry(account).or_default().push(name);
         }
         for owner in references
             .key_owners()
             .filter(|owner| !in_scope(run, owner))
         {
             for (arn, named_by) in references.keys_of(owner) {
-                let keys = plan.foreign_keys.entry(named_by.clone()).or_default();
+                let keys = targets.foreign_keys.entry(named_by.clone()).or_default();
                 keys.push(arn);
             }
         }
-        plan
+        targets
     }
 
     /// The log buckets that an account owns, with their Regions where its list told them.
@@ -141,19 +141,19 @@ fn in_scope(run: &Run, account: &AccountId) -> bool {
 
 /// The accounts whose coverage look-ups belong to.
 pub(super) fn units(run: &Run) -> Vec<AccountId> {
-    let plan = run.plan();
+    let targets = run.targets();
     let references = lock(&run.references);
     let owners = references.key_owners();
     let mut accounts: BTreeSet<&AccountId> = owners.filter(|owner| in_scope(run, owner)).collect();
-    accounts.extend(plan.foreign_keys.keys());
-    accounts.extend(plan.buckets.keys());
+    accounts.extend(targets.foreign_keys.keys());
+    accounts.extend(targets.buckets.keys());
     accounts.into_iter().cloned().collect()
 }
 
 impl Unit {
     /// What is to be looked up for an account, but for cells that were found.
     fn of(run: &Run, account: AccountId) -> Self {
-        let plan = run.plan();
+        let targets = run.targets();
         let is_open = |region: &Region, source| {
             let cell = (account.clone(), region.clone(), source);
             !run.finished.lookups.contains(&cell)
@@ -165,7 +165,7 @@ impl Unit {
             }
         };
         let mut all: Vec<KeyItem> = Vec::new();
-        let foreign = plan.foreign_keys.get(&account).into_iter().flatten();
+        let foreign = targets.foreign_keys.get(&account).into_iter().flatten();
         all.extend(foreign.map(|arn| KeyItem {
             arn: arn.clone(),
             asker: account.clone(),
@@ -186,7 +186,7 @@ impl Unit {
 
         let unlisted = run.unlisted();
         let owners = lock(&run.owners);
-        let names = plan.buckets.get(&account).into_iter().flatten();
+        let names = targets.buckets.get(&account).into_iter().flatten();
         let names = names.filter(|_| is_open(&Region::global(), Source::Buckets));
         let buckets = names.map(|name| {
             let found = owners.of(name);

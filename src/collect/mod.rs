@@ -14,8 +14,8 @@
 //!   an account-region and trails to an account, in the first pass; control events are looked up where
 //!   keys and buckets were found, beside the identities.
 //! - `steps`, `sessions`, `log_groups`: what an account-region tells of its clusters beside their settings.
-//! - [`trail_events`]: what CloudTrail records tell of launches. [`backfill`]: the same from a trail's files in S3.
-//! - [`trail_events`]: what CloudTrail records tell of launches.
+//! - [`trail_events`]: what CloudTrail records tell of launches; [`backfill`]: the same from the files of
+//!   a trail in S3.
 //! - [`probe`]: what a role may do in an account, for `doctor`.
 //! - [`call_plan`]: what a run is about to ask.
 //! - [`listing`], [`settings`], [`security_configuration`], [`key_policy`], [`coverage`]: the rules,

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::archive::layout;
 use crate::archive::store::Fetch;
 use crate::collect::attempt::CallError;
-use crate::collect::backfill::{self as trail, BackfillError, Plan, TrailPlace, Wanted};
+use crate::collect::backfill::{self as trail, BackfillError, Contents, TrailPlace, Wanted};
 use crate::collect::facts::{FactSink, Facts, NothingKnown, SinkError};
 use crate::collect::{self, Context};
 use crate::config::{Config, ScopeMode};
@@ -118,7 +118,7 @@ pub async fn backfill(
     };
     let wanted = wanted(config, request, (from, to), &evidence, &run).await?;
     let context = context(config, &asking, &run_id, today);
-    let planned = trail::plan(&context, &wanted).await.map_err(stopped)?;
+    let planned = trail::list(&context, &wanted).await.map_err(stopped)?;
     let told = tell(&wanted, &planned);
     if request.dry_run {
         return Ok(Backfilled {
@@ -331,13 +331,13 @@ impl FactSink for NoFacts {
 }
 
 /// What will be read, as a person reads it.
-fn tell(wanted: &Wanted, plan: &Plan) -> String {
-    let (logs, digests, bytes) = plan.totals();
+fn tell(wanted: &Wanted, contents: &Contents) -> String {
+    let (logs, digests, bytes) = contents.totals();
     let mut text = format!(
         "Backfill   {} to {} from s3://{}/{}\n",
         wanted.from, wanted.to, wanted.place.bucket, wanted.place.prefix
     );
-    let accounts: BTreeSet<_> = plan.units.iter().map(|unit| &unit.account).collect();
+    let accounts: BTreeSet<_> = contents.units.iter().map(|unit| &unit.account).collect();
     // Writing to a String does not fail.
     let _ = writeln!(
         text,
@@ -346,7 +346,11 @@ fn tell(wanted: &Wanted, plan: &Plan) -> String {
         counted(digests as i64, "digest file", "digest files"),
         number(bytes as i64),
         counted(accounts.len() as i64, "account", "accounts"),
-        counted(plan.units.len() as i64, "account-region", "account-regions"),
+        counted(
+            contents.units.len() as i64,
+            "account-region",
+            "account-regions"
+        ),
     );
     if let Ok(prices) = parse_prices(DEFAULT_PRICES) {
         let price = |item: &str| {
@@ -354,7 +358,7 @@ fn tell(wanted: &Wanted, plan: &Plan) -> String {
             of.map_or(0, |price| price.nano_usd)
         };
         // Every list is asked for once more, day by day.
-        let lists = 2 * plan.lists as i64;
+        let lists = 2 * contents.lists as i64;
         let nano =
             lists * price("calls/log_history") + (logs + digests) as i64 * price("calls/buckets");
         let _ = writeln!(
@@ -363,10 +367,10 @@ fn tell(wanted: &Wanted, plan: &Plan) -> String {
             nano as f64 / 1e9
         );
     }
-    for account in plan.absent.iter().take(MOST_NAMED) {
+    for account in contents.absent.iter().take(MOST_NAMED) {
         let _ = writeln!(text, "No trail   of account {account} lies there");
     }
-    for (account, region, error) in plan.untold.iter().take(MOST_NAMED) {
+    for (account, region, error) in contents.untold.iter().take(MOST_NAMED) {
         let _ = writeln!(text, "Not told   {account} {region}: {error}");
     }
     text
@@ -402,7 +406,7 @@ impl Working<'_> {
         &self,
         context: &Context,
         wanted: &Wanted,
-        plan: &Plan,
+        contents: &Contents,
     ) -> Result<Read, RunError> {
         let journal = Journal::create(&self.evidence.work.join("found"))?;
         let mut hours = [0_i64; 4];
@@ -432,7 +436,7 @@ impl Working<'_> {
                 .and_then(|()| journal.append(&mut readings));
             kept.map_err(|error| SinkError(Box::new(error)))
         };
-        trail::read(context, wanted, plan, keep)
+        trail::read(context, wanted, contents, keep)
             .await
             .map_err(stopped)?;
         named.sort_by(TrailReading::key_order);
@@ -521,11 +525,11 @@ impl Working<'_> {
     fn seal(
         &self,
         wanted: &Wanted,
-        plan: &Plan,
+        contents: &Contents,
         files: &[File],
         outcome: RunOutcome,
     ) -> BackfillSeal {
-        let (logs, digests, bytes) = plan.totals();
+        let (logs, digests, bytes) = contents.totals();
         let rows = files.iter();
         BackfillSeal {
             run_id: self.run_id.clone(),

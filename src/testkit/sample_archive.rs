@@ -363,14 +363,7 @@ impl SampleArchive {
         let quarter = now.date().quarter();
         let name = layout::rollup("compliant_share", 1, quarter, &run_id);
         let bytes = b"PAR1 measure PAR1";
-        let file = FileEntry {
-            bytes: bytes.len() as u64,
-            name: name.clone(),
-            rows: Some(1),
-            rows_sha256: Some(Sha256Hex::of(b"rows")),
-            sha256: Sha256Hex::of(bytes),
-            stored: None,
-        };
+        let file = listed(&name, bytes);
         let manifest = Manifest::new(
             chain.archive_id().clone(),
             run_id.clone(),
@@ -403,14 +396,7 @@ impl SampleArchive {
             let name = layout::evidence(dataset, 1, now.date(), &run_id, 0, "0a1b");
             files.push((name, format!("PAR1 {dataset} PAR1").into_bytes()));
         }
-        let listed = files.iter().map(|(name, bytes)| FileEntry {
-            bytes: bytes.len() as u64,
-            name: name.clone(),
-            rows: Some(1),
-            rows_sha256: Some(Sha256Hex::of(b"rows")),
-            sha256: Sha256Hex::of(bytes),
-            stored: None,
-        });
+        let listed = files.iter().map(|(name, bytes)| listed(name, bytes));
         let manifest = Manifest::new(
             chain.archive_id().clone(),
             run_id.clone(),
@@ -525,4 +511,16 @@ pub fn parquet<D: Dataset>(rows: Vec<D>) -> Vec<u8> {
     let path = dir.path().join("rows");
     record::write_rows(&path, rows.into_iter().map(Ok)).expect("rows in order");
     std::fs::read(&path).expect("what was written")
+}
+
+/// How a manifest lists a file of one row.
+fn listed(name: &str, bytes: &[u8]) -> FileEntry {
+    FileEntry {
+        bytes: bytes.len() as u64,
+        name: name.to_owned(),
+        rows: Some(1),
+        rows_sha256: Some(Sha256Hex::of(b"rows")),
+        sha256: Sha256Hex::of(bytes),
+        stored: None,
+    }
 }

@@ -7,7 +7,7 @@
 //! - [`readings`]: what was found of files and digest files, as rows without a gap.
 //!
 //! And who asks for them, with the source-reader role:
-//! - [`plan`]: what is there: objects and bytes, before anything is read.
+//! - `contents`: what is there: objects and bytes, before anything is read.
 //! - [`read`]: one account-region after the other: digest files, then what they vouch for, day by day;
 //!   `events`: which records are kept.
 //!
@@ -20,8 +20,8 @@ pub mod places;
 pub mod readings;
 pub mod records;
 
+mod contents;
 mod events;
-mod plan;
 mod read;
 
 use std::collections::BTreeSet;
@@ -32,8 +32,8 @@ use crate::model::datasets::{ControlEvent, Launch, TrailReading};
 use crate::model::ids::{AccountId, Region};
 use crate::time::{DAY_MS, Date};
 
+pub use contents::{Contents, Unit, list};
 pub use places::TrailPlace;
-pub use plan::{Plan, Unit, plan};
 pub use read::read;
 
 /// What is to be read.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::contents::{budget, digest_names, open, source};
 use super::digest::{self, Digest, DigestFault, Keys};
 use super::events::Records;
 use super::places::{self, DigestName};
-use super::plan::{budget, digest_names, open, source};
 use super::readings::{Counts, Readings};
 use super::records::{FileFault, LogFile};
-use super::{BackfillError, Found, Plan, Unit, Wanted};
+use super::{BackfillError, Contents, Found, Unit, Wanted};
 use crate::collect::attempt::{Budget, CallError};
 use crate::collect::coverage::Fault;
 use crate::collect::engine::{Context, joined};
@@ -25,24 +25,24 @@ use crate::model::ids::{AccountId, Region};
 use crate::model::words::TrailOutcome;
 use crate::time::{Date, HOUR_MS, UtcMillis};
 
-/// Reads everything of a plan and hands over each account-region as it ends.
+/// Reads everything that was listed and hands over each account-region as it ends.
 ///
 /// # Errors
 /// When what was found cannot be kept, or the process was told to stop.
 pub async fn read(
     context: &Context,
     wanted: &Wanted,
-    plan: &Plan,
+    contents: &Contents,
     mut keep: impl FnMut(Found) -> Result<(), SinkError>,
 ) -> Result<(), BackfillError> {
-    for account in &plan.absent {
+    for account in &contents.absent {
         let place = (account, &Region::global());
         let file = wanted.place.folders(account).into_iter().next();
         let file = file.map(|folder| wanted.place.url(&folder));
         let why = (TrailOutcome::NotValidated, "NoTrail", file);
         keep(nothing(context, wanted, place, why))?;
     }
-    for (account, region, error) in &plan.untold {
+    for (account, region, error) in &contents.untold {
         let why = (TrailOutcome::NotRead, &*code(error), None);
         keep(nothing(context, wanted, (account, region), why))?;
     }
@@ -50,7 +50,7 @@ pub async fn read(
     let wanted = Arc::new(wanted.clone());
     let mut at_work = JoinSet::new();
     let limit = context.options.concurrency.max(1);
-    for unit in &plan.units {
+    for unit in &contents.units {
         if at_work.len() >= limit
             && let Some(found) = joined(at_work.join_next().await)
         {

@@ -35,7 +35,7 @@ pub(super) const IN_MEMORY: usize = 500_000;
 
 /// The accounts of the scope that own log buckets.
 pub(in crate::collect) fn units(run: &Run) -> Vec<AccountId> {
-    run.plan().owners(run)
+    run.targets().owners(run)
 }
 
 /// Asks in each Region that the buckets lie in.
@@ -50,7 +50,7 @@ pub(in crate::collect) async fn unit(
     };
     let mut by_region: BTreeMap<Region, BTreeSet<String>> = BTreeMap::new();
     let mut unplaced = None;
-    for (name, told) in run.plan().owned(&run, &account) {
+    for (name, told) in run.targets().owned(&run, &account) {
         let region = match (&told, &reader) {
             (Some(region), _) => region.clone(),
             (None, Err(error)) => {

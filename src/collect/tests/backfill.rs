@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::collect::api::ErrorClass;
-use crate::collect::backfill::{self, Found, Plan, TrailPlace, Wanted};
+use crate::collect::backfill::{self, Contents, Found, TrailPlace, Wanted};
 use crate::collect::fake::{Fault, What};
 use crate::collect::operation::Operation;
 use crate::model::datasets::TrailReading;
@@ -68,16 +68,16 @@ fn packed(records: &[Value]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-async fn read(world: &World, wanted: &Wanted) -> (Plan, Vec<Found>) {
+async fn read(world: &World, wanted: &Wanted) -> (Contents, Vec<Found>) {
     let context = world.context();
-    let plan = backfill::plan(&context, wanted).await.expect("a plan");
+    let contents = backfill::list(&context, wanted).await.expect("listed");
     let mut found = Vec::new();
-    let read = backfill::read(&context, wanted, &plan, |of| {
+    let read = backfill::read(&context, wanted, &contents, |of| {
         found.push(of);
         Ok(())
     });
     read.await.expect("read");
-    (plan, found)
+    (contents, found)
 }
 
 fn said(readings: &[TrailReading], outcome: TrailOutcome) -> Vec<(&str, Option<&str>)> {
@@ -106,8 +106,8 @@ async fn duplicated_event_ids_are_one_launch() {
         packed(&[record("e-2", "2026-10-03T04:12:09Z"), first]),
     );
     put(&world, "20261004T2300Z", "c", packed(&[corrected]));
-    let (plan, found) = read(&world, &wanted(&[A])).await;
-    assert_eq!((plan.units.len(), plan.totals().0), (1, 3));
+    let (contents, found) = read(&world, &wanted(&[A])).await;
+    assert_eq!((contents.units.len(), contents.totals().0), (1, 3));
     let launches = &found[0].launches;
     let ids: Vec<_> = launches.iter().map(|row| row.event_id.as_str()).collect();
     assert_eq!(ids, ["e-1", "e-2"]);
@@ -175,8 +175,8 @@ async fn clock_skew_and_the_days_around() {
         "d",
         packed(&[at("e-far", "2026-10-04T10:00:00Z")]),
     );
-    let (plan, found) = read(&world, &wanted(&[A])).await;
-    assert_eq!(plan.totals().0, 3);
+    let (contents, found) = read(&world, &wanted(&[A])).await;
+    assert_eq!(contents.totals().0, 3);
     let ids: Vec<_> = found[0]
         .launches
         .iter()

@@ -32,7 +32,7 @@ pub struct Unit {
 
 /// What there is to read.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct Contents {
     /// In order of account and Region.
     pub units: Vec<Unit>,
     /// Accounts that the trail has no folder of.
@@ -43,7 +43,7 @@ pub struct Plan {
     pub lists: u64,
 }
 
-impl Plan {
+impl Contents {
     /// Objects and bytes of all.
     pub fn totals(&self) -> (u64, u64, u64) {
         let units = self.units.iter();
@@ -79,15 +79,15 @@ pub(super) fn source<'b>(
 ///
 /// # Errors
 /// When the bucket's owner lets nobody in, or the process was told to stop.
-pub async fn plan(context: &Context, wanted: &Wanted) -> Result<Plan, BackfillError> {
+pub async fn list(context: &Context, wanted: &Wanted) -> Result<Contents, BackfillError> {
     let session = open(context, wanted).await?;
     let wanted = Arc::new(wanted.clone());
-    let mut plan = Plan::default();
+    let mut contents = Contents::default();
     let mut open = JoinSet::new();
     let limit = context.options.concurrency.max(1);
     for account in &wanted.accounts {
         if open.len() >= limit {
-            plan.take(joined(open.join_next().await))?;
+            contents.take(joined(open.join_next().await))?;
         }
         open.spawn(of_account(
             context.clone(),
@@ -97,16 +97,19 @@ pub async fn plan(context: &Context, wanted: &Wanted) -> Result<Plan, BackfillEr
         ));
     }
     while let Some(ended) = open.join_next().await {
-        plan.take(joined(Some(ended)))?;
+        contents.take(joined(Some(ended)))?;
     }
-    plan.units
+    contents
+        .units
         .sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
-    plan.absent.sort();
-    plan.untold.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-    Ok(plan)
+    contents.absent.sort();
+    contents
+        .untold
+        .sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    Ok(contents)
 }
 
-impl Plan {
+impl Contents {
     fn take(&mut self, of_account: Option<Self>) -> Result<(), CallError> {
         let Some(of_account) = of_account else {
             return Ok(());
@@ -129,10 +132,10 @@ async fn of_account(
     session: Arc<Session>,
     wanted: Arc<Wanted>,
     account: AccountId,
-) -> Plan {
+) -> Contents {
     let budget = budget(&context);
     let source = source(&session, &wanted, &budget);
-    let mut plan = Plan::default();
+    let mut contents = Contents::default();
     // An account's own trail is read where the organization's has no folder for a Region.
     let mut regions: Vec<(Region, String)> = Vec::new();
     let folders = wanted.place.folders(&account).into_iter();
@@ -148,23 +151,25 @@ async fn of_account(
                 }
             }
             // One row of the account says so.
-            Err(error) if plan.untold.is_empty() => {
-                plan.untold.push((account.clone(), Region::global(), error))
+            Err(error) if contents.untold.is_empty() => {
+                contents
+                    .untold
+                    .push((account.clone(), Region::global(), error))
             }
             Err(_) => {}
         }
     }
-    if regions.is_empty() && plan.untold.is_empty() {
-        plan.absent.push(account.clone());
+    if regions.is_empty() && contents.untold.is_empty() {
+        contents.absent.push(account.clone());
     }
     for (region, folder) in regions {
         match unit(&source, &wanted, &account, &region, folder).await {
-            Ok(unit) => plan.units.push(unit),
-            Err(error) => plan.untold.push((account.clone(), region, error)),
+            Ok(unit) => contents.units.push(unit),
+            Err(error) => contents.untold.push((account.clone(), region, error)),
         }
     }
-    plan.lists = u64::try_from(budget.tally().calls).unwrap_or_default();
-    plan
+    contents.lists = u64::try_from(budget.tally().calls).unwrap_or_default();
+    contents
 }
 
 fn region_of(entry: &SourceEntry) -> Option<Region> {
