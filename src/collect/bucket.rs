@@ -1,7 +1,9 @@
 //! Token buckets: how fast one account, Region and operation may be asked.
 //!
-//! AWS grants a burst and a refill rate that the workload teams' own tools share. We take the burst
-//! and a settable share of the refill, and slow down further when AWS says so.
+//! AWS grants a burst and a refill rate that the workload teams' own tools share. We take the burst but
+//! one token of it and a settable share of the refill, and slow down further when AWS says so.
+//! That one token is for calls that arrive later than they were sent: AWS's bucket begins to refill when
+//! the first of them arrives, and the next ones, if they come faster, would find it empty.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -36,10 +38,11 @@ impl TokenBucket {
     /// A full bucket. `share` scales the refill and is kept between 1 % and 100 %.
     pub fn new((burst, per_second): (f64, f64), share: f64, now: UtcMillis) -> Self {
         let share = if share.is_finite() { share } else { 0.5 };
+        let burst = (burst - 1.0).max(1.0);
         Self {
-            burst: burst.max(1.0),
+            burst,
             full_rate: (per_second * share.clamp(0.01, 1.0) / 1_000.0).max(1e-6),
-            tokens: burst.max(1.0),
+            tokens: burst,
             filled_at: now,
             slowed: None,
         }
@@ -194,11 +197,29 @@ mod tests {
 
     #[test]
     fn the_burst_is_free_and_the_refill_is_the_share() {
-        let mut bucket = TokenBucket::new((2.0, 1.0), 0.5, UtcMillis(0));
+        let mut bucket = TokenBucket::new((3.0, 1.0), 0.5, UtcMillis(0));
         assert_eq!(wait(&mut bucket, 0), 0);
         assert_eq!(wait(&mut bucket, 0), 0);
         assert_eq!(wait(&mut bucket, 0), 2_000);
         assert_eq!(wait(&mut bucket, 0), 4_000);
+    }
+
+    #[test]
+    fn calls_that_arrive_later_or_sooner_after_each_other_are_not_refused() {
+        let granted = (2.0, 2.0);
+        let mut ours = TokenBucket::new(granted, 1.0, UtcMillis(0));
+        // AWS's, which takes tokens as calls arrive.
+        let (mut tokens, mut filled_at) = (granted.0, 0_i64);
+        let mut sent_at = 0;
+        for n in 0..1_000_i64 {
+            sent_at += wait(&mut ours, sent_at) as i64;
+            let arrives_at = sent_at + [300, 0, 120, 0, 7, 450][(n % 6) as usize];
+            tokens += (arrives_at - filled_at).max(0) as f64 * granted.1 / 1_000.0;
+            tokens = tokens.min(granted.0);
+            filled_at = filled_at.max(arrives_at);
+            assert!(tokens >= 1.0, "call {n} is refused: {tokens}");
+            tokens -= 1.0;
+        }
     }
 
     #[test]
@@ -211,7 +232,7 @@ mod tests {
 
     #[test]
     fn throttling_halves_and_recovers() {
-        let mut bucket = TokenBucket::new((5.0, 1.0), 1.0, UtcMillis(0));
+        let mut bucket = TokenBucket::new((6.0, 1.0), 1.0, UtcMillis(0));
         bucket.slow_down(UtcMillis(0));
         bucket.slow_down(UtcMillis(500));
         assert_eq!(wait(&mut bucket, 0), 2_000, "one burst counts once");
@@ -246,8 +267,8 @@ mod tests {
             });
             all.sum()
         };
-        // 600 at once and 300 a second.
-        assert_eq!(granted(1), 3_600);
+        // 600 at once, but for one each, and 300 a second.
+        assert_eq!(granted(1), 3_599);
         for shards in [2, 4, 7, 99] {
             let all = granted(shards);
             assert!((3_400..=3_600).contains(&all), "{shards}: {all}");
@@ -268,9 +289,9 @@ mod tests {
             (0..).take_while(free).count()
         };
         let first = session();
-        assert_eq!(at_once(&first), 10);
+        assert_eq!(at_once(&first), 9);
         first.slow_down(&region, Operation::DescribeCluster, UtcMillis(1_000));
-        assert_eq!(at_once(&session()), 5);
+        assert_eq!(at_once(&session()), 4);
         let elsewhere: Region = "us-east-1".parse().expect("Region");
         let other = session();
         let (at, asks) = (UtcMillis(1_000), Operation::DescribeCluster);
