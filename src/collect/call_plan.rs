@@ -64,7 +64,7 @@ impl Living {
     }
 
     fn names(&self, account: &AccountId, region: &Region) -> i64 {
-        let lives = self.0.get(&(account.clone(), region.clone()));
+        let lives = self.0.get(account).and_then(|of| of.get(region));
         lives.map_or(0, |lives| lives.names() as i64)
     }
 }

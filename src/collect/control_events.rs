@@ -28,7 +28,7 @@ pub(super) struct Lives {
 }
 
 /// Places where log keys and log buckets live.
-pub(super) type Places = BTreeMap<(AccountId, Region), Lives>;
+pub(super) type Places = BTreeMap<AccountId, BTreeMap<Region, Lives>>;
 
 /// Notes where the keys and buckets live that were looked up.
 pub(super) fn note(places: &mut Places, facts: &Facts) {
@@ -37,63 +37,56 @@ pub(super) fn note(places: &mut Places, facts: &Facts) {
 
 /// The same of keys and buckets alone.
 pub(super) fn note_rows(places: &mut Places, keys: &[KmsKey], buckets: &[LogBucket]) {
+    let mut lives = |account: &AccountId, region: &Region, note: fn(&mut Lives)| {
+        let of = places.entry(account.clone()).or_default();
+        note(of.entry(region.clone()).or_default());
+    };
     for key in keys.iter().filter(|k| k.lookup == Lookup::Found) {
-        let place = (key.account_id.clone(), key.region.clone());
-        places.entry(place).or_default().keys = true;
+        lives(&key.account_id, &key.region, |l| l.keys = true);
     }
     for bucket in buckets.iter().filter(|b| b.lookup == Lookup::Found) {
         if let (Some(account), Some(region)) = (&bucket.account_id, &bucket.region) {
-            let place = (account.clone(), region.clone());
-            places.entry(place).or_default().buckets = true;
+            lives(account, region, |l| l.buckets = true);
         }
     }
 }
 
-/// One account with its places.
-#[derive(Debug)]
-pub(super) struct Unit {
-    account: AccountId,
-    places: Vec<(Region, Lives)>,
+/// The accounts in which something lives whose events nobody looked up yet.
+pub(super) fn units(run: &Run) -> Vec<AccountId> {
+    lock(&run.places).keys().cloned().collect()
 }
 
-/// The accounts of the scope in which something lives.
-pub(super) fn units(run: &Run) -> Vec<Unit> {
-    let options = run.options();
-    if options.launch_days == 0 || !options.control_events {
-        return Vec::new();
-    }
-    let mut units: BTreeMap<AccountId, Unit> = BTreeMap::new();
-    for ((account, region), lives) in std::mem::take(&mut *lock(&run.places)) {
-        let cell = (account.clone(), region.clone(), Source::ControlEvents);
-        let in_scope = run.scope.account(&account).is_some_and(|a| a.in_scope);
-        if in_scope && !run.finished.lookups.contains(&cell) {
-            let unit = units.entry(account.clone()).or_insert_with(|| Unit {
-                account,
-                places: vec![],
-            });
-            unit.places.push((region, lives));
-        }
-    }
-    units.into_values().collect()
-}
-
-/// Looks up the events of one account. Each place has tokens of its own, two a second, so that several
-/// are waited for side by side.
-pub(super) async fn unit(run: Arc<Run>, unit: Unit) -> Result<(), CollectError> {
+/// Looks up the events of one account, where something lives as far as it is known now. Each place has
+/// tokens of its own, two a second, so that several are waited for side by side.
+pub(super) async fn unit(run: Arc<Run>, account: AccountId) -> Result<(), CollectError> {
     let sessions = Arc::new(Sessions::new(&run.options().role_name));
     let limit = run.options().regions_at_once.max(1).saturating_mul(2);
     let mut open = JoinSet::new();
-    for (region, lives) in unit.places {
+    for (region, lives) in take(&run, &account) {
         if open.len() >= limit {
             finish(open.join_next().await)?;
         }
         let (run, sessions) = (run.clone(), sessions.clone());
-        open.spawn(place(run, sessions, unit.account.clone(), region, lives));
+        open.spawn(place(run, sessions, account.clone(), region, lives));
     }
     while let Some(ended) = open.join_next().await {
         finish(Some(ended))?;
     }
     Ok(())
+}
+
+/// The places of an account that are to be asked; nobody else gets them.
+fn take(run: &Run, account: &AccountId) -> BTreeMap<Region, Lives> {
+    let mut own = lock(&run.places).remove(account).unwrap_or_default();
+    let options = run.options();
+    let is_asked = options.launch_days > 0
+        && options.control_events
+        && run.scope.account(account).is_some_and(|a| a.in_scope);
+    own.retain(|region, _| {
+        let cell = (account.clone(), region.clone(), Source::ControlEvents);
+        is_asked && !run.finished.lookups.contains(&cell)
+    });
+    own
 }
 
 /// Looks up the events of one account-region.

@@ -224,30 +224,40 @@ pub async fn collect_part(
         }
     }
 
-    let mut readers = identities::units(&run);
     let mut units = lookups::units(&run);
     shuffle(&mut units, context.options.seed);
-    each(&run, units, lookups::unit).await?;
+    let mut tasks = std::mem::take(&mut *lock(&run.samples));
+    shuffle(&mut tasks, context.options.seed);
+    let mut histories = log_history::units(&run);
+    shuffle(&mut histories, context.options.seed);
+    let mut owners = jobs::units(&run);
+    shuffle(&mut owners, context.options.seed);
+    // Side by side: events wait for tokens most of the time, and the end of one kind of work is short of
+    // accounts that ask.
+    tokio::try_join!(
+        each(&run, units, looked_up),
+        each(&run, tasks, object_samples::unit),
+        each(&run, histories, log_history::unit),
+        each(&run, owners, jobs::unit)
+    )?;
 
+    // Whom keys name is known when all were looked up; where some were found, so were their places.
+    let mut readers = identities::units(&run);
     shuffle(&mut readers, context.options.seed);
     let mut places = control_events::units(&run);
     shuffle(&mut places, context.options.seed);
-    // Events wait for tokens most of the time.
     tokio::try_join!(
         each(&run, readers, identities::unit),
         each(&run, places, control_events::unit)
     )?;
-    let mut tasks = std::mem::take(&mut *lock(&run.samples));
-    shuffle(&mut tasks, context.options.seed);
-    each(&run, tasks, object_samples::unit).await?;
-    let mut histories = log_history::units(&run);
-    shuffle(&mut histories, context.options.seed);
-    each(&run, histories, log_history::unit).await?;
-    let mut owners = jobs::units(&run);
-    shuffle(&mut owners, context.options.seed);
-    each(&run, owners, jobs::unit).await?;
 
     Ok(run.collected())
+}
+
+/// Looks up what an account owns, and what happened to it lately.
+async fn looked_up(run: Arc<Run>, account: AccountId) -> Result<(), CollectError> {
+    lookups::unit(run.clone(), account.clone()).await?;
+    control_events::unit(run, account).await
 }
 
 /// Whether an account has coverage: it was to be looked into, or was left out for a reason that
