@@ -71,6 +71,38 @@ pub struct Attempts {
 }
 
 impl Tally {
+    /// Adds what was counted elsewhere, of other clusters and account-regions.
+    pub fn merge(&mut self, other: Self) {
+        fn add<K: Ord>(all: &mut BTreeMap<K, i64>, others: BTreeMap<K, i64>) {
+            for (key, count) in others {
+                *all.entry(key).or_default() += count;
+            }
+        }
+        for (verdict, count) in other.verdicts {
+            let all = self.verdicts.entry(verdict).or_default();
+            all.all += count.all;
+            all.active += count.active;
+        }
+        add(&mut self.postures, other.postures);
+        add(&mut self.unknown_for_want_of, other.unknown_for_want_of);
+        let delivery = &mut self.delivery_unknown_for_want_of;
+        add(delivery, other.delivery_unknown_for_want_of);
+        self.keep_copies += other.keep_copies;
+        self.worst_active = self.worst_active.max(other.worst_active);
+        self.rule_changes += other.rule_changes;
+        add(&mut self.waived, other.waived);
+        let (attempts, others) = (&mut self.attempts, other.attempts);
+        attempts.events += others.events;
+        attempts.distinct += others.distinct;
+        attempts.blocked += others.blocked;
+        attempts.flagged += others.flagged;
+        attempts.unknown += others.unknown;
+        attempts.without_cluster += others.without_cluster;
+        attempts.without_launch += others.without_launch;
+        add(&mut self.failing, other.failing);
+        add(&mut self.reasons, other.reasons);
+    }
+
     /// Counts the attempts of one account-region.
     pub fn launches(&mut self, rows: &[Launch]) {
         let attempts = |wanted: Option<AttemptBucket>| {
