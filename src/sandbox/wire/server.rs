@@ -45,6 +45,9 @@ pub struct ServeOptions {
     pub token_buckets: bool,
 }
 
+/// By how much timers fire late on average: they tick in whole milliseconds, and round up.
+const TIMERS_ARE_LATE: Duration = Duration::from_millis(1);
+
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
@@ -145,7 +148,7 @@ async fn serve(
     let (head, body) = incoming.into_parts();
     let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
     if !shared.latency.is_zero() {
-        tokio::time::sleep(shared.latency).await;
+        tokio::time::sleep(shared.latency.saturating_sub(TIMERS_ARE_LATE)).await;
     }
     let now_ms = shared.now_ms();
     let body = match body {
