@@ -38,6 +38,8 @@ pub struct Wanted {
     pub control_events: bool,
     /// Log objects are sampled.
     pub samples: bool,
+    /// Log buckets that no report tells of are listed.
+    pub lists: bool,
     /// Reports about log objects are read.
     pub reports: bool,
     /// The caller's own credentials, and no role.
@@ -97,7 +99,7 @@ pub fn of_cell(
             Source::Launches | Source::Trails => wanted.launches,
             Source::ControlEvents => wanted.launches && wanted.control_events,
             Source::LogObjects => wanted.samples,
-            Source::LogHistory => wanted.reports,
+            Source::LogHistory => wanted.reports || wanted.lists,
             // They follow from the clusters.
             Source::ClusterSettings | Source::Steps | Source::Sessions => false,
             _ => true,
@@ -106,6 +108,12 @@ pub fn of_cell(
         return (Vec::new(), clusters);
     }
     let mut asks = as_last_time(cell);
+    if cell.source == Source::LogHistory {
+        asks.retain(|ask| match ask.operation {
+            Operation::ListObjectVersions => wanted.lists,
+            operation => wanted.reports || operation.caller() != Caller::SourceReader,
+        });
+    }
     match cell.source {
         // Where the lists were refused, they will be refused again.
         Source::Clusters if cell.outcome.is_answer() => {
@@ -432,6 +440,7 @@ mod tests {
             launches: true,
             control_events: true,
             samples: false,
+            lists: false,
             reports: false,
             single_account: false,
         }

@@ -9,6 +9,7 @@ use crate::assess::{KeyTags, RuleConfig};
 use crate::aws::LockMode;
 use crate::collect::Regions;
 use crate::collect::exceptions::ExceptionRule;
+use crate::collect::history::listed::Bound;
 use crate::collect::scope::TagNames;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
@@ -117,6 +118,8 @@ pub struct Config {
     pub external_id: Option<String>,
     /// Clusters of each account-region whose log objects are sampled; 0 samples none.
     pub sample_objects: usize,
+    /// How much of a log bucket that no report tells of is listed.
+    pub listing: Option<Bound>,
     pub sampler_role_name: String,
     /// Reports about log objects are read with this role; `None` reads none.
     pub source_reader_role_name: Option<String>,
@@ -385,6 +388,11 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         role_name,
         external_id: r.text("external_id"),
         sample_objects: r.number("sample_objects", 0, 1_000)?.unwrap_or(0),
+        listing: Some(Bound {
+            versions: r.number("list_objects", 0, 1_000_000_000)?.unwrap_or(0),
+            pages: r.number("list_pages", 1, 1_000_000)?.unwrap_or(1_000),
+        })
+        .filter(|bound| bound.versions > 0),
         sampler_role_name,
         source_reader_role_name,
         metadata_exports,
@@ -550,6 +558,8 @@ mod tests {
             ("source_reader_role_name", "a b"),
             ("metadata_exports", "https://bucket/x"),
             ("sample_objects", "-1"),
+            ("list_objects", "many"),
+            ("list_pages", "0"),
             ("archive_lock_mode", "compliance"),
         ] {
             let error = with(&[(name, value)]).expect_err(value).to_string();

@@ -127,6 +127,16 @@ pub const SETTINGS: &[Setting] = &[
         "role to assume in accounts that own log buckets, to sample log objects",
     ),
     setting(
+        "list_objects",
+        "0",
+        "object versions that are listed at most of each log bucket that no report tells of; 0 lists none",
+    ),
+    setting(
+        "list_pages",
+        "1000",
+        "requests for that at most of each bucket; one lists up to 1,000",
+    ),
+    setting(
         "source_reader_role_name",
         "",
         "role to assume where reports about log objects lie (inventories, job reports, exports); none reads none",

@@ -141,6 +141,7 @@ impl<'a> Planning<'a> {
             launches: config.launch_days > 0,
             control_events: config.control_events,
             samples: config.sample_objects > 0,
+            lists: config.listing.is_some(),
             reports: config.source_reader_role_name.is_some(),
             single_account: config.scope == ScopeMode::SingleAccount,
         };

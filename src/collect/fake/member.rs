@@ -541,6 +541,23 @@ impl Member for FakeMember {
         }))
     }
 
+    async fn log_versions(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedVersion>, ApiError> {
+        let subject = format!("{bucket}/{prefix}");
+        let op = Operation::ListObjectVersions;
+        let what = self.enter(op, region.as_str(), &subject).await?;
+        let mut listed = self.mine(|a| a.versions.clone());
+        listed.retain(|(of, version)| of == bucket && version.name.starts_with(prefix.as_bytes()));
+        listed.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        let listed = listed.into_iter().map(|(_, version)| version);
+        Ok(self.cloud.page(listed.collect(), next, what))
+    }
+
     async fn log_object(
         &self,
         region: &Region,

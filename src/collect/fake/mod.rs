@@ -81,6 +81,8 @@ pub(crate) struct FakeAccount {
     pub bucket_policies: BTreeMap<String, String>,
     /// By bucket, slash and name.
     pub objects: BTreeMap<String, ObjectHead>,
+    /// Bucket and version.
+    pub versions: Vec<(String, ListedVersion)>,
     /// Reports about objects, by bucket, slash and name.
     pub reports: BTreeMap<String, Vec<u8>>,
     pub jobs: Vec<DescribedJob>,

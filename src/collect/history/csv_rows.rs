@@ -150,7 +150,7 @@ impl Row<'_> {
 }
 
 /// Undoes the URL encoding of a key. What is no `%` and two digits stands for itself.
-pub(super) fn decode(given: &[u8], into: &mut Vec<u8>) {
+pub fn decode(given: &[u8], into: &mut Vec<u8>) {
     into.clear();
     let digit = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16));
     let mut at = 0;
