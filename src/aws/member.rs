@@ -15,10 +15,10 @@ use crate::collect::api::{
     ApiError, BucketEncryption, BucketLifecycle, BucketReplication, ClusterFilter,
     DescribedCluster, DescribedJob, DescribedKey, DescribedLogGroup,
     DescribedSecurityConfiguration, ErrorClass, Identity, IdentityKinds, InventoryConfiguration,
-    KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedJob, ListedObject, ListedVersion,
-    ListedSecurityConfiguration, ListedSession, ListedStep, ListedTrail, Member, ObjectHead,
-    OwnedBucket, Page, RegionStatus, SourceEntry, SourceObject, SourcePart, Tag, TrailKey,
-    TrailStatus,
+    KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedJob, ListedObject,
+    ListedSecurityConfiguration, ListedSession, ListedStep, ListedTrail, ListedVersion, Member,
+    ObjectHead, OwnedBucket, Page, RegionStatus, SourceEntry, SourceObject, SourcePart, Tag,
+    TrailKey, TrailStatus,
 };
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};

@@ -9,14 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::collect::api::ListedCluster;
-use crate::collect::control_events::{self, Places};
+use crate::collect::control_events::Places;
 use crate::collect::engine::Regions;
 use crate::collect::facts::KnownAccountRegion;
 use crate::collect::footprint;
 use crate::collect::listing::{self, Population};
 use crate::collect::operation::{Caller, Operation};
 use crate::collect::settings;
-use crate::model::datasets::{Coverage, EmrCluster, KmsKey, LogBucket};
+use crate::model::datasets::{Coverage, EmrCluster, KmsKey, LogBucket, Trail};
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::{Seen, Source};
 use crate::time::{Date, UtcMillis};
@@ -55,19 +55,23 @@ pub struct Ask {
     pub calls: i64,
 }
 
-/// Where log keys and log buckets live, by the newest run.
+/// What lives where that control events are about, by the newest run.
 #[derive(Debug, Default)]
 pub struct Living(Places);
 
 impl Living {
-    /// Takes note of looked-up keys and buckets.
-    pub fn add(&mut self, keys: &[KmsKey], buckets: &[LogBucket]) {
-        control_events::note_rows(&mut self.0, keys, buckets);
+    /// Takes note of looked-up keys and buckets, and of trails.
+    pub fn add(&mut self, keys: &[KmsKey], buckets: &[LogBucket], trails: &[Trail]) {
+        self.0.rows(keys, buckets, trails);
+    }
+
+    /// Takes note of a cluster.
+    pub fn add_cluster(&mut self, cluster: &EmrCluster) {
+        self.0.cluster(cluster);
     }
 
     fn names(&self, account: &AccountId, region: &Region) -> i64 {
-        let lives = self.0.get(&(account.clone(), region.clone()));
-        lives.map_or(0, |lives| lives.names() as i64)
+        self.0.names(account, region) as i64
     }
 }
 

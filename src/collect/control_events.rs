@@ -1,7 +1,9 @@
-//! Events that turn good clusters bad or repair them, looked up where log keys and log buckets live.
+//! Events that turn good clusters bad or repair them, looked up where log keys and log buckets live, where
+//! clusters run, and in the home Regions of trails.
 //!
-//! LookupEvents takes one name a call, so every name costs a call or more of its two a second. Trails
-//! and security configurations are not asked for here: the state of each is read in every run.
+//! LookupEvents takes one name a call, so every name costs a call or more of its two a second: a name is
+//! asked for only where something lives that its events are about, or may live because the account could
+//! not be looked into whole. So no events of a name mean that there were none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,38 +16,81 @@ use crate::collect::events::{Looked, Place};
 use crate::collect::facts::Facts;
 use crate::collect::launches::{Read, window};
 use crate::collect::lookups::Sessions;
-use crate::collect::trail_events::control::{About, KINDS};
+use crate::collect::trail_events::control::{About, KINDS, Kind};
 use crate::collect::trail_events::{Event, newest_of_each};
-use crate::model::datasets::{ControlEvent, KmsKey, LogBucket};
+use crate::model::datasets::{ControlEvent, EmrCluster, KmsKey, LogBucket, Trail};
 use crate::model::ids::{AccountId, Region};
-use crate::model::words::{Lookup, Source};
+use crate::model::words::{Seen, Source};
 
 /// What lives in an account-region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Lives {
     keys: bool,
     buckets: bool,
+    /// Clusters, and so security configurations.
+    clusters: bool,
+    /// Trails whose home this is.
+    trails: bool,
 }
 
-/// Places where log keys and log buckets live.
-pub(super) type Places = BTreeMap<(AccountId, Region), Lives>;
+/// What lives where. In `global` stands what lives in the account, nobody knows where.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<(AccountId, Region), Lives>);
 
-/// Notes where the keys and buckets live that were looked up.
-pub(super) fn note(places: &mut Places, facts: &Facts) {
-    note_rows(places, &facts.keys, &facts.buckets);
-}
-
-/// The same of keys and buckets alone.
-pub(super) fn note_rows(places: &mut Places, keys: &[KmsKey], buckets: &[LogBucket]) {
-    for key in keys.iter().filter(|k| k.lookup == Lookup::Found) {
-        let place = (key.account_id.clone(), key.region.clone());
-        places.entry(place).or_default().keys = true;
-    }
-    for bucket in buckets.iter().filter(|b| b.lookup == Lookup::Found) {
-        if let (Some(account), Some(region)) = (&bucket.account_id, &bucket.region) {
-            let place = (account.clone(), region.clone());
-            places.entry(place).or_default().buckets = true;
+impl Places {
+    /// Notes what lives where, by facts.
+    pub(super) fn note(&mut self, facts: &Facts) {
+        self.rows(&facts.keys, &facts.buckets, &facts.trails);
+        for cluster in &facts.clusters {
+            self.cluster(cluster);
         }
+        for cell in facts.coverage.iter().filter(|c| !c.outcome.is_answer()) {
+            let nowhere = (cell.account_id.clone(), Region::global());
+            let lives = self.0.entry(nowhere).or_default();
+            match cell.source {
+                Source::Trails => lives.trails = true,
+                // Such a cluster may log anywhere, under any key.
+                Source::ClusterSettings => (lives.keys, lives.buckets) = (true, true),
+                _ => {}
+            }
+        }
+    }
+
+    /// Notes where keys, buckets and trails live. Whatever became of the look at a key, its ARN tells: what was
+    /// deleted, or cannot be read, has events all the same.
+    pub(super) fn rows(&mut self, keys: &[KmsKey], buckets: &[LogBucket], trails: &[Trail]) {
+        for key in keys {
+            self.at(&key.account_id, &key.region).keys = true;
+        }
+        for bucket in buckets {
+            if let Some(account) = &bucket.account_id {
+                let global = Region::global();
+                let region = bucket.region.as_ref().unwrap_or(&global);
+                self.at(account, region).buckets = true;
+            }
+        }
+        for trail in trails.iter().filter(|t| t.is_own()) {
+            self.at(&trail.account_id, &trail.region).trails = true;
+        }
+    }
+
+    /// Notes where a cluster lives.
+    pub(super) fn cluster(&mut self, cluster: &EmrCluster) {
+        if cluster.seen != Seen::NotSeen {
+            self.at(&cluster.account_id, &cluster.region).clusters = true;
+        }
+    }
+
+    /// How many names are asked for in a place.
+    pub(super) fn names(&self, account: &AccountId, region: &Region) -> usize {
+        let lives = self.0.get(&(account.clone(), region.clone()));
+        let concerned = |kind: &&Kind| lives.is_some_and(|lives| lives.concerns(kind.about));
+        KINDS.iter().filter(concerned).count()
+    }
+
+    fn at(&mut self, account: &AccountId, region: &Region) -> &mut Lives {
+        let place = (account.clone(), region.clone());
+        self.0.entry(place).or_default()
     }
 }
 
@@ -62,11 +107,30 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
     if options.launch_days == 0 || !options.control_events {
         return Vec::new();
     }
+    let mut places = std::mem::take(&mut *lock(&run.places));
+    let in_scope = run.scope.accounts.iter().filter(|a| a.in_scope);
+    for account in in_scope.map(|a| &a.account_id) {
+        // A trail that was deleted since the last run has no row any more.
+        if run.dark(account).is_none() {
+            for home in run.context.known.trail_homes(account) {
+                places.at(account, &home).trails = true;
+            }
+        }
+        if run.is_partly_unread(account) {
+            *places.at(account, &Region::global()) = Lives::ANYTHING;
+        }
+    }
+    let nowhere = |(account, region): &(AccountId, Region)| {
+        let lives = places.0.get(&(account.clone(), Region::global()));
+        lives.copied().filter(|_| *region != Region::global())
+    };
     let mut units: BTreeMap<AccountId, Unit> = BTreeMap::new();
-    for ((account, region), lives) in std::mem::take(&mut *lock(&run.places)) {
+    for (place, lives) in &places.0 {
+        let lives = lives.and(nowhere(place).unwrap_or_default());
+        let (account, region) = place.clone();
         let cell = (account.clone(), region.clone(), Source::ControlEvents);
         let in_scope = run.scope.account(&account).is_some_and(|a| a.in_scope);
-        if in_scope && !run.finished.lookups.contains(&cell) {
+        if in_scope && region != Region::global() && !run.finished.lookups.contains(&cell) {
             let unit = units.entry(account.clone()).or_insert_with(|| Unit {
                 account,
                 places: vec![],
@@ -157,16 +221,28 @@ fn stopped(error: CallError) -> Looked {
 }
 
 impl Lives {
-    /// How many names are looked up here.
-    pub fn names(self) -> usize {
-        KINDS.iter().filter(|k| self.concerns(k.about)).count()
-    }
+    const ANYTHING: Self = Self {
+        keys: true,
+        buckets: true,
+        clusters: true,
+        trails: true,
+    };
 
     fn concerns(self, about: About) -> bool {
         match about {
             About::Key | About::Alias => self.keys,
             About::Bucket => self.buckets,
-            About::SecurityConfiguration | About::Trail => false,
+            About::SecurityConfiguration => self.clusters,
+            About::Trail => self.trails,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            keys: self.keys || other.keys,
+            buckets: self.buckets || other.buckets,
+            clusters: self.clusters || other.clusters,
+            trails: self.trails || other.trails,
         }
     }
 }

@@ -330,7 +330,7 @@ pub(super) struct Run {
     pub log_folders: Mutex<log_history::Folders>,
     /// Turns of what needs memory and disk for itself.
     heavy: Semaphore,
-    /// Where log keys and log buckets live.
+    /// What lives where that control events are about.
     pub places: Mutex<control_events::Places>,
     done: Mutex<Collected>,
 }
@@ -475,7 +475,7 @@ impl Run {
                 _ => {}
             }
         }
-        control_events::note(&mut lock(&self.places), facts);
+        lock(&self.places).note(facts);
         let mut cells = facts.coverage.iter();
         if cells.any(|cell| cell.source == Source::SecurityConfigurations) {
             self.note_references(facts);
@@ -565,6 +565,12 @@ impl Run {
             return None;
         }
         lock(&self.ends).get(account).cloned()
+    }
+
+    /// Whether a part of an account of the scope was not read: some of its Regions, its clusters in one, or
+    /// which buckets it has.
+    pub fn is_partly_unread(&self, account: &AccountId) -> bool {
+        lock(&self.ends).contains_key(account) || lock(&self.unlisted).contains_key(account)
     }
 
     fn collected(&self) -> Collected {

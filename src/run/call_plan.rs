@@ -17,7 +17,7 @@ use crate::collect::operation::Operation;
 use crate::collect::scope::Scope;
 use crate::config::{ArchiveUrl, Config, ScopeMode, SigningKey};
 use crate::discover;
-use crate::model::datasets::{Coverage, KmsKey, LogBucket};
+use crate::model::datasets::{Coverage, EmrCluster, KmsKey, LogBucket, Trail};
 use crate::model::ids::{AccountId, Region, hex};
 use crate::model::words::Source;
 use crate::record::Journal;
@@ -164,10 +164,18 @@ impl<'a> Planning<'a> {
     ) -> Result<(), RunError> {
         let mut living = Living::default();
         for key in evidence.rows::<KmsKey>(run).await? {
-            living.add(&[key?], &[]);
+            living.add(&[key?], &[], &[]);
         }
         for bucket in evidence.rows::<LogBucket>(run).await? {
-            living.add(&[], &[bucket?]);
+            living.add(&[], &[bucket?], &[]);
+        }
+        for trail in evidence.rows::<Trail>(run).await? {
+            living.add(&[], &[], &[trail?]);
+        }
+        if self.asked.control_events {
+            for cluster in evidence.rows::<EmrCluster>(run).await? {
+                living.add_cluster(&cluster?);
+            }
         }
         let mut planner = self.planner.clone();
         let mut sum = Clusters::default();

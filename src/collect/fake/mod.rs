@@ -20,6 +20,9 @@ use crate::time::Clock;
 pub(crate) use self::clock::{START, TestClock};
 pub(crate) use self::rows::{account, cluster_row, described, id, listed, region};
 
+/// Document of a security configuration that is deleted when somebody asks for it.
+pub(crate) const DELETED: &str = "deleted";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     pub operation: Operation,

@@ -81,7 +81,10 @@ impl Here<'_> {
                 let next = next.clone();
                 async move { m.log_versions(region, bucket, root, next).await }
             };
-            let page = self.sampler.call(self.budget, region, operation, ask).await?;
+            let page = self
+                .sampler
+                .call(self.budget, region, operation, ask)
+                .await?;
             left.pages -= 1;
             for version in &page.items {
                 if left.versions == 0 {

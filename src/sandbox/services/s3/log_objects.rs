@@ -35,7 +35,12 @@ pub(super) fn provide(
 
 /// Puts everything that lies in a log bucket: what all its clusters wrote, and what lies there from before.
 fn provide_all(world: &World, state: &S3State, now_ms: i64, bucket: &Bucket) {
-    put(state, now_ms, bucket, world.written_to(&bucket.name, now_ms));
+    put(
+        state,
+        now_ms,
+        bucket,
+        world.written_to(&bucket.name, now_ms),
+    );
     let mut objects = state.lock();
     let mut older = world.old_versions(bucket, now_ms);
     let known = objects.keys_mut(&bucket.name);
@@ -48,7 +53,11 @@ fn provide_all(world: &World, state: &S3State, now_ms: i64, bucket: &Bucket) {
                 "SSE-KMS" => "aws:kms",
                 _ => "AES256",
             };
-            content(vec![b'.'; version.bytes as usize], algorithm, version.kms_key)
+            content(
+                vec![b'.'; version.bytes as usize],
+                algorithm,
+                version.kms_key,
+            )
         });
         objects.add(
             &bucket.name,
