@@ -65,6 +65,11 @@ impl Living {
         self.0.rows(keys, buckets, trails);
     }
 
+    /// Takes note of a cell that ended without an answer.
+    pub fn add_cell(&mut self, cell: &Coverage) {
+        self.0.cell(cell);
+    }
+
     /// Takes note of a cluster.
     pub fn add_cluster(&mut self, cluster: &EmrCluster) {
         self.0.cluster(cluster);

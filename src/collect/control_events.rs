@@ -16,9 +16,9 @@ use crate::collect::events::{Looked, Place};
 use crate::collect::facts::Facts;
 use crate::collect::launches::{Read, window};
 use crate::collect::lookups::Sessions;
-use crate::collect::trail_events::control::{About, KINDS, Kind};
+use crate::collect::trail_events::control::{About, KINDS};
 use crate::collect::trail_events::{Event, newest_of_each};
-use crate::model::datasets::{ControlEvent, EmrCluster, KmsKey, LogBucket, Trail};
+use crate::model::datasets::{ControlEvent, Coverage, EmrCluster, KmsKey, LogBucket, Trail};
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::{Seen, Source};
 
@@ -41,19 +41,34 @@ impl Places {
     /// Notes what lives where, by facts.
     pub(super) fn note(&mut self, facts: &Facts) {
         self.rows(&facts.keys, &facts.buckets, &facts.trails);
-        for cluster in &facts.clusters {
+        // All of one account-region.
+        if let Some(cluster) = facts.clusters.iter().find(|c| c.seen != Seen::NotSeen) {
             self.cluster(cluster);
         }
-        for cell in facts.coverage.iter().filter(|c| !c.outcome.is_answer()) {
-            let nowhere = (cell.account_id.clone(), Region::global());
-            let lives = self.0.entry(nowhere).or_default();
-            match cell.source {
-                Source::Trails => lives.trails = true,
-                // Such a cluster may log anywhere, under any key.
-                Source::ClusterSettings => (lives.keys, lives.buckets) = (true, true),
-                _ => {}
-            }
+        for cell in &facts.coverage {
+            self.cell(cell);
         }
+    }
+
+    /// Notes what may live in an account of which a part was not read.
+    pub(super) fn cell(&mut self, cell: &Coverage) {
+        let unread = match cell.source {
+            _ if cell.outcome.is_answer() => return,
+            Source::Regions | Source::Clusters | Source::BucketOwners => Lives::ANYTHING,
+            // Such a cluster may log anywhere, under any key.
+            Source::ClusterSettings => Lives {
+                keys: true,
+                buckets: true,
+                ..Lives::default()
+            },
+            Source::Trails => Lives {
+                trails: true,
+                ..Lives::default()
+            },
+            _ => return,
+        };
+        let lives = self.at(&cell.account_id, &Region::global());
+        *lives = lives.or(unread);
     }
 
     /// Notes where keys, buckets and trails live. Whatever became of the look at a key, its ARN tells: what was
@@ -83,9 +98,18 @@ impl Places {
 
     /// How many names are asked for in a place.
     pub(super) fn names(&self, account: &AccountId, region: &Region) -> usize {
-        let lives = self.0.get(&(account.clone(), region.clone()));
-        let concerned = |kind: &&Kind| lives.is_some_and(|lives| lives.concerns(kind.about));
-        KINDS.iter().filter(concerned).count()
+        let lives = self.lives(account, region);
+        let kinds = KINDS.iter();
+        kinds.filter(|kind| lives.concerns(kind.about)).count()
+    }
+
+    /// What lives in a place, or may.
+    fn lives(&self, account: &AccountId, region: &Region) -> Lives {
+        let at = |region| {
+            let lives = self.0.get(&(account.clone(), region));
+            lives.copied().unwrap_or_default()
+        };
+        at(region.clone()).or(at(Region::global()))
     }
 
     fn at(&mut self, account: &AccountId, region: &Region) -> &mut Lives {
@@ -116,18 +140,9 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
                 places.at(account, &home).trails = true;
             }
         }
-        if run.is_partly_unread(account) {
-            *places.at(account, &Region::global()) = Lives::ANYTHING;
-        }
     }
-    let nowhere = |(account, region): &(AccountId, Region)| {
-        let lives = places.0.get(&(account.clone(), Region::global()));
-        lives.copied().filter(|_| *region != Region::global())
-    };
     let mut units: BTreeMap<AccountId, Unit> = BTreeMap::new();
-    for (place, lives) in &places.0 {
-        let lives = lives.and(nowhere(place).unwrap_or_default());
-        let (account, region) = place.clone();
+    for (account, region) in places.0.keys().cloned() {
         let cell = (account.clone(), region.clone(), Source::ControlEvents);
         let in_scope = run.scope.account(&account).is_some_and(|a| a.in_scope);
         if in_scope && region != Region::global() && !run.finished.lookups.contains(&cell) {
@@ -135,6 +150,7 @@ pub(super) fn units(run: &Run) -> Vec<Unit> {
                 account,
                 places: vec![],
             });
+            let lives = places.lives(&unit.account, &region);
             unit.places.push((region, lives));
         }
     }
@@ -237,7 +253,7 @@ impl Lives {
         }
     }
 
-    fn and(self, other: Self) -> Self {
+    fn or(self, other: Self) -> Self {
         Self {
             keys: self.keys || other.keys,
             buckets: self.buckets || other.buckets,

@@ -173,6 +173,9 @@ impl<'a> Planning<'a> {
             living.add(&[], &[], &[trail?]);
         }
         if self.asked.control_events {
+            for cell in evidence.rows::<Coverage>(run).await? {
+                living.add_cell(&cell?);
+            }
             for cluster in evidence.rows::<EmrCluster>(run).await? {
                 living.add_cluster(&cluster?);
             }
