@@ -89,6 +89,8 @@ pub struct Options {
     pub source_reader_role_name: Option<String>,
     /// Places of exports of metadata tables; see `history::export`.
     pub metadata_exports: Vec<S3Location>,
+    /// Whether the newest two exports or inventory reports of each log bucket are compared.
+    pub compares_snapshots: bool,
     /// Accounts outside the organization whose keys are accepted.
     pub allowed_key_owners: BTreeSet<AccountId>,
     /// Whether the scope's accounts are all that the organization has.
@@ -124,6 +126,7 @@ impl Options {
             sampler_role_name: "keyproof-sampler".to_owned(),
             source_reader_role_name: None,
             metadata_exports: vec![],
+            compares_snapshots: true,
             allowed_key_owners: BTreeSet::new(),
             has_account_list: true,
             scratch: std::env::temp_dir(),
@@ -565,12 +568,6 @@ impl Run {
             return None;
         }
         lock(&self.ends).get(account).cloned()
-    }
-
-    /// Whether a part of an account of the scope was not read: some of its Regions, its clusters in one, or
-    /// which buckets it has.
-    pub fn is_partly_unread(&self, account: &AccountId) -> bool {
-        lock(&self.ends).contains_key(account) || lock(&self.unlisted).contains_key(account)
     }
 
     fn collected(&self) -> Collected {

@@ -125,6 +125,7 @@ pub struct Config {
     pub source_reader_role_name: Option<String>,
     /// Where exports of S3 metadata tables lie.
     pub metadata_exports: Vec<S3Location>,
+    pub compare_snapshots: bool,
     /// Days that the first look at launches goes back; 0 looks at none.
     pub launch_days: u32,
     /// Whether changes of log keys and log buckets are looked up, too.
@@ -396,6 +397,7 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         sampler_role_name,
         source_reader_role_name,
         metadata_exports,
+        compare_snapshots: r.flag("compare_snapshots")?,
         launch_days: if r.flag("launches")? {
             r.number("launch_days", 1, 90)?.unwrap_or(90)
         } else {

@@ -147,6 +147,11 @@ pub const SETTINGS: &[Setting] = &[
         "places of exports of S3 metadata tables: s3://bucket/prefix, …",
     ),
     setting(
+        "compare_snapshots",
+        "true",
+        "compare the newest two exports or inventory reports of each log bucket, by key and version",
+    ),
+    setting(
         "launches",
         "true",
         "look up attempts to launch clusters, and the trails of each account (CloudTrail)",

@@ -195,6 +195,7 @@ fn config_digest(config: &Config, date: Date) -> Sha256Hex {
     }
     let tags = &config.tags;
     let collecting = json!({
+        "compare_snapshots": config.compare_snapshots,
         "control_events": config.control_events,
         "describe_max_age_s": config.describe_max_age.as_secs(),
         "exceptions_sha256": Sha256Hex::of(&exceptions_lines),

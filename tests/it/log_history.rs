@@ -238,6 +238,24 @@ async fn inventories_and_jobs_tell_what_older_logs_lie_under() {
     let rows: Vec<Reencryption> = sealed.rows().await;
     let jobs = compare_jobs(&place.world, &rows, now);
     assert!(jobs.contains_key("Moving completion_report"), "{jobs:?}");
+    // The inventories of day 1 and of day 2 lie on both sides of its end.
+    let compared: Vec<_> = rows
+        .iter()
+        .filter(|r| r.shown_by.as_str() == "snapshots")
+        .collect();
+    assert!(!compared.is_empty());
+    for row in compared {
+        let bucket = place.world.bucket(&row.bucket).expect("a bucket");
+        let mut jobs = rows.iter().filter(|r| r.bucket == row.bucket);
+        let job = jobs.find(|r| r.operation.is_some()).expect("its job");
+        assert_eq!(format!("{:?}", bucket.settings.history), "Moving");
+        assert_eq!((row.target_key.as_str(), row.target_wanted), ("", None));
+        assert_eq!(
+            (row.versions_moved, row.bytes_moved),
+            (job.versions_moved, job.bytes_moved)
+        );
+        assert_eq!(row.versions_unknown, Some(0), "{row:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

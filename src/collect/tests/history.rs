@@ -53,13 +53,22 @@ fn md5_of(bytes: &[u8]) -> String {
 
 /// A report of some rows, in the folder of a day.
 fn report(world: &World, day: &str, schema: &str, rows: &[&str]) {
+    report_of(world, day, (schema, 1_795_478_400_000), rows);
+}
+
+/// The same with the time that it was made.
+fn report_at(world: &World, day: &str, made: i64, rows: &[&str]) {
+    report_of(world, day, (SCHEMA, made), rows);
+}
+
+fn report_of(world: &World, day: &str, (schema, made): (&str, i64), rows: &[&str]) {
     let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(text.as_bytes()).expect("pack");
     let data = packed.finish().expect("pack");
     let name = format!("inv/logs-b/daily/data/{}.csv.gz", md5_of(day.as_bytes()));
     let manifest = serde_json::json!({
-        "sourceBucket": "logs-b", "creationTimestamp": "1795478400000", "fileFormat": "CSV",
+        "sourceBucket": "logs-b", "creationTimestamp": made.to_string(), "fileFormat": "CSV",
         "fileSchema": schema,
         "files": [{"key": name, "size": data.len(), "MD5checksum": md5_of(&data)}],
     })
@@ -742,6 +751,71 @@ async fn exports_of_the_metadata_table_know_keys_and_what_changed_between_them()
     );
     assert_eq!((row.versions_moved, row.bytes_moved), (Some(1), Some(10)));
     assert_eq!((row.versions_total, row.versions_rotated), (2, Some(0)));
+}
+
+/// An inventory tells that a version lies under KMS now, and never under which key.
+#[tokio::test]
+async fn two_inventories_show_what_was_moved_and_not_under_which_key() {
+    let before = [
+        "logs-b,emr/j-1/SECRET%20a,v1,true,false,10,SSE-S3",
+        "logs-b,emr/j-1/b,v1,true,false,20,SSE-S3",
+        "logs-b,emr/j-1/b,v0,false,false,25,SSE-C",
+        "logs-b,emr/j-1/c,v1,true,false,30,SSE-KMS",
+        "logs-b,emr/j-1/d,v1,true,false,40,SSE-S3",
+    ];
+    let after = [
+        "logs-b,emr/j-1/SECRET%20a,v1,true,false,10,SSE-KMS",
+        "logs-b,emr/j-1/b,v1,true,false,20,DSSE-KMS",
+        "logs-b,emr/j-1/b,v0,false,false,25,SSE-KMS",
+        "logs-b,emr/j-1/c,v1,true,false,30,SSE-KMS",
+        "logs-b,emr/j-1/d,v1,true,false,40,SSE-S3",
+        "logs-b,emr/j-1/new,v1,true,false,50,SSE-KMS",
+    ];
+    let two_days = |scratch: &TempDir| {
+        let world = world(scratch);
+        report_at(&world, EARLIER, 1_795_132_800_000, &before);
+        report_at(&world, DAY, 1_795_478_400_000, &after);
+        world
+    };
+    for compares in [true, false] {
+        let scratch = TempDir::new();
+        let mut world = two_days(&scratch);
+        world.options.compares_snapshots = compares;
+        let seen = world.run().await;
+        let rows = moves(&seen);
+        assert_eq!(rows.len(), usize::from(compares));
+        for row in rows {
+            assert_eq!(row.shown_by, Reencrypted::Snapshots);
+            assert_eq!(
+                row.evidence,
+                "2026-11-20T00:00:00.000Z/2026-11-24T00:00:00.000Z"
+            );
+            assert_eq!((row.target_key.as_str(), row.target_wanted), ("", None));
+            assert_eq!((row.versions_moved, row.bytes_moved), (Some(3), Some(55)));
+            assert_eq!((row.versions_total, row.versions_unknown), (4, Some(0)));
+            assert_eq!(row.versions_rotated, Some(0));
+        }
+        let left = std::fs::read_dir(scratch.path()).expect("list").count();
+        assert_eq!(left, 0, "scratch files are removed");
+        assert!(!format!("{:?}", seen.facts).contains("SECRET"), "no names");
+    }
+    // A report that cannot be read is said.
+    let scratch = TempDir::new();
+    let world = two_days(&scratch);
+    let data = format!(
+        "logs-b-reports/inv/logs-b/daily/data/{}.csv.gz",
+        md5_of(EARLIER.as_bytes())
+    );
+    world.edit(B, |b| assert!(b.reports.remove(&data).is_some()));
+    let seen = world.run().await;
+    assert!(moves(&seen).is_empty());
+    let missing = (CellOutcome::Partial, Some("ReportFileMissing"));
+    assert_eq!(code(&seen, Source::Reencryption), missing);
+    assert_eq!(
+        code(&seen, Source::LogHistory),
+        (CellOutcome::Collected, None),
+        "today's is whole"
+    );
 }
 
 /// Jobs run where their bucket lies: where nobody can tell, nobody can ask.
