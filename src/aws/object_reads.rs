@@ -6,7 +6,7 @@ use aws_sdk_s3::types::EncodingType;
 use crate::aws::error::Asked;
 use crate::aws::member::{millis, text};
 use crate::collect::api::{ApiError, ErrorClass, ListedObject, ListedVersion, ObjectHead, Page};
-use crate::collect::history::csv_rows;
+use crate::model::url_encoding;
 
 /// The first page below `prefix`.
 pub(super) async fn objects(
@@ -71,7 +71,7 @@ pub(super) async fn versions(
             return Ok(name.into_bytes());
         }
         let mut plain = Vec::new();
-        csv_rows::decode(name.as_bytes(), &mut plain);
+        url_encoding::decode(name.as_bytes(), &mut plain);
         Ok(plain)
     };
     let mut items = Vec::new();
