@@ -714,7 +714,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.log_object_summary_v1 (
   `versions` bigint COMMENT 'Number of versions, without delete markers. 0 where there may be older versions that the source does not list.',
   `bytes` bigint COMMENT 'Their sizes together; absent where the source does not tell them.',
   `source` string COMMENT 'Where the numbers come from.',
-  `as_of_at` timestamp COMMENT 'What moment they describe.'
+  `as_of_at` timestamp COMMENT 'What moment they describe; absent for a listing, which takes as long as its cell.',
+  `complete` boolean COMMENT 'Whether every version below the prefix was counted. False where a listing was cut off by its bound, so that there are at least so many, and where the source does not list older versions.'
 )
 COMMENT 'One row per log prefix and way of encryption: how many objects and versions lie there so.'
 PARTITIONED BY (`dt` string)
@@ -766,7 +767,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.reencryption_v1 (
   `bucket` string COMMENT 'The bucket.',
   `evidence` string COMMENT 'What shows it: the id of a job, or of two snapshots.',
   `shown_by` string COMMENT 'How it was shown.',
-  `target_key` string COMMENT 'The key that the versions lie under afterwards; empty where it is not known.',
+  `target_key` string COMMENT 'The key that the versions lie under afterwards; empty where it is not known, as of two inventories, which say KMS and never which key.',
   `target_wanted` boolean COMMENT 'Whether that key is a customer key that the organization wants.',
   `operation` string COMMENT 'S3 operation of the job.',
   `status` string COMMENT 'State of the job.',
@@ -774,7 +775,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.reencryption_v1 (
   `ended_at` timestamp COMMENT 'When the job ended, or the second snapshot was taken.',
   `ended_ms` bigint COMMENT 'The same, for arithmetic.',
   `versions_total` bigint COMMENT 'Versions of the job, or that both snapshots show.',
-  `versions_moved` bigint COMMENT 'Versions moved from outside a wanted key to the target key.',
+  `versions_moved` bigint COMMENT 'Versions moved from outside a wanted key to the target key, or to a KMS key that is not known.',
   `bytes_moved` bigint COMMENT 'Their bytes.',
   `versions_rotated` bigint COMMENT 'Versions moved from one wanted key to another: no progress.',
   `bytes_rotated` bigint COMMENT 'Their bytes.',

@@ -739,6 +739,7 @@ SELECT
     d."bytes",
     d."source",
     d."as_of_at",
+    d."complete",
     f.file_sha256 AS file_sha256
 FROM keyproof_raw.log_object_summary_v1 d
 JOIN keyproof.evidence_file f

@@ -22,6 +22,8 @@
 --   on, what is to come counts. An account or Region that runs began or ceased to expect counts from
 --   the run before, or to the run after. Only an organization, an OU and an account have it. What a
 --   backfill read counts as observed where the trail's digest files validate it, and nowhere else.
+--   In a quarter without runs the whole quarter was to be read in what the newest run before it was to
+--   read, else the first after it, and in what a backfill read; nobody knows the units then: '(no ou)'.
 --
 -- A scope of kind `ou` is the full path of the account's own unit. Integers are summed; the only
 -- divisions are outermost.
@@ -192,6 +194,18 @@ clusters AS (
         AND l.cluster_id = c.cluster_id
     WHERE c.newest = 1
 ),
+-- Of a quarter without runs, the run that tells what was to be read.
+nearest AS (
+    SELECT
+        COALESCE(
+            MAX(CASE WHEN r.scheduled_for < q.first_day THEN r.scheduled_for END),
+            MIN(CASE WHEN r.scheduled_for >= q.end_day THEN r.scheduled_for END)
+        ) AS scheduled_for
+    FROM run r
+    CROSS JOIN quarter q
+    CROSS JOIN counted_runs n
+    WHERE n.runs_of_record = 0
+),
 -- From when to when the launches of an account and Region were to be read.
 cells AS (
     SELECT
@@ -215,6 +229,25 @@ cells AS (
     CROSS JOIN quarter q
     JOIN quarter_runs f ON f.scheduled_for = e.first_date
     JOIN quarter_runs t ON t.scheduled_for = e.last_date
+    UNION ALL
+    SELECT p.account_id, p.region, CAST(NULL AS DATE), q.start_ms, q.end_ms
+    FROM (
+        SELECT c.account_id, c.region
+        FROM coverage c
+        JOIN nearest r ON r.scheduled_for = c.scheduled_for
+        WHERE c.source = 'launches'
+            AND c.outcome NOT IN ('region_off', 'account_state', 'excluded')
+        UNION
+        SELECT t.account_id, t.region
+        FROM trail_reading t
+        CROSS JOIN quarter b
+        CROSS JOIN counted_runs n
+        WHERE n.runs_of_record = 0
+            AND t.region <> 'global'
+            AND t.from_ms < b.end_ms
+            AND t.to_ms > b.start_ms
+    ) AS p
+    CROSS JOIN quarter q
 ),
 windows AS (
     SELECT

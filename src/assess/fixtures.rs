@@ -258,6 +258,7 @@ pub(super) fn summary(encryption: &str, key: &str, is_latest: bool) -> LogObject
         bytes: Some(30),
         source: "inventory".to_owned(),
         as_of_at: Some(AS_OF),
+        complete: Some(true),
     }
 }
 

@@ -16,9 +16,9 @@ use crate::collect::api::{
     DescribedCluster, DescribedJob, DescribedKey, DescribedLogGroup,
     DescribedSecurityConfiguration, ErrorClass, Identity, IdentityKinds, InventoryConfiguration,
     KeyRotation, ListedAlias, ListedCluster, ListedGrant, ListedJob, ListedObject,
-    ListedSecurityConfiguration, ListedSession, ListedStep, ListedTrail, Member, ObjectHead,
-    OwnedBucket, Page, RegionStatus, SourceEntry, SourceObject, SourcePart, Tag, TrailKey,
-    TrailStatus,
+    ListedSecurityConfiguration, ListedSession, ListedStep, ListedTrail, ListedVersion, Member,
+    ObjectHead, OwnedBucket, Page, RegionStatus, SourceEntry, SourceObject, SourcePart, Tag,
+    TrailKey, TrailStatus,
 };
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
@@ -503,6 +503,17 @@ impl Member for AwsMember {
     ) -> Result<Vec<ListedObject>, ApiError> {
         let asked = self.asked(Operation::ListObjectsV2, region);
         object_reads::objects(&self.s3(region), asked, bucket, prefix).await
+    }
+
+    async fn log_versions(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedVersion>, ApiError> {
+        let asked = self.asked(Operation::ListObjectVersions, region);
+        object_reads::versions(&self.s3(region), asked, (bucket, prefix), next).await
     }
 
     async fn log_object(

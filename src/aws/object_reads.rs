@@ -1,10 +1,12 @@
-//! S3: which objects lie below a prefix, and how one is encrypted. No content, no use of a key.
+//! S3: which objects and versions lie below a prefix, and how one is encrypted. No content, no use of a key.
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::types::EncodingType;
 
 use crate::aws::error::Asked;
 use crate::aws::member::{millis, text};
-use crate::collect::api::{ApiError, ErrorClass, ListedObject, ObjectHead};
+use crate::collect::api::{ApiError, ErrorClass, ListedObject, ListedVersion, ObjectHead, Page};
+use crate::model::url_encoding;
 
 /// The first page below `prefix`.
 pub(super) async fn objects(
@@ -35,6 +37,68 @@ pub(super) async fn objects(
             })
         })
         .collect()
+}
+
+/// One page of the versions below `prefix`, current ones and older ones. Names are asked for in URL encoding: XML
+/// cannot say all that a name may hold
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>).
+pub(super) async fn versions(
+    client: &Client,
+    asked: Asked<'_>,
+    (bucket, prefix): (&str, &str),
+    token: Option<String>,
+) -> Result<Page<ListedVersion>, ApiError> {
+    // A version id holds no blank; a name may.
+    let (version, name) = match token.as_deref().and_then(|token| token.split_once(' ')) {
+        Some((version, name)) => (text(Some(version.to_owned())), Some(name.to_owned())),
+        None => (None, None),
+    };
+    let answer = client
+        .list_object_versions()
+        .bucket(bucket)
+        .prefix(prefix)
+        .encoding_type(EncodingType::Url)
+        .set_key_marker(name)
+        .set_version_id_marker(version)
+        .expected_bucket_owner(asked.account)
+        .send()
+        .await
+        .map_err(|e| asked.failed(e))?;
+    let is_encoded = answer.encoding_type == Some(EncodingType::Url);
+    let plain = |name: Option<String>| {
+        let name = name.ok_or_else(|| asked.unreadable("a version without a name"))?;
+        if !is_encoded {
+            return Ok(name.into_bytes());
+        }
+        let mut plain = Vec::new();
+        url_encoding::decode(name.as_bytes(), &mut plain);
+        Ok(plain)
+    };
+    let mut items = Vec::new();
+    for version in answer.versions.unwrap_or_default() {
+        items.push(ListedVersion {
+            name: plain(version.key)?,
+            is_latest: version.is_latest == Some(true),
+            is_delete_marker: false,
+            bytes: version.size.and_then(|size| u64::try_from(size).ok()),
+        });
+    }
+    for marker in answer.delete_markers.unwrap_or_default() {
+        items.push(ListedVersion {
+            name: plain(marker.key)?,
+            is_latest: marker.is_latest == Some(true),
+            is_delete_marker: true,
+            bytes: None,
+        });
+    }
+    let mut next = None;
+    if answer.is_truncated == Some(true) {
+        let name = String::from_utf8(plain(answer.next_key_marker)?);
+        let name = name.map_err(|_| asked.unreadable("a marker that is no text"))?;
+        let version = answer.next_version_id_marker.unwrap_or_default();
+        next = Some(format!("{version} {name}"));
+    }
+    Ok(Page { items, next })
 }
 
 /// How one object is encrypted. Neither checksum mode, which would need the key, nor any header about

@@ -39,6 +39,9 @@ pub struct Looking {
     /// Sample log objects of so many clusters of each account and Region
     #[arg(long, value_name = "N")]
     sample_objects: Option<String>,
+    /// List up to so many object versions of each log bucket that no report tells of
+    #[arg(long, value_name = "N")]
+    list_objects: Option<String>,
     /// Longest duration of the run
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
@@ -71,6 +74,7 @@ impl Looking {
             ("archive_kms_key", &self.archive_kms_key),
             ("work_dir", &self.work_dir),
             ("sample_objects", &self.sample_objects),
+            ("list_objects", &self.list_objects),
             ("deadline", &self.deadline),
             ("concurrency", &self.concurrency),
             ("quota_share", &self.quota_share),

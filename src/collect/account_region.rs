@@ -441,22 +441,13 @@ impl Here<'_> {
         budget: &Budget,
     ) -> (Vec<EmrSecurityConfiguration>, CellEnd) {
         let region = self.region;
-        let mut names = BTreeMap::new();
-        let listed = self
-            .session
-            .pages(
-                budget,
-                region,
-                Operation::ListSecurityConfigurations,
-                |m, next| async move { m.security_configurations(region, next).await },
-                |page| names.extend(page.into_iter().map(|c| (c.name, c.created_at))),
-            )
-            .await;
-        if let Err(error) = listed {
-            return (vec![], CellEnd::error(&error));
-        }
+        let names = match self.configuration_names(budget).await {
+            Ok(names) => names,
+            Err(error) => return (vec![], CellEnd::error(&error)),
+        };
         let mut rows = Vec::new();
         let mut failure: Option<CallError> = None;
+        let mut refused: Vec<(&String, CallError)> = Vec::new();
         for (name, created_at) in &names {
             let answer = self
                 .session
@@ -477,17 +468,30 @@ impl Here<'_> {
                     let row = security_configuration::row(self.account, region, &answer);
                     rows.push(row);
                 }
-                // Deleted since it was listed.
                 Err(error)
                     if matches!(
                         error.class(),
                         Some(ErrorClass::Refused | ErrorClass::NotFound)
-                    ) => {}
+                    ) =>
+                {
+                    refused.push((name, error));
+                }
                 Err(error) => {
                     failure = Some(error);
                     break;
                 }
             }
+        }
+        // EMR refuses what was deleted since it was listed as it refuses anything else: the list tells.
+        if failure.is_none() && !refused.is_empty() {
+            failure = match self.configuration_names(budget).await {
+                Ok(now) => {
+                    let mut refused = refused.into_iter();
+                    let there = refused.find(|(name, _)| now.contains_key(*name));
+                    there.map(|(_, error)| error)
+                }
+                Err(error) => Some(error),
+            };
         }
         let end = match failure {
             None => CellEnd::read(rows.len()),
@@ -498,6 +502,24 @@ impl Here<'_> {
             },
         };
         (rows, end)
+    }
+
+    async fn configuration_names(
+        &self,
+        budget: &Budget,
+    ) -> Result<BTreeMap<String, Option<UtcMillis>>, CallError> {
+        let region = self.region;
+        let mut names = BTreeMap::new();
+        self.session
+            .pages(
+                budget,
+                region,
+                Operation::ListSecurityConfigurations,
+                |m, next| async move { m.security_configurations(region, next).await },
+                |page| names.extend(page.into_iter().map(|c| (c.name, c.created_at))),
+            )
+            .await?;
+        Ok(names)
     }
 
     fn cell(&self, source: Source, end: CellEnd, budget: &Budget) -> Coverage {

@@ -334,6 +334,16 @@ pub struct ListedObject {
     pub modified_at: Option<UtcMillis>,
 }
 
+/// One version of ListObjectVersions, which tells nothing of its encryption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedVersion {
+    /// The object's key. Names of log files may carry what users typed: never stored, never shown.
+    pub name: Vec<u8>,
+    pub is_latest: bool,
+    pub is_delete_marker: bool,
+    pub bytes: Option<u64>,
+}
+
 /// HeadObject, as far as encryption is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectHead {
@@ -567,6 +577,14 @@ pub trait Member: Send + Sync {
         bucket: &str,
         name: &str,
     ) -> Result<ObjectHead, ApiError>;
+    /// All versions below `prefix`, delete markers too, in the order of names; asked with the sampler role.
+    async fn log_versions(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedVersion>, ApiError>;
     /// What lies directly below `prefix`; asked with the source-reader role.
     async fn source_objects(
         &self,

@@ -9,14 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::collect::api::ListedCluster;
-use crate::collect::control_events::{self, Places};
+use crate::collect::control_events::Places;
 use crate::collect::engine::Regions;
 use crate::collect::facts::KnownAccountRegion;
 use crate::collect::footprint;
 use crate::collect::listing::{self, Population};
 use crate::collect::operation::{Caller, Operation};
 use crate::collect::settings;
-use crate::model::datasets::{Coverage, EmrCluster, KmsKey, LogBucket};
+use crate::model::datasets::{Coverage, EmrCluster, KmsKey, LogBucket, Trail};
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::{Seen, Source};
 use crate::time::{Date, UtcMillis};
@@ -38,6 +38,8 @@ pub struct Wanted {
     pub control_events: bool,
     /// Log objects are sampled.
     pub samples: bool,
+    /// Log buckets that no report tells of are listed.
+    pub lists: bool,
     /// Reports about log objects are read.
     pub reports: bool,
     /// The caller's own credentials, and no role.
@@ -53,19 +55,28 @@ pub struct Ask {
     pub calls: i64,
 }
 
-/// Where log keys and log buckets live, by the newest run.
+/// What lives where that control events are about, by the newest run.
 #[derive(Debug, Default)]
 pub struct Living(Places);
 
 impl Living {
-    /// Takes note of looked-up keys and buckets.
-    pub fn add(&mut self, keys: &[KmsKey], buckets: &[LogBucket]) {
-        control_events::note_rows(&mut self.0, keys, buckets);
+    /// Takes note of looked-up keys and buckets, and of trails.
+    pub fn add(&mut self, keys: &[KmsKey], buckets: &[LogBucket], trails: &[Trail]) {
+        self.0.rows(keys, buckets, trails);
+    }
+
+    /// Takes note of a cell that ended without an answer.
+    pub fn add_cell(&mut self, cell: &Coverage) {
+        self.0.cell(cell);
+    }
+
+    /// Takes note of a cluster.
+    pub fn add_cluster(&mut self, cluster: &EmrCluster) {
+        self.0.cluster(cluster);
     }
 
     fn names(&self, account: &AccountId, region: &Region) -> i64 {
-        let lives = self.0.get(account).and_then(|of| of.get(region));
-        lives.map_or(0, |lives| lives.names() as i64)
+        self.0.names(account, region) as i64
     }
 }
 
@@ -97,7 +108,7 @@ pub fn of_cell(
             Source::Launches | Source::Trails => wanted.launches,
             Source::ControlEvents => wanted.launches && wanted.control_events,
             Source::LogObjects => wanted.samples,
-            Source::LogHistory => wanted.reports,
+            Source::LogHistory => wanted.reports || wanted.lists,
             // They follow from the clusters.
             Source::ClusterSettings | Source::Steps | Source::Sessions => false,
             _ => true,
@@ -106,6 +117,12 @@ pub fn of_cell(
         return (Vec::new(), clusters);
     }
     let mut asks = as_last_time(cell);
+    if cell.source == Source::LogHistory {
+        asks.retain(|ask| match ask.operation {
+            Operation::ListObjectVersions => wanted.lists,
+            operation => wanted.reports || operation.caller() != Caller::SourceReader,
+        });
+    }
     match cell.source {
         // Where the lists were refused, they will be refused again.
         Source::Clusters if cell.outcome.is_answer() => {
@@ -432,6 +449,7 @@ mod tests {
             launches: true,
             control_events: true,
             samples: false,
+            lists: false,
             reports: false,
             single_account: false,
         }

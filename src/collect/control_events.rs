@@ -1,7 +1,9 @@
-//! Events that turn good clusters bad or repair them, looked up where log keys and log buckets live.
+//! Events that turn good clusters bad or repair them, looked up where log keys and log buckets live, where
+//! clusters run, and in the home Regions of trails.
 //!
-//! LookupEvents takes one name a call, so every name costs a call or more of its two a second. Trails
-//! and security configurations are not asked for here: the state of each is read in every run.
+//! LookupEvents takes one name a call, so every name costs a call or more of its two a second: a name is
+//! asked for only where something lives that its events are about, or may live because the account could
+//! not be looked into whole. So no events of a name mean that there were none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,44 +18,124 @@ use crate::collect::launches::{Read, window};
 use crate::collect::lookups::Sessions;
 use crate::collect::trail_events::control::{About, KINDS};
 use crate::collect::trail_events::{Event, newest_of_each};
-use crate::model::datasets::{ControlEvent, KmsKey, LogBucket};
+use crate::model::datasets::{ControlEvent, Coverage, EmrCluster, KmsKey, LogBucket, Trail};
 use crate::model::ids::{AccountId, Region};
-use crate::model::words::{Lookup, Source};
+use crate::model::words::{Seen, Source};
 
 /// What lives in an account-region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Lives {
     keys: bool,
     buckets: bool,
+    /// Clusters, and so security configurations.
+    clusters: bool,
+    /// Trails whose home this is.
+    trails: bool,
 }
 
-/// Places where log keys and log buckets live.
-pub(super) type Places = BTreeMap<AccountId, BTreeMap<Region, Lives>>;
+/// What lives where. In `global` stands what lives in the account, nobody knows where.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<AccountId, BTreeMap<Region, Lives>>);
 
-/// Notes where the keys and buckets live that were looked up.
-pub(super) fn note(places: &mut Places, facts: &Facts) {
-    note_rows(places, &facts.keys, &facts.buckets);
-}
-
-/// The same of keys and buckets alone.
-pub(super) fn note_rows(places: &mut Places, keys: &[KmsKey], buckets: &[LogBucket]) {
-    let mut lives = |account: &AccountId, region: &Region, note: fn(&mut Lives)| {
-        let of = places.entry(account.clone()).or_default();
-        note(of.entry(region.clone()).or_default());
-    };
-    for key in keys.iter().filter(|k| k.lookup == Lookup::Found) {
-        lives(&key.account_id, &key.region, |l| l.keys = true);
+impl Places {
+    /// Notes what lives where, by facts.
+    pub(super) fn note(&mut self, facts: &Facts) {
+        self.rows(&facts.keys, &facts.buckets, &facts.trails);
+        // All of one account-region.
+        if let Some(cluster) = facts.clusters.iter().find(|c| c.seen != Seen::NotSeen) {
+            self.cluster(cluster);
+        }
+        for cell in &facts.coverage {
+            self.cell(cell);
+        }
     }
-    for bucket in buckets.iter().filter(|b| b.lookup == Lookup::Found) {
-        if let (Some(account), Some(region)) = (&bucket.account_id, &bucket.region) {
-            lives(account, region, |l| l.buckets = true);
+
+    /// Notes what may live in an account of which a part was not read.
+    pub(super) fn cell(&mut self, cell: &Coverage) {
+        let unread = match cell.source {
+            _ if cell.outcome.is_answer() => return,
+            Source::Regions | Source::Clusters | Source::BucketOwners => Lives::ANYTHING,
+            // Such a cluster may log anywhere, under any key.
+            Source::ClusterSettings => Lives {
+                keys: true,
+                buckets: true,
+                ..Lives::default()
+            },
+            Source::Trails => Lives {
+                trails: true,
+                ..Lives::default()
+            },
+            _ => return,
+        };
+        let lives = self.at(&cell.account_id, &Region::global());
+        *lives = lives.or(unread);
+    }
+
+    /// Notes where keys, buckets and trails live. Whatever became of the look at a key, its ARN tells: what was
+    /// deleted, or cannot be read, has events all the same.
+    pub(super) fn rows(&mut self, keys: &[KmsKey], buckets: &[LogBucket], trails: &[Trail]) {
+        for key in keys {
+            self.at(&key.account_id, &key.region).keys = true;
+        }
+        for bucket in buckets {
+            if let Some(account) = &bucket.account_id {
+                let global = Region::global();
+                let region = bucket.region.as_ref().unwrap_or(&global);
+                self.at(account, region).buckets = true;
+            }
+        }
+        for trail in trails.iter().filter(|t| t.is_own()) {
+            self.at(&trail.account_id, &trail.region).trails = true;
+        }
+    }
+
+    /// Notes where a cluster lives.
+    pub(super) fn cluster(&mut self, cluster: &EmrCluster) {
+        if cluster.seen != Seen::NotSeen {
+            self.at(&cluster.account_id, &cluster.region).clusters = true;
+        }
+    }
+
+    /// How many names are asked for in a place.
+    pub(super) fn names(&self, account: &AccountId, region: &Region) -> usize {
+        let lives = self.lives(account, region);
+        let kinds = KINDS.iter();
+        kinds.filter(|kind| lives.concerns(kind.about)).count()
+    }
+
+    /// What lives in a place, or may.
+    fn lives(&self, account: &AccountId, region: &Region) -> Lives {
+        let of = self.0.get(account);
+        let at = |region| {
+            of.and_then(|of| of.get(region))
+                .copied()
+                .unwrap_or_default()
+        };
+        at(region).or(at(&Region::global()))
+    }
+
+    fn at(&mut self, account: &AccountId, region: &Region) -> &mut Lives {
+        let of = self.0.entry(account.clone()).or_default();
+        of.entry(region.clone()).or_default()
+    }
+}
+
+/// Notes where trails lived: one that was deleted since the last run has no row any more.
+pub(super) fn note_earlier_trails(run: &Run) {
+    let mut places = lock(&run.places);
+    let in_scope = run.scope.accounts.iter().filter(|a| a.in_scope);
+    for account in in_scope.map(|a| &a.account_id) {
+        if run.dark(account).is_none() {
+            for home in run.context.known.trail_homes(account) {
+                places.at(account, &home).trails = true;
+            }
         }
     }
 }
 
 /// The accounts in which something lives whose events nobody looked up yet.
 pub(super) fn units(run: &Run) -> Vec<AccountId> {
-    lock(&run.places).keys().cloned().collect()
+    lock(&run.places).0.keys().cloned().collect()
 }
 
 /// Looks up the events of one account, where something lives as far as it is known now. Each place has
@@ -76,17 +158,20 @@ pub(super) async fn unit(run: Arc<Run>, account: AccountId) -> Result<(), Collec
 }
 
 /// The places of an account that are to be asked; nobody else gets them.
-fn take(run: &Run, account: &AccountId) -> BTreeMap<Region, Lives> {
-    let mut own = lock(&run.places).remove(account).unwrap_or_default();
+fn take(run: &Run, account: &AccountId) -> Vec<(Region, Lives)> {
+    let own = lock(&run.places).0.remove(account).unwrap_or_default();
     let options = run.options();
     let is_asked = options.launch_days > 0
         && options.control_events
         && run.scope.account(account).is_some_and(|a| a.in_scope);
-    own.retain(|region, _| {
-        let cell = (account.clone(), region.clone(), Source::ControlEvents);
-        is_asked && !run.finished.lookups.contains(&cell)
-    });
-    own
+    let anywhere = own.get(&Region::global()).copied().unwrap_or_default();
+    own.into_iter()
+        .filter(|(region, _)| {
+            let cell = (account.clone(), region.clone(), Source::ControlEvents);
+            is_asked && *region != Region::global() && !run.finished.lookups.contains(&cell)
+        })
+        .map(|(region, lives)| (region, lives.or(anywhere)))
+        .collect()
 }
 
 /// Looks up the events of one account-region.
@@ -150,16 +235,28 @@ fn stopped(error: CallError) -> Looked {
 }
 
 impl Lives {
-    /// How many names are looked up here.
-    pub fn names(self) -> usize {
-        KINDS.iter().filter(|k| self.concerns(k.about)).count()
-    }
+    const ANYTHING: Self = Self {
+        keys: true,
+        buckets: true,
+        clusters: true,
+        trails: true,
+    };
 
     fn concerns(self, about: About) -> bool {
         match about {
             About::Key | About::Alias => self.keys,
             About::Bucket => self.buckets,
-            About::SecurityConfiguration | About::Trail => false,
+            About::SecurityConfiguration => self.clusters,
+            About::Trail => self.trails,
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            keys: self.keys || other.keys,
+            buckets: self.buckets || other.buckets,
+            clusters: self.clusters || other.clusters,
+            trails: self.trails || other.trails,
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::collect::facts::{
     AlreadyCollected, FactSink, Facts, Known, KnownError, NothingCollected, SinkError,
 };
 use crate::collect::grants;
+use crate::collect::history::listed::Bound;
 use crate::collect::history::{jobs, log_history};
 use crate::collect::identity_policy::named_by;
 use crate::collect::lookups::Sessions;
@@ -80,12 +81,16 @@ pub struct Options {
     pub describe_max_age_days: i64,
     /// Clusters of each account-region whose log objects are sampled; 0 samples nothing.
     pub sample_clusters: usize,
-    /// Role for that on log buckets, e.g. `keyproof-sampler`.
+    /// How much of a log bucket that no report tells of is listed; `None` lists none.
+    pub listing: Option<Bound>,
+    /// Role for sampling and listing on log buckets, e.g. `keyproof-sampler`.
     pub sampler_role_name: String,
     /// Role where reports about objects lie, e.g. `keyproof-source-reader`; `None` reads none.
     pub source_reader_role_name: Option<String>,
     /// Places of exports of metadata tables; see `history::export`.
     pub metadata_exports: Vec<S3Location>,
+    /// Whether the newest two exports or inventory reports of each log bucket are compared.
+    pub compares_snapshots: bool,
     /// Accounts outside the organization whose keys are accepted.
     pub allowed_key_owners: BTreeSet<AccountId>,
     /// Whether the scope's accounts are all that the organization has.
@@ -117,9 +122,11 @@ impl Options {
             tags: TagNames::default(),
             describe_max_age_days: 7,
             sample_clusters: 0,
+            listing: None,
             sampler_role_name: "keyproof-sampler".to_owned(),
             source_reader_role_name: None,
             metadata_exports: vec![],
+            compares_snapshots: true,
             allowed_key_owners: BTreeSet::new(),
             has_account_list: true,
             scratch: std::env::temp_dir(),
@@ -224,6 +231,7 @@ pub async fn collect_part(
         }
     }
 
+    control_events::note_earlier_trails(&run);
     let mut units = lookups::units(&run);
     shuffle(&mut units, context.options.seed);
     let mut tasks = std::mem::take(&mut *lock(&run.samples));
@@ -332,11 +340,11 @@ pub(super) struct Run {
     pub samplers: Sessions,
     /// Sessions of owners of reports about objects, where the run may read such.
     pub sources: Option<Sessions>,
-    /// Folders that clusters name as log places, by bucket; kept where reports are read.
+    /// Folders that clusters name as log places, by bucket; kept where what lies there is counted.
     pub log_folders: Mutex<log_history::Folders>,
     /// Turns of what needs memory and disk for itself.
     heavy: Semaphore,
-    /// Where log keys and log buckets live.
+    /// What lives where that control events are about.
     pub places: Mutex<control_events::Places>,
     done: Mutex<Collected>,
 }
@@ -481,7 +489,7 @@ impl Run {
                 _ => {}
             }
         }
-        control_events::note(&mut lock(&self.places), facts);
+        lock(&self.places).note(facts);
         let mut cells = facts.coverage.iter();
         if cells.any(|cell| cell.source == Source::SecurityConfigurations) {
             self.note_references(facts);
@@ -514,7 +522,7 @@ impl Run {
             options.sample_clusters,
         );
         lock(&self.samples).extend(task);
-        if self.sources.is_some() {
+        if self.reads_history() {
             let read = facts
                 .clusters
                 .iter()
@@ -550,6 +558,11 @@ impl Run {
     /// Waits for a turn at what needs memory and disk for itself: memory must not grow with the accounts.
     pub async fn heavy_work(&self) -> Option<SemaphorePermit<'_>> {
         self.heavy.acquire().await.ok()
+    }
+
+    /// Whether it is counted what lies in log buckets, by reports or by listing.
+    pub fn reads_history(&self) -> bool {
+        self.sources.is_some() || self.options().listing.is_some()
     }
 
     /// Whether an account belongs to the organization or is accepted; `None` where nobody can say.

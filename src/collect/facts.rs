@@ -131,6 +131,11 @@ pub trait Known: Send + Sync {
         source: Source,
     ) -> Option<UtcMillis>;
 
+    /// The home Regions of an account's own trails, by that run.
+    fn trail_homes(&self, _account: &AccountId) -> Vec<Region> {
+        Vec::new()
+    }
+
     /// What decides when an account's turn comes in the coming run.
     fn turn(&self, _account: &AccountId) -> Turn {
         Turn::default()

@@ -38,6 +38,8 @@ pub enum Operation {
     GetBucketMetadataConfiguration,
     ListObjectsV2,
     HeadObject,
+    /// Of log folders that no report tells of.
+    ListObjectVersions,
     /// ListObjectsV2 where reports about objects lie.
     ListSourceObjects,
     /// GetObject of such a report.
@@ -106,6 +108,7 @@ impl Operation {
         Self::GetBucketMetadataConfiguration,
         Self::ListObjectsV2,
         Self::HeadObject,
+        Self::ListObjectVersions,
         Self::ListSourceObjects,
         Self::GetSourceObject,
         Self::ListJobs,
@@ -171,6 +174,7 @@ impl Operation {
             Self::ListBucketInventoryConfigurations => "s3:GetInventoryConfiguration",
             Self::GetBucketMetadataConfiguration => "s3:GetBucketMetadataTableConfiguration",
             Self::ListObjectsV2 | Self::ListSourceObjects => "s3:ListBucket",
+            Self::ListObjectVersions => "s3:ListBucketVersions",
             Self::HeadObject | Self::GetSourceObject => "s3:GetObject",
             Self::ListJobs => "s3:ListJobs",
             Self::DescribeJob => "s3:DescribeJob",
@@ -201,7 +205,7 @@ impl Operation {
             | Self::ListOrganizationalUnitsForParent
             | Self::ListAccountsForParent
             | Self::ListTagsForResource => Caller::Collector,
-            Self::ListObjectsV2 | Self::HeadObject => Caller::Sampler,
+            Self::ListObjectsV2 | Self::HeadObject | Self::ListObjectVersions => Caller::Sampler,
             Self::ListSourceObjects | Self::GetSourceObject | Self::ListPublicKeys => {
                 Caller::SourceReader
             }
@@ -257,7 +261,8 @@ impl Operation {
             | Self::ListBucketInventoryConfigurations
             | Self::GetBucketMetadataConfiguration
             | Self::ListObjectsV2
-            | Self::HeadObject => (100.0, 100.0),
+            | Self::HeadObject
+            | Self::ListObjectVersions => (100.0, 100.0),
             // Of a prefix; the files of a trail are many.
             Self::ListSourceObjects | Self::GetSourceObject => (5500.0, 5500.0),
             Self::ListJobs | Self::DescribeJob => (10.0, 5.0),

@@ -137,7 +137,8 @@ pub async fn probe(context: &Context, account: &AccountId, home: &Region) -> Pro
 
 /// Roles beside the reader role that a run assumes in some accounts.
 fn opt_in_roles(options: &Options) -> Vec<&String> {
-    let sampler = Some(&options.sampler_role_name).filter(|_| options.sample_clusters > 0);
+    let sampler = Some(&options.sampler_role_name)
+        .filter(|_| options.sample_clusters > 0 || options.listing.is_some());
     let roles = sampler.into_iter().chain(&options.source_reader_role_name);
     roles.filter(|_| !options.single_account).collect()
 }

@@ -74,8 +74,7 @@ async fn rows(
     let mut failure: Option<CallError> = None;
     for trail in listed {
         let mut row = row(account, &trail);
-        // The organization's trail is the management account's to tell of.
-        if trail.arn.split(':').nth(4) == Some(account.account_id.as_str()) {
+        if row.is_own() {
             let told = details(session, &trail, budget).await;
             match told {
                 Ok((status, writes)) => add(&mut row, status, writes),

@@ -9,6 +9,7 @@ use crate::assess::{KeyTags, RuleConfig};
 use crate::aws::LockMode;
 use crate::collect::Regions;
 use crate::collect::exceptions::ExceptionRule;
+use crate::collect::history::listed::Bound;
 use crate::collect::scope::TagNames;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::KeyArn;
@@ -117,11 +118,14 @@ pub struct Config {
     pub external_id: Option<String>,
     /// Clusters of each account-region whose log objects are sampled; 0 samples none.
     pub sample_objects: usize,
+    /// How much of a log bucket that no report tells of is listed.
+    pub listing: Option<Bound>,
     pub sampler_role_name: String,
     /// Reports about log objects are read with this role; `None` reads none.
     pub source_reader_role_name: Option<String>,
     /// Where exports of S3 metadata tables lie.
     pub metadata_exports: Vec<S3Location>,
+    pub compare_snapshots: bool,
     /// Days that the first look at launches goes back; 0 looks at none.
     pub launch_days: u32,
     /// Whether changes of log keys and log buckets are looked up, too.
@@ -385,9 +389,15 @@ fn resolve(settings: &Settings, exceptions: Vec<ExceptionRule>) -> Result<Config
         role_name,
         external_id: r.text("external_id"),
         sample_objects: r.number("sample_objects", 0, 1_000)?.unwrap_or(0),
+        listing: Some(Bound {
+            versions: r.number("list_objects", 0, 1_000_000_000)?.unwrap_or(0),
+            pages: r.number("list_pages", 1, 1_000_000)?.unwrap_or(1_000),
+        })
+        .filter(|bound| bound.versions > 0),
         sampler_role_name,
         source_reader_role_name,
         metadata_exports,
+        compare_snapshots: r.flag("compare_snapshots")?,
         launch_days: if r.flag("launches")? {
             r.number("launch_days", 1, 90)?.unwrap_or(90)
         } else {
@@ -550,6 +560,8 @@ mod tests {
             ("source_reader_role_name", "a b"),
             ("metadata_exports", "https://bucket/x"),
             ("sample_objects", "-1"),
+            ("list_objects", "many"),
+            ("list_pages", "0"),
             ("archive_lock_mode", "compliance"),
         ] {
             let error = with(&[(name, value)]).expect_err(value).to_string();

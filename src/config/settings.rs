@@ -127,6 +127,16 @@ pub const SETTINGS: &[Setting] = &[
         "role to assume in accounts that own log buckets, to sample log objects",
     ),
     setting(
+        "list_objects",
+        "0",
+        "object versions that are listed at most of each log bucket that no report tells of; 0 lists none",
+    ),
+    setting(
+        "list_pages",
+        "1000",
+        "requests for that at most of each bucket; one lists up to 1,000",
+    ),
+    setting(
         "source_reader_role_name",
         "",
         "role to assume where reports about log objects lie (inventories, job reports, exports); none reads none",
@@ -135,6 +145,11 @@ pub const SETTINGS: &[Setting] = &[
         "metadata_exports",
         "",
         "places of exports of S3 metadata tables: s3://bucket/prefix, …",
+    ),
+    setting(
+        "compare_snapshots",
+        "true",
+        "compare the newest two exports or inventory reports of each log bucket, by key and version",
     ),
     setting(
         "launches",

@@ -9,4 +9,5 @@ pub mod lineage;
 pub mod s3_location;
 pub mod table;
 pub mod text;
+pub mod url_encoding;
 pub mod words;

@@ -113,8 +113,8 @@ dataset! {
     clusters_launched: i64 = "clusters";
     /// Of these, clusters without a launch event.
     clusters_without_event: i64 = "clusters";
-    /// Accounts and Regions whose launches were to be read; organization, OU and account only, as
-    /// the next two.
+    /// Accounts and Regions whose launches were to be read, in a quarter without runs those of the nearest
+    /// run and of backfills; organization, OU and account only, as the next two.
     cells: Option<i64> = "cells";
     /// Time of the quarter in which they were to be read.
     expected_ms: Option<i64> = "cell-ms";

@@ -17,7 +17,7 @@ use crate::collect::operation::Operation;
 use crate::collect::scope::Scope;
 use crate::config::{ArchiveUrl, Config, ScopeMode, SigningKey};
 use crate::discover;
-use crate::model::datasets::{Coverage, KmsKey, LogBucket};
+use crate::model::datasets::{Coverage, EmrCluster, KmsKey, LogBucket, Trail};
 use crate::model::ids::{AccountId, Region, hex};
 use crate::model::words::Source;
 use crate::record::Journal;
@@ -141,6 +141,7 @@ impl<'a> Planning<'a> {
             launches: config.launch_days > 0,
             control_events: config.control_events,
             samples: config.sample_objects > 0,
+            lists: config.listing.is_some(),
             reports: config.source_reader_role_name.is_some(),
             single_account: config.scope == ScopeMode::SingleAccount,
         };
@@ -163,10 +164,21 @@ impl<'a> Planning<'a> {
     ) -> Result<(), RunError> {
         let mut living = Living::default();
         for key in evidence.rows::<KmsKey>(run).await? {
-            living.add(&[key?], &[]);
+            living.add(&[key?], &[], &[]);
         }
         for bucket in evidence.rows::<LogBucket>(run).await? {
-            living.add(&[], &[bucket?]);
+            living.add(&[], &[bucket?], &[]);
+        }
+        for trail in evidence.rows::<Trail>(run).await? {
+            living.add(&[], &[], &[trail?]);
+        }
+        if self.asked.control_events {
+            for cell in evidence.rows::<Coverage>(run).await? {
+                living.add_cell(&cell?);
+            }
+            for cluster in evidence.rows::<EmrCluster>(run).await? {
+                living.add_cluster(&cluster?);
+            }
         }
         let mut planner = self.planner.clone();
         let mut sum = Clusters::default();

@@ -134,6 +134,7 @@ impl AlreadyCollected for JournalCollected<'_> {
                 facts.buckets = journal.read_group(&account, &region)?;
                 let launches = journal.read_group::<LaunchEvent>(&account, &region)?;
                 facts.launches = launches.into_iter().map(|event| event.0).collect();
+                facts.trails = journal.read_group(&account, &region)?;
                 facts.bucket_owners = journal.read_group(&account, &region)?;
                 Ok(())
             };
@@ -154,7 +155,7 @@ fn places(journal: &Journal) -> Result<BTreeSet<Place>, JournalError> {
         .groups::<KmsKey>()
         .chain(journal.groups::<KmsGrant>());
     let all = cells.chain(looked_up).chain(journal.groups::<LogBucket>());
-    all.collect()
+    all.chain(journal.groups::<Trail>()).collect()
 }
 
 /// Copies the facts of cells that ended, with their cells. What a process that died had written of a

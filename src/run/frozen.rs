@@ -195,10 +195,13 @@ fn config_digest(config: &Config, date: Date) -> Sha256Hex {
     }
     let tags = &config.tags;
     let collecting = json!({
+        "compare_snapshots": config.compare_snapshots,
         "control_events": config.control_events,
         "describe_max_age_s": config.describe_max_age.as_secs(),
         "exceptions_sha256": Sha256Hex::of(&exceptions_lines),
         "launch_days": config.launch_days,
+        "list_objects": config.listing.map(|bound| bound.versions),
+        "list_pages": config.listing.map(|bound| bound.pages),
         "regions": regions_json(&config.regions),
         "role_name": config.role_name,
         "rules": rule_inputs(config),

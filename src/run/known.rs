@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::collect::Regions;
 use crate::collect::facts::{Known, KnownAccountRegion, KnownError, Turn};
 use crate::collect::scope::Scope;
-use crate::model::datasets::{Coverage, EmrCluster, EmrStep, LaunchEvent};
+use crate::model::datasets::{Coverage, EmrCluster, EmrStep, LaunchEvent, Trail};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::words::{CellOutcome, Source};
 use crate::record::Journal;
@@ -47,6 +47,8 @@ pub struct Watermarks {
     observed: Observed,
     /// By the newest run alone.
     turns: BTreeMap<AccountId, Turn>,
+    /// Home Regions of accounts' own trails, by the newest run alone.
+    trail_homes: BTreeMap<AccountId, BTreeSet<Region>>,
 }
 
 /// What this run is about to look at, so that watermarks are looked for where they are needed.
@@ -79,6 +81,7 @@ impl Watermarks {
         let mut marks = Marks::new();
         let mut observed = Observed::new();
         let mut turns = BTreeMap::new();
+        let mut trail_homes = BTreeMap::new();
         let mut missing: Option<BTreeSet<Cell>> = None;
         for run in &runs {
             if missing.as_ref().is_some_and(BTreeSet::is_empty) {
@@ -98,6 +101,8 @@ impl Watermarks {
                 if readable(run, copied)?.is_some() {
                     observed = of_events;
                 }
+                let homes = readable(run, homes_of_trails(evidence, run).await)?;
+                trail_homes = homes.unwrap_or_default();
             }
             match &mut missing {
                 None => missing = Some(newest(&mut marks, wanted, horizon, cells)),
@@ -126,6 +131,7 @@ impl Watermarks {
             marks,
             observed,
             turns,
+            trail_homes,
         })
     }
 
@@ -200,6 +206,23 @@ async fn cells(
         });
     }
     Ok((seen, observed, turns))
+}
+
+async fn homes_of_trails(
+    evidence: &Evidence<'_>,
+    run: &SealedRun,
+) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, RunError> {
+    let mut homes: BTreeMap<AccountId, BTreeSet<Region>> = BTreeMap::new();
+    for trail in evidence.rows::<Trail>(run).await? {
+        let trail = trail?;
+        if trail.is_own() {
+            homes
+                .entry(trail.account_id)
+                .or_default()
+                .insert(trail.region);
+        }
+    }
+    Ok(homes)
 }
 
 /// Takes the marks of the newest run and says which cells of the coming one it was not about.
@@ -343,6 +366,11 @@ impl Known for Watermarks {
             .get(account)
             .map(|m| m.keys().cloned().collect())
             .unwrap_or_default()
+    }
+
+    fn trail_homes(&self, account: &AccountId) -> Vec<Region> {
+        let homes = self.trail_homes.get(account).into_iter();
+        homes.flatten().cloned().collect()
     }
 
     fn turn(&self, account: &AccountId) -> Turn {

@@ -19,7 +19,7 @@ pub enum Role {
     Reader,
     /// Runs the job: the organization, the other roles, starts and facts of the archive.
     Collector,
-    /// In accounts that own log buckets, where objects are sampled.
+    /// In accounts that own log buckets, where objects are sampled or listed.
     Sampler,
     /// Where reports about log objects lie.
     SourceReader,
@@ -86,7 +86,11 @@ pub fn policy(role: Role, config: &Config, named: &Named) -> Result<Value, RunEr
     let statements = match role {
         Role::Reader => reader(),
         Role::Sampler => vec![
-            allow("List", &["s3:ListBucket"], buckets(partition, named, LOGS)),
+            allow(
+                "List",
+                &["s3:ListBucket", "s3:ListBucketVersions"],
+                buckets(partition, named, LOGS),
+            ),
             allow("Head", &["s3:GetObject"], objects(partition, named, LOGS)),
             json!({"Sid": "NoKey", "Effect": "Deny", "Action": ["kms:*"], "Resource": "*"}),
         ],

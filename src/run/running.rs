@@ -258,8 +258,10 @@ impl Running<'_> {
         wanted.seed = stable_hash(self.run_id().as_str());
         wanted.tags = config.tags.clone();
         wanted.sample_clusters = config.sample_objects;
+        wanted.listing = config.listing;
         wanted.sampler_role_name = config.sampler_role_name.clone();
         wanted.source_reader_role_name = config.source_reader_role_name.clone();
+        wanted.compares_snapshots = config.compare_snapshots;
         wanted.metadata_exports = config.metadata_exports.clone();
         wanted.allowed_key_owners = config.rules.allowed_key_owners.clone();
         wanted.has_account_list = has_account_list(config);

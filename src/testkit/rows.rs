@@ -334,5 +334,6 @@ pub fn log_object_summary(
         bytes: Some(0),
         source: "inventory".to_owned(),
         as_of_at: None,
+        complete: Some(true),
     }
 }

@@ -78,6 +78,75 @@ async fn compare_findings(
     seen
 }
 
+/// Log buckets without an inventory are listed: what is counted of them is what lies there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_report_tells_of_is_listed_up_to_a_bound() {
+    let place = Place::new(&options()).await;
+    let now = place.world.audit_ms(0);
+    let (_, sealed) = audited(&place, &[ROLE, ("list_objects", "100000")]).await;
+    let summaries: Vec<LogObjectSummary> = sealed.rows().await;
+    let mut listed = BTreeMap::new();
+    for row in summaries.iter().filter(|r| r.source == "listing") {
+        let said = (row.prefix.as_str(), row.encryption.as_str(), row.complete);
+        assert_eq!(said, ("emr/", "unknown", Some(true)), "{row:?}");
+        let of: &mut [(i64, i64); 2] = listed.entry(row.bucket.as_str()).or_default();
+        let at = usize::from(!row.is_latest);
+        of[at] = (row.versions, row.bytes.expect("a listing tells sizes"));
+    }
+    assert!(listed.len() > 2, "{listed:?}");
+    for (name, counted) in &listed {
+        let bucket = place.world.bucket(name).expect("a bucket");
+        assert!(bucket.settings.inventories.is_empty(), "{name}");
+        assert_eq!(*counted, place.world.listed_truth(bucket, now), "{name}");
+    }
+    let findings: Vec<Finding> = sealed.rows().await;
+    let clusters: Vec<EmrCluster> = sealed.rows().await;
+    let mut judged = 0;
+    for finding in findings.iter().filter(|f| f.rule == "EL-16") {
+        let of = |c: &&EmrCluster| c.cluster_id == *finding.cluster_id;
+        let cluster = clusters.iter().find(of);
+        let uri = cluster.and_then(|c| S3Location::parse(c.log_uri.as_deref()?));
+        if uri.is_some_and(|uri| listed.contains_key(uri.bucket.as_str())) {
+            assert_eq!(finding.reason, "history_key_unknown", "{finding:?}");
+            judged += 1;
+        }
+    }
+    assert!(judged > 0);
+    // Without reports every log bucket is listed, older versions too, as far as two versions go.
+    let place = Place::new(&options()).await;
+    let (_, sealed) = audited(&place, &[("list_objects", "100000")]).await;
+    let summaries: Vec<LogObjectSummary> = sealed.rows().await;
+    assert!(summaries.iter().any(|row| !row.is_latest));
+    for row in summaries.iter().filter(|row| !row.is_latest) {
+        let bucket = place.world.bucket(&row.bucket).expect("a bucket");
+        let [_, older] = place.world.listed_truth(bucket, now);
+        assert_eq!((row.versions, row.bytes), (older.0, Some(older.1)));
+    }
+    assert_eq!(place.calls("GetObject"), 0);
+    let place = Place::new(&options()).await;
+    let (_, sealed) = audited(&place, &[("list_objects", "2")]).await;
+    let summaries: Vec<LogObjectSummary> = sealed.rows().await;
+    let cut: Vec<_> = summaries
+        .iter()
+        .filter(|row| row.complete == Some(false))
+        .collect();
+    assert!(!cut.is_empty() && cut.iter().all(|row| row.versions <= 2));
+    let cells: Vec<Coverage> = sealed.rows().await;
+    let said = |cell: &&Coverage| cell.error_code.as_deref() == Some("ListingCutOff");
+    let cells: Vec<_> = cells.iter().filter(said).collect();
+    assert!(!cells.is_empty());
+    for cell in cells {
+        assert_eq!(cell.outcome, CellOutcome::Partial, "{cell:?}");
+        assert_eq!(cell.items_failed, Some(0), "an answer: {cell:?}");
+    }
+    // Names of objects carry secrets.
+    for path in files_below(place.dir.path()) {
+        let bytes = std::fs::read(&path).expect("a file");
+        let found = bytes.windows(14).any(|window| window == b"PLANTED-SECRET");
+        assert!(!found, "{}", path.display());
+    }
+}
+
 /// Rows of jobs against the stated truth; says how each was shown.
 fn compare_jobs(world: &World, rows: &[Reencryption], now: i64) -> BTreeMap<String, usize> {
     let mut seen = BTreeMap::new();
@@ -169,6 +238,24 @@ async fn inventories_and_jobs_tell_what_older_logs_lie_under() {
     let rows: Vec<Reencryption> = sealed.rows().await;
     let jobs = compare_jobs(&place.world, &rows, now);
     assert!(jobs.contains_key("Moving completion_report"), "{jobs:?}");
+    // The inventories of day 1 and of day 2 lie on both sides of its end.
+    let compared: Vec<_> = rows
+        .iter()
+        .filter(|r| r.shown_by.as_str() == "snapshots")
+        .collect();
+    assert!(!compared.is_empty());
+    for row in compared {
+        let bucket = place.world.bucket(&row.bucket).expect("a bucket");
+        let mut jobs = rows.iter().filter(|r| r.bucket == row.bucket);
+        let job = jobs.find(|r| r.operation.is_some()).expect("its job");
+        assert_eq!(format!("{:?}", bucket.settings.history), "Moving");
+        assert_eq!((row.target_key.as_str(), row.target_wanted), ("", None));
+        assert_eq!(
+            (row.versions_moved, row.bytes_moved),
+            (job.versions_moved, job.bytes_moved)
+        );
+        assert_eq!(row.versions_unknown, Some(0), "{row:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

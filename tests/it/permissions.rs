@@ -143,6 +143,7 @@ async fn a_run_calls_nothing_that_no_policy_allows() {
             ("signing_key", &signing),
             ("control_events", "true"),
             ("sample_objects", "100"),
+            ("list_objects", "1000"),
             ("source_reader_role_name", "keyproof-source-reader"),
         ],
         "",

@@ -8,7 +8,7 @@ use keyproof::config::Config;
 use keyproof::model::datasets::{
     Account, ControlEvent, Coverage, EmrCluster, Finding, KmsKey, Launch, LogBucket, Trail, Verdict,
 };
-use keyproof::model::ids::RunId;
+use keyproof::model::ids::{AccountId, Region, RunId};
 use keyproof::model::s3_location::S3Location;
 use keyproof::model::words::{CellOutcome, LaunchSeen, Lookup, Seen, Settings, Source};
 use keyproof::run::{self, Audited, Shell};
@@ -82,8 +82,15 @@ async fn organization(options: &Options) {
             seed,
             day,
         );
-        let (keys, buckets) = (sealed.rows().await, sealed.rows().await);
-        compare_changes(&truth, &sealed.rows().await, &keys, &buckets, seed, day);
+        let trails: Vec<Trail> = sealed.rows().await;
+        let living = Living {
+            keys: &sealed.rows().await,
+            buckets: &sealed.rows().await,
+            clusters: &sealed.rows().await,
+            trails: &trails,
+            coverage: &sealed.rows().await,
+        };
+        compare_changes(&truth, &sealed.rows().await, &living, seed, day);
         compare_trails(&place.world, &truth, &sealed.rows().await);
         findings += compare_findings(&truth, &sealed.rows().await, seed, day);
         compare_cells(&truth, &today.coverage, &place.world.regions);
@@ -243,37 +250,66 @@ fn compare_launches(truth: &Truth, rows: &[Launch], verdicts: &[Verdict], seed: 
     assert!(told(Some(LaunchSeen::Found)) > 10, "{what}");
 }
 
-/// Changes where keys and buckets live that clusters name.
-fn compare_changes(
-    truth: &Truth,
-    rows: &[ControlEvent],
-    keys: &[KmsKey],
-    buckets: &[LogBucket],
-    seed: u64,
-    day: u32,
-) {
-    let of_keys = keys.iter().filter(|k| k.lookup == Lookup::Found);
-    let keys: BTreeSet<_> = of_keys
-        .map(|k| (k.account_id.to_string(), k.region.to_string()))
-        .collect();
-    let of_buckets = buckets.iter().filter(|b| b.lookup == Lookup::Found);
-    let buckets: BTreeSet<_> = of_buckets
-        .filter_map(|b| {
-            Some((
-                b.account_id.as_ref()?.to_string(),
-                b.region.as_ref()?.to_string(),
-            ))
-        })
-        .collect();
-    let stated = truth.changes.iter().filter(|change| {
-        let place = (change.account_id.clone(), change.region.to_owned());
-        let lives = if change.name.contains("Bucket") {
-            &buckets
-        } else {
-            &keys
+/// What tells where changes were looked for.
+struct Living<'a> {
+    keys: &'a [KmsKey],
+    buckets: &'a [LogBucket],
+    clusters: &'a [EmrCluster],
+    trails: &'a [Trail],
+    coverage: &'a [Coverage],
+}
+
+impl Living<'_> {
+    /// Whether a run must have found what happened in a place: where something lives that the event is
+    /// about, and anything that happened in an account of which a part was not read.
+    fn concerns(&self, name: &str, account: &str, region: &str) -> bool {
+        let is_here = |a: &AccountId, r: &Region| a.as_str() == account && r.as_str() == region;
+        let mut cells = self.coverage.iter();
+        let is_asked = cells.any(|c| {
+            let read = [CellOutcome::Collected, CellOutcome::Empty].contains(&c.outcome);
+            c.source == Source::ControlEvents && is_here(&c.account_id, &c.region) && read
+        });
+        let is_trails =
+            name.ends_with("Logging") || name.contains("Trail") || name.contains("Selectors");
+        let mut own = self
+            .coverage
+            .iter()
+            .filter(|c| c.account_id.as_str() == account);
+        let is_unread = own.any(|c| {
+            let decides = match c.source {
+                Source::Regions | Source::Clusters | Source::BucketOwners => true,
+                Source::ClusterSettings => name.contains("Key") || name.contains("Bucket"),
+                Source::Trails => is_trails,
+                _ => false,
+            };
+            decides && !c.outcome.is_answer()
+        });
+        let lives = || {
+            if name.contains("Bucket") {
+                let of = |b: &LogBucket| b.account_id.clone().zip(b.region.clone());
+                let mut all = self.buckets.iter().filter_map(of);
+                all.any(|(a, r)| is_here(&a, &r))
+            } else if name.contains("SecurityConfiguration") {
+                let mut seen = self.clusters.iter().filter(|c| c.seen != Seen::NotSeen);
+                seen.any(|c| is_here(&c.account_id, &c.region))
+            } else if !is_trails {
+                let mut all = self.keys.iter();
+                all.any(|k| is_here(&k.account_id, &k.region))
+            } else {
+                let mut all = self.trails.iter().filter(|t| t.is_own());
+                all.any(|t| is_here(&t.account_id, &t.region))
+            }
         };
-        lives.contains(&place)
-    });
+        is_asked && (is_unread || lives())
+    }
+}
+
+/// Changes where something lives that they are about.
+fn compare_changes(truth: &Truth, rows: &[ControlEvent], living: &Living<'_>, seed: u64, day: u32) {
+    let stated = truth
+        .changes
+        .iter()
+        .filter(|change| living.concerns(change.name, &change.account_id, change.region));
     let stated = stated.map(|c| (c.event_id.clone(), c.name.to_owned()));
     let found = rows
         .iter()

@@ -91,6 +91,10 @@ def build_organization(endpoint):
         s3 = client(endpoint, "s3", credentials)
         logs = f"logs-{account}"
         s3.create_bucket(Bucket=logs)
+        s3.put_bucket_versioning(Bucket=logs, VersioningConfiguration={"Status": "Enabled"})
+        for written in (b"1", b"22"):
+            s3.put_object(Bucket=logs, Key="emr/j-1/node/a log+1.gz", Body=written)
+        s3.put_object(Bucket=logs, Key="elsewhere/x", Body=b"333")
         emr = client(endpoint, "emr", credentials)
         clusters[account] = {
             emr.run_job_flow(
@@ -170,7 +174,8 @@ def run_and_verify(binary, endpoint, organization, work):
     archive = f"s3://{BUCKET}/{PREFIX}"
     def keyproof(*arguments, **settings):
         return moto.keyproof(
-            binary, work, *arguments, KEYPROOF_ARCHIVE_LOCK_DAYS=str(LOCK_DAYS), **settings)
+            binary, work, *arguments, KEYPROOF_ARCHIVE_LOCK_DAYS=str(LOCK_DAYS),
+            KEYPROOF_LIST_OBJECTS="1000", KEYPROOF_SAMPLER_ROLE_NAME=ROLE, **settings)
 
     signing_key = moto.signing_key(work)
     run = [
@@ -298,6 +303,13 @@ def check_evidence(endpoint, organization, names, work):
         "source = 'security_configurations' AND outcome NOT IN ('collected', 'empty')")}
     check(gaps == set(organization["accounts"]),
           f"security configurations could not be listed in any account: {sorted(gaps)}")
+    listed = set(rows(
+        "account_id, prefix, source, encryption, is_latest, versions, bytes, complete",
+        "log_object_summary"))
+    check(listed == {
+        (account, "emr/", "listing", "unknown", is_latest, 1, size, True)
+        for account in organization["accounts"] for is_latest, size in ((True, 2), (False, 1))
+    }, f"versions listed: {sorted(listed)}")
     archive = dict(rows("check_name, outcome", "archive"))
     check(archive == ARCHIVE_CHECKS, f"checks of the archive in evidence: {archive}")
     print(f"evidence: {len(accounts)} accounts, {len(found)} clusters, gaps named")

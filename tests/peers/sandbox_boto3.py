@@ -565,8 +565,8 @@ def identities(clients):
 
 
 def log_objects(sandbox, clients):
-    """The sampler role lists and HEADs what clusters wrote, and nothing more; the reader role does neither."""
-    looked_at, under_a_key, without = 0, 0, 0
+    """The sampler role lists and HEADs what clusters wrote, older versions too, and nothing more; the reader role does neither."""
+    looked_at, under_a_key, without, older = 0, 0, 0, 0
     for account, reader in clients.items():
         if account == sandbox.account or looked_at >= 60:
             continue
@@ -594,6 +594,12 @@ def log_objects(sandbox, clients):
                 looked_at += 1
                 check(f"objects {here} lie below the prefix, in order",
                       page and keys == sorted(keys) and all(k.startswith(prefix) for k in keys) and page["KeyCount"] == len(keys), keys)
+                pages = attempt(f"ListObjectVersions {here}", lambda: list(
+                    s3.get_paginator("list_object_versions").paginate(Prefix=prefix, PaginationConfig={"PageSize": 3}, **ask)))
+                versions = [v for p in pages or [] for v in p.get("Versions", [])]
+                check(f"the versions {here} are its objects", sorted({v["Key"] for v in versions}) == keys and
+                      sum(v["IsLatest"] for v in versions) == len(keys), (versions, keys))
+                refused(f"the reader lists versions {here}", "AccessDenied", lambda: own.list_object_versions(Prefix=prefix, **ask), 403)
                 refused(f"the reader lists objects {here}", "AccessDenied", lambda: own.list_objects_v2(Prefix=prefix, **ask), 403)
                 for key in keys[:3]:
                     refused(f"the reader's HEAD of {key}", "403", lambda: own.head_object(Key=key, **ask), 403)
@@ -613,6 +619,19 @@ def log_objects(sandbox, clients):
                     else:
                         without += 1
                         check(f"encryption of {key}", head["ServerSideEncryption"] == "AES256" and "SSEKMSKeyId" not in head, head)
+    for account, reader in clients.items():
+        if account == sandbox.account:
+            continue
+        try:
+            owned = reader("s3", "us-east-1").list_buckets(MaxBuckets=1000)["Buckets"]
+        except ClientError:  # checked above
+            continue
+        for bucket in (b for b in owned if b["Name"].startswith("central") and not b["Name"].endswith("-reports")):
+            s3 = sandbox.assume(account, "keyproof-sampler")("s3", bucket["BucketRegion"])
+            page = attempt(f"ListObjectVersions of {bucket['Name']}", lambda: s3.list_object_versions(
+                Bucket=bucket["Name"], Prefix="emr/", ExpectedBucketOwner=account)) or {}
+            older += sum(not v["IsLatest"] for v in page.get("Versions", []))
+    check("older versions, somewhere", older, older)
     check("log objects with a key and without, somewhere", under_a_key and without, (looked_at, under_a_key, without))
 
 

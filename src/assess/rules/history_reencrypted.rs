@@ -3,6 +3,8 @@
 //! Counts every version, current and older ones: a copy leaves what it copied under the old key. Not
 //! applicable where no run of this kind summarized the prefix.
 
+use std::sync::Arc;
+
 use super::{Fact, Judge, Judged, Rule};
 use crate::assess::case::{Case, LogPlace};
 use crate::model::datasets::LogObjectSummary;
@@ -13,7 +15,7 @@ use crate::model::words::{Outcome, RuleKind, Severity};
 pub(super) const RULE: Rule = Rule {
     id: "EL-16",
     name: "history-reencrypted",
-    version: 2,
+    version: 3,
     kind: RuleKind::Advises,
     severity: Severity::Medium,
     conclusions: &[
@@ -21,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
         (Outcome::Fail, "history_outside_customer_key"),
         (Outcome::Unknown, "history_key_unknown"),
         (Outcome::Unknown, "older_versions_not_listed"),
+        (Outcome::Unknown, "listing_cut_off"),
         (Outcome::NotApplicable, "history_not_read"),
         (Outcome::NotApplicable, "no_log_uri"),
     ],
@@ -74,11 +77,21 @@ fn judge(case: &Case<'_>) -> Judged {
             "history_key_unknown",
             format!(
                 "read the keys of the {} versions below {place} from a metadata table or by HEAD: an \
-                 inventory says KMS and never which key",
+                 inventory says KMS and never which key, and a listing says nothing of encryption",
                 unknown.versions
             ),
         );
         (judged, unknown)
+    } else if case.history.iter().any(is_cut_off) {
+        let judged = Judged::unknown(
+            "listing_cut_off",
+            format!(
+                "let an inventory of bucket {} tell what lies below {place}, or raise list_objects and \
+                 list_pages: the listing ended before it",
+                location.bucket
+            ),
+        );
+        (judged, count(case, Lies::Inside))
     } else if case.history.iter().any(|row| is_uncounted(row)) {
         let judged = Judged::unknown(
             "older_versions_not_listed",
@@ -103,6 +116,11 @@ fn judge(case: &Case<'_>) -> Judged {
         judged = judged.read(Fact::Row(id(row)));
     }
     judged
+}
+
+/// A listing ended before it came so far.
+fn is_cut_off(row: &Arc<LogObjectSummary>) -> bool {
+    row.source == "listing" && row.complete == Some(false)
 }
 
 /// There may be versions that nobody counted.

@@ -228,6 +228,18 @@ fn el_16_history_reencrypted() {
                 w.scope.has_account_list = false;
                 w.summaries = vec![summary("customer_key", &KEY.replace(OWN, FOREIGN), true)];
             }),
+            // A listing tells how many there are, and nothing of their encryption.
+            ("UNKNOWN history_key_unknown", |w| {
+                let mut listed = summary("unknown", "", true);
+                (listed.source, listed.complete) = ("listing".to_owned(), Some(false));
+                w.summaries = vec![listed];
+            }),
+            ("UNKNOWN listing_cut_off", |w| {
+                let mut listed = summary("unknown", "", true);
+                (listed.source, listed.complete) = ("listing".to_owned(), Some(false));
+                (listed.versions, listed.bytes) = (0, None);
+                w.summaries = vec![listed];
+            }),
             ("NOT_APPLICABLE history_not_read", |_| {}),
             ("NOT_APPLICABLE history_not_read", |w| {
                 let mut elsewhere = summary("sse_s3", "", true);

@@ -230,13 +230,13 @@ const PAGES: &[Page] = &[
         id: "EL-16",
         asks: "Do no older log objects remain outside a customer key below the cluster's log prefix, \
                old versions counted? Only asked of buckets whose reports a run may read \
-               (source_reader_role_name).",
+               (source_reader_role_name), or that it lists (list_objects).",
         why: "Log settings and bucket defaults concern what is written from then on. What was written \
               before stays under its old key until someone re-encrypts or expires it, and a copy leaves \
               the old version where it was.",
         fix: "Re-encrypt what is left (UpdateObjectEncryption through S3 Batch Operations, or copies \
               and the removal of old versions), or let a lifecycle rule expire it. An inventory says \
-              KMS and never which key: export the bucket's S3 metadata table where that is not enough, \
+              KMS and never which key, and a listing nothing of encryption: export the bucket's S3 metadata table where that is not enough, \
               and let the inventory list all versions.",
         sources: &[
             "https://docs.aws.amazon.com/AmazonS3/latest/userguide/update-sse-encryption.html",

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::rows::region;
-use super::{FakeAccount, FakeCloud, FakeKey, START, What};
+use super::{DELETED, FakeAccount, FakeCloud, FakeKey, START, What};
 use crate::collect::api::*;
 use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
@@ -248,6 +248,15 @@ impl Member for FakeMember {
             let all = a.configurations.get(region.as_str())?;
             all.iter().find(|(n, _)| n == name).map(|(_, d)| d.clone())
         });
+        if document.as_deref() == Some(DELETED) {
+            self.cloud.with(|s| {
+                let account = s.accounts.get_mut(self.account.as_str()).into_iter();
+                let all = account.flat_map(|a| a.configurations.values_mut());
+                all.for_each(|named| named.retain(|(n, _)| n != name));
+            });
+            let code = "InvalidRequestException";
+            return Err(self.error(op, region.as_str(), ErrorClass::Refused, code, ""));
+        }
         Ok(DescribedSecurityConfiguration {
             name: name.to_owned(),
             created_at: None,
@@ -539,6 +548,23 @@ impl Member for FakeMember {
                 })
                 .collect()
         }))
+    }
+
+    async fn log_versions(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        next: Option<String>,
+    ) -> Result<Page<ListedVersion>, ApiError> {
+        let subject = format!("{bucket}/{prefix}");
+        let op = Operation::ListObjectVersions;
+        let what = self.enter(op, region.as_str(), &subject).await?;
+        let mut listed = self.mine(|a| a.versions.clone());
+        listed.retain(|(of, version)| of == bucket && version.name.starts_with(prefix.as_bytes()));
+        listed.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        let listed = listed.into_iter().map(|(_, version)| version);
+        Ok(self.cloud.page(listed.collect(), next, what))
     }
 
     async fn log_object(

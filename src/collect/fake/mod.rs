@@ -20,6 +20,9 @@ use crate::time::Clock;
 pub(crate) use self::clock::{START, TestClock};
 pub(crate) use self::rows::{account, cluster_row, described, id, listed, region};
 
+/// Document of a security configuration that is deleted when somebody asks for it.
+pub(crate) const DELETED: &str = "deleted";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     pub operation: Operation,
@@ -81,6 +84,8 @@ pub(crate) struct FakeAccount {
     pub bucket_policies: BTreeMap<String, String>,
     /// By bucket, slash and name.
     pub objects: BTreeMap<String, ObjectHead>,
+    /// Bucket and version.
+    pub versions: Vec<(String, ListedVersion)>,
     /// Reports about objects, by bucket, slash and name.
     pub reports: BTreeMap<String, Vec<u8>>,
     pub jobs: Vec<DescribedJob>,

@@ -1,5 +1,5 @@
 //! Re-encryption of log buckets: the S3 Batch Operations jobs of their owners, and what two exports of a
-//! metadata table show. S3 keeps a job for 90 days after its end
+//! metadata table or two inventory reports show. S3 keeps a job for 90 days after its end
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-managing-jobs.html>).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,7 @@ use super::job_report::{self, Told};
 use super::key_class::{KeyClass, KeyTable};
 use super::log_history::region_of;
 use super::moved::{self, Moved, NO_SIZE};
+use super::rows::Stored;
 use super::snapshot::{Here, Snapshot, in_background};
 use super::sorted::{self, Record, Sorter};
 use super::source::{Unread, next_number};
@@ -134,7 +135,7 @@ impl<'a> Place<'a> {
                 Err(error) => unread = unread.or_else(|| Some(Fault::of(&error))),
             }
         }
-        if self.run.sources.is_some() && !self.run.options().metadata_exports.is_empty() {
+        if self.run.sources.is_some() && self.run.options().compares_snapshots {
             for bucket in self.buckets {
                 match self.snapshots(bucket).await {
                     Ok(told) => rows.extend(told),
@@ -290,12 +291,11 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// What two exports of the bucket's metadata table show, the newest and the one before it.
+    /// What two snapshots of the bucket show, the newest and the one before it.
     async fn snapshots(&self, bucket: &str) -> Result<Vec<Reencryption>, Unread> {
         let _turn = self.run.heavy_work().await;
         let here = self.here(bucket);
-        let mut newest = Snapshot::exports(&here, &|_| true, 2).await?.into_iter();
-        let (Some(now), Some(then)) = (newest.next(), newest.next()) else {
+        let Some([now, then]) = Snapshot::newest_two(&here).await? else {
             return Ok(Vec::new());
         };
         let (from, to) = (then.as_of, now.as_of);
@@ -317,7 +317,9 @@ impl<'a> Place<'a> {
                 let (stored, key) = codes.meaning(code);
                 keys.prior(stored, key)
             };
-            let compared = moved::snapshots(sorter.finish()?, now_sorter.finish()?, prior)?;
+            let is_unnamed = |code| codes.meaning(code) == (Stored::Kms, None);
+            let (then, now) = (sorter.finish()?, now_sorter.finish()?);
+            let compared = moved::snapshots(then, now, prior, is_unnamed)?;
             Ok((codes, keys, compared))
         })
         .await?;

@@ -1,16 +1,17 @@
-//! What lies in the log buckets of one account: a late pass, where a run has a source-reader role.
+//! What lies in the log buckets of one account: a late pass, where a run has a source-reader role or may list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::folders::LogFolders;
 use super::key_class::KeyTable;
+use super::listed::{self, Bound};
 use super::rows::Stored;
 use super::snapshot::{Here, Snapshot};
 use super::source::Unread;
-use super::summary::Summary;
+use super::summary::{Group, Summary};
 use crate::collect::attempt::{Budget, CallError, lock};
-use crate::collect::coverage::ItemTally;
+use crate::collect::coverage::{Fault, ItemTally};
 use crate::collect::engine::{CollectError, Run};
 use crate::collect::facts::Facts;
 use crate::collect::lookups::{ItemEnd, end_of};
@@ -20,6 +21,9 @@ use crate::model::datasets::LogObjectSummary;
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::Source as Word;
 use crate::time::UtcMillis;
+
+/// The word of coverage for a listing that its bound ended.
+const LISTING_CUT_OFF: &str = "ListingCutOff";
 
 /// The log buckets of one account.
 #[derive(Debug)]
@@ -35,10 +39,10 @@ struct Bucket {
     folders: Arc<LogFolders>,
 }
 
-/// One task for each account of the scope that owns a place which a cluster's `LogUri` names. Nothing without
-/// a source-reader role.
+/// One task for each account of the scope that owns a place which a cluster's `LogUri` names. Nothing where the
+/// run neither reads reports nor lists.
 pub(in crate::collect) fn units(run: &Run) -> Vec<Task> {
-    if run.sources.is_none() {
+    if !run.reads_history() {
         return Vec::new();
     }
     let mut of: BTreeMap<AccountId, Vec<Bucket>> = BTreeMap::new();
@@ -80,9 +84,9 @@ pub(in crate::collect) async fn unit(run: Arc<Run>, task: Task) -> Result<(), Co
         let end = match &reader {
             Err(error) => end_of(error),
             Ok(reader) => match look(&run, reader, &task.account, bucket, &budget).await {
-                Ok(rows) => {
+                Ok((rows, end)) => {
                     facts.object_summaries.extend(rows);
-                    ItemEnd::Collected
+                    end
                 }
                 Err(unread) => {
                     tracing::info!("history of bucket {}: {unread}", bucket.name);
@@ -101,74 +105,147 @@ async fn look(
     account: &AccountId,
     bucket: &Bucket,
     budget: &Budget,
-) -> Result<Vec<LogObjectSummary>, Unread> {
-    let _turn = run.heavy_work().await;
+) -> Result<(Vec<LogObjectSummary>, ItemEnd), Unread> {
     let region = region_of(reader, &bucket.name, bucket.region.as_ref(), budget).await?;
-    let here = Here {
-        run,
-        reader,
-        budget,
-        region: &region,
-        bucket: &bucket.name,
-        folders: &bucket.folders,
-    };
-    let snapshot = Snapshot::newest(&here, |_| true).await?;
-    let counted = snapshot
-        .read(Summary::new(Arc::clone(&bucket.folders)), Summary::add)
-        .await?;
-    let hides_versions = !snapshot.lists_versions && has_versions(&here).await?;
-    let named = counted.codes.keys().iter().map(String::as_str);
-    let keys = KeyTable::describe(run, reader, (account, &region), budget, named).await;
     let about = About {
         run,
         account,
         region: &region,
         bucket: &bucket.name,
-        told_by: snapshot.told_by,
-        as_of: snapshot.as_of,
     };
-    let mut rows: Vec<_> = counted
-        .groups()
-        .map(|group| {
-            let class = group.kms_key.and_then(|key| keys.class(key));
-            let encryption = match (group.stored, class.and_then(|c| c.is_customers)) {
-                (Stored::SseS3, _) => "sse_s3",
-                (Stored::SseC, _) => "sse_c",
-                (Stored::Plain, _) => "none",
-                (Stored::Unknown, _) => "unknown",
-                (Stored::Kms, Some(true)) => "customer_key",
-                (Stored::Kms, Some(false)) => "aws_managed_key",
-                (Stored::Kms, None) => "kms_key_unknown",
-            };
-            LogObjectSummary {
-                key_arn: group.kms_key.map(str::to_owned),
-                versions: group.versions,
-                bytes: group.bytes,
-                ..about.row(group.folder, encryption, group.is_latest)
-            }
-        })
-        .collect();
-    if hides_versions {
-        // There may be older versions, and nobody counted them.
-        let folders = bucket.folders.names().iter();
-        rows.extend(folders.map(|folder| about.row(folder, "unknown", false)));
+    let reported = about.reported(reader, bucket, budget).await;
+    match (reported, run.options().listing) {
+        (Ok(rows), _) => Ok((rows, ItemEnd::Collected)),
+        // A report that is there and cannot be read stays a failure: no listing hides it.
+        (Err(Unread::Absent(_) | Unread::OwnerNotInScope), Some(bound)) => {
+            about.listed(bucket, bound, budget).await
+        }
+        (Err(unread), _) => Err(unread),
     }
-    Ok(rows)
 }
 
-/// What all rows of a bucket share.
+/// A log bucket that is looked at.
 struct About<'a> {
     run: &'a Run,
     account: &'a AccountId,
     region: &'a Region,
     bucket: &'a str,
-    told_by: &'static str,
-    as_of: UtcMillis,
 }
 
 impl About<'_> {
-    /// A row without a key that counts nothing.
-    fn row(&self, folder: &str, encryption: &str, is_latest: bool) -> LogObjectSummary {
+    /// What the newest report of the bucket tells.
+    async fn reported(
+        &self,
+        reader: &Session,
+        bucket: &Bucket,
+        budget: &Budget,
+    ) -> Result<Vec<LogObjectSummary>, Unread> {
+        let Self {
+            run,
+            account,
+            region,
+            ..
+        } = *self;
+        if run.sources.is_none() {
+            return Err(Unread::Absent("NoSourceReaderRole"));
+        }
+        let _turn = run.heavy_work().await;
+        let here = Here {
+            run,
+            reader,
+            budget,
+            region,
+            bucket: &bucket.name,
+            folders: &bucket.folders,
+        };
+        let snapshot = Snapshot::newest(&here, |_| true).await?;
+        let counted = snapshot
+            .read(Summary::new(Arc::clone(&bucket.folders)), Summary::add)
+            .await?;
+        let hides_versions = !snapshot.lists_versions && has_versions(&here).await?;
+        let named = counted.codes.keys().iter().map(String::as_str);
+        let keys = KeyTable::describe(run, reader, (account, region), budget, named).await;
+        let told = (snapshot.told_by, Some(snapshot.as_of));
+        let mut rows: Vec<_> = counted
+            .groups()
+            .map(|group| LogObjectSummary {
+                key_arn: group.kms_key.map(str::to_owned),
+                versions: group.versions,
+                bytes: group.bytes,
+                ..self.row(
+                    told,
+                    group.folder,
+                    encryption(&group, &keys),
+                    group.is_latest,
+                )
+            })
+            .collect();
+        if hides_versions {
+            // There may be older versions, and nobody counted them.
+            let folders = bucket.folders.names().iter();
+            rows.extend(folders.map(|folder| LogObjectSummary {
+                complete: Some(false),
+                ..self.row(told, folder, "unknown", false)
+            }));
+        }
+        Ok(rows)
+    }
+
+    /// What a listing tells, and whether its bound cut it off: an answer, for the bound is a setting.
+    async fn listed(
+        &self,
+        bucket: &Bucket,
+        bound: Bound,
+        budget: &Budget,
+    ) -> Result<(Vec<LogObjectSummary>, ItemEnd), Unread> {
+        let sampler = self.run.samplers.of(self.run, self.account, budget).await?;
+        let here = listed::Here {
+            account: self.account,
+            sampler: &sampler,
+            budget,
+            region: self.region,
+            bucket: self.bucket,
+            folders: &bucket.folders,
+        };
+        let listed = here.list(bound).await?;
+        let told = ("listing", None);
+        let is_cut_off = |folder: &str| listed.cut_off.iter().any(|name| name == folder);
+        let groups = listed.counted.groups();
+        let mut rows: Vec<_> = groups
+            .map(|group| LogObjectSummary {
+                versions: group.versions,
+                bytes: group.bytes,
+                complete: Some(!is_cut_off(group.folder)),
+                ..self.row(told, group.folder, "unknown", group.is_latest)
+            })
+            .collect();
+        for folder in &listed.cut_off {
+            if !rows.iter().any(|row| row.prefix == *folder) {
+                rows.push(LogObjectSummary {
+                    complete: Some(false),
+                    ..self.row(told, folder, "unknown", true)
+                });
+            }
+        }
+        let end = if listed.cut_off.is_empty() {
+            ItemEnd::Collected
+        } else {
+            ItemEnd::Locked(Fault {
+                code: Some(LISTING_CUT_OFF.to_owned()),
+                ..Fault::default()
+            })
+        };
+        Ok((rows, end))
+    }
+
+    /// A row without a key that counts nothing, told by a source of a moment.
+    fn row(
+        &self,
+        (told_by, as_of): (&str, Option<UtcMillis>),
+        folder: &str,
+        encryption: &str,
+        is_latest: bool,
+    ) -> LogObjectSummary {
         LogObjectSummary {
             scheduled_for: self.run.options().scheduled_for,
             account_id: self.account.clone(),
@@ -180,9 +257,24 @@ impl About<'_> {
             is_latest,
             versions: 0,
             bytes: None,
-            source: self.told_by.to_owned(),
-            as_of_at: Some(self.as_of),
+            source: told_by.to_owned(),
+            as_of_at: as_of,
+            complete: Some(true),
         }
+    }
+}
+
+/// How the versions of a group are encrypted.
+fn encryption(group: &Group<'_>, keys: &KeyTable) -> &'static str {
+    let class = group.kms_key.and_then(|key| keys.class(key));
+    match (group.stored, class.and_then(|c| c.is_customers)) {
+        (Stored::SseS3, _) => "sse_s3",
+        (Stored::SseC, _) => "sse_c",
+        (Stored::Plain, _) => "none",
+        (Stored::Unknown, _) => "unknown",
+        (Stored::Kms, Some(true)) => "customer_key",
+        (Stored::Kms, Some(false)) => "aws_managed_key",
+        (Stored::Kms, None) => "kms_key_unknown",
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! What is made of them:
 //! - [`folders`]: which log folder a key lies in. - [`summary`]: counts by folder and encryption.
+//! - [`listed`]: what there is of a bucket that no report tells of, up to a bound.
 //! - [`sorted`]: more records than memory holds, in order. - [`moved`]: versions before and after, joined.
 //!
 //! And who asks for them: `source` fetches with the source-reader role, `snapshot` finds what is newest,
@@ -20,6 +21,7 @@ pub mod csv_rows;
 pub mod export;
 pub mod folders;
 pub mod inventory;
+pub mod listed;
 pub mod moved;
 pub mod report;
 pub mod rows;

@@ -43,7 +43,7 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// One version that lies under a wanted key now.
+    /// One version that lies under the target key now.
     fn arrived(&mut self, prior: Prior, bytes: u64, target: u32) {
         let sized = i64::try_from(bytes).ok().filter(|_| bytes != NO_SIZE);
         match (prior, sized) {
@@ -134,12 +134,14 @@ fn find(records: &mut Peekable<Sorted>, id: [u8; 16]) -> io::Result<Option<Recor
 }
 
 /// Compares two snapshots by key and version: what lay under another key then. By the code of the key
-/// that versions lie under now; versions that either snapshot lacks are not compared. `now` numbers
-/// keys as `then` does.
+/// that versions lie under now; versions that either snapshot lacks are not compared, nor those of another
+/// size: without versioning the next object has the same name. `now` numbers keys as `then` does.
+/// `is_unnamed`: a code for "KMS, and nobody says which key", to which a version is moved as well.
 pub fn snapshots(
     then: Sorted,
     now: Sorted,
     prior: impl Fn(u32) -> Prior,
+    is_unnamed: impl Fn(u32) -> bool,
 ) -> io::Result<BTreeMap<u32, Moved>> {
     let mut then = then.peekable();
     let mut by_key: BTreeMap<u32, Moved> = BTreeMap::new();
@@ -148,6 +150,10 @@ pub fn snapshots(
         let Some(before) = find(&mut then, after.id)? else {
             continue;
         };
+        let sizes = [before.bytes, after.bytes];
+        if before.bytes != after.bytes && !sizes.contains(&NO_SIZE) {
+            continue;
+        }
         let counted = by_key.entry(after.code).or_default();
         counted.total += 1;
         if before.code == after.code {
@@ -156,6 +162,9 @@ pub fn snapshots(
         match prior(after.code) {
             Prior::Wanted(target) => counted.arrived(prior(before.code), after.bytes, target),
             Prior::Outside => {}
+            Prior::Unknown if is_unnamed(after.code) && prior(before.code) == Prior::Outside => {
+                counted.arrived(Prior::Outside, after.bytes, u32::MAX);
+            }
             Prior::Unknown => counted.unknown += 1,
         }
     }

@@ -9,10 +9,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::csv_rows::{Rows, decode};
+use super::csv_rows::Rows;
 use super::error::ReportError;
 use super::inventory::{DataFile, is_md5};
 use super::rows::{column_name, version_id};
+use crate::model::url_encoding::decode;
 
 /// Name of the manifest in the job's folder.
 pub const MANIFEST: &str = "manifest.json";

@@ -1,5 +1,5 @@
 //! What lay in a bucket at a moment: the newest inventory report of it that is whole, or the newest export
-//! of its metadata table, which also knows keys.
+//! of its metadata table, which also knows keys; and what lay there at two moments.
 
 use std::sync::Arc;
 
@@ -65,7 +65,8 @@ impl<'a> Snapshot<'a> {
         for place in &here.run.options().metadata_exports {
             let source = Source::open(here.run, &place.bucket, here.region, here.budget).await?;
             let above = format!("{}{}/", place.folder(), here.bucket);
-            for (as_of, folder) in dated(&source.entries(&above).await?, is_in_time) {
+            let folders = dated(&source.entries(&above).await?).into_iter();
+            for (as_of, folder) in folders.filter(|(at, _)| is_in_time(*at)).take(NEWEST) {
                 if found.len() == limit {
                     break;
                 }
@@ -91,45 +92,33 @@ impl<'a> Snapshot<'a> {
         Ok(found)
     }
 
+    /// The newest two, the newer one first: of exports, else of inventory reports that tell encryption. `None`
+    /// where there are no two.
+    pub(super) async fn newest_two(here: &Here<'a>) -> Result<Option<[Self; 2]>, Unread> {
+        let pair = |found: Vec<Self>| <[Self; 2]>::try_from(found).ok();
+        if let Some(exports) = pair(Self::exports(here, &|_| true, 2).await?) {
+            return Ok(Some(exports));
+        }
+        let configuration = chosen(here).await?;
+        if !configuration.tells_encryption {
+            return Ok(None);
+        }
+        let reports = Reports::of(here, &configuration).await?;
+        if reports.folders.len() < 2 {
+            return Ok(None);
+        }
+        Ok(pair(reports.newest(|_| true, 2).await?))
+    }
+
     async fn inventory(
         here: &Here<'a>,
         is_in_time: &impl Fn(UtcMillis) -> bool,
     ) -> Result<Self, Unread> {
         let configuration = chosen(here).await?;
-        let destination = configuration.destination.as_ref();
-        let destination = destination.ok_or(Unread::Absent(NO_INVENTORY))?;
-        let source = Source::open(here.run, &destination.bucket, here.region, here.budget).await?;
-        let above = match destination.prefix.trim_matches('/') {
-            "" => format!("{}/{}/", here.bucket, configuration.id),
-            prefix => format!("{prefix}/{}/{}/", here.bucket, configuration.id),
-        };
-        for (_, folder) in dated(&source.entries(&above).await?, is_in_time) {
-            let name = format!("{folder}{}", inventory::MANIFEST);
-            let checksum = format!("{folder}{}", inventory::CHECKSUM);
-            // The checksum is written last.
-            let Some(checksum) = source.small(&checksum).await? else {
-                continue;
-            };
-            let json = source.small(&name).await?;
-            let json = json.ok_or_else(|| ReportError::Missing { file: name.clone() })?;
-            let read = Inventory::read(&name, &json, &checksum, here.bucket, &above)?;
-            return Ok(Self {
-                source,
-                bucket: here.bucket,
-                layout: read.layout,
-                files: read
-                    .files
-                    .into_iter()
-                    .map(|file| (file.key, Some(file.md5)))
-                    .collect(),
-                as_of: read.created_at,
-                lists_versions: read.lists_versions,
-                told_by: "inventory",
-            });
-        }
-        Err(Unread::Absent("NoCompleteReport"))
+        let reports = Reports::of(here, &configuration).await?;
+        let newest = reports.newest(is_in_time, 1).await?.pop();
+        newest.ok_or(Unread::Absent("NoCompleteReport"))
     }
-
     /// Shows every version to `add`, file after file. Each is on disk alone, checked, for as long as it is
     /// read; `state` is given back only when all were.
     pub(super) async fn read<S: Send + 'static>(
@@ -149,6 +138,71 @@ impl<'a> Snapshot<'a> {
             .await?;
         }
         Ok(state)
+    }
+}
+
+/// The reports of one inventory configuration.
+struct Reports<'a> {
+    source: Source<'a>,
+    bucket: &'a str,
+    /// What all its reports lie below.
+    above: String,
+    /// Every dated folder, the newest first.
+    folders: Vec<(UtcMillis, String)>,
+}
+
+impl<'a> Reports<'a> {
+    async fn of(here: &Here<'a>, configuration: &InventoryConfiguration) -> Result<Self, Unread> {
+        let destination = configuration.destination.as_ref();
+        let destination = destination.ok_or(Unread::Absent(NO_INVENTORY))?;
+        let source = Source::open(here.run, &destination.bucket, here.region, here.budget).await?;
+        let above = match destination.prefix.trim_matches('/') {
+            "" => format!("{}/{}/", here.bucket, configuration.id),
+            prefix => format!("{prefix}/{}/{}/", here.bucket, configuration.id),
+        };
+        let folders = dated(&source.entries(&above).await?);
+        Ok(Self {
+            source,
+            bucket: here.bucket,
+            above,
+            folders,
+        })
+    }
+
+    /// The newest whole reports of moments that `is_in_time` accepts, at most `limit`.
+    async fn newest(
+        &self,
+        is_in_time: impl Fn(UtcMillis) -> bool,
+        limit: usize,
+    ) -> Result<Vec<Snapshot<'a>>, Unread> {
+        let source = &self.source;
+        let mut found = Vec::new();
+        let folders = self.folders.iter().filter(|(at, _)| is_in_time(*at));
+        for (_, folder) in folders.take(NEWEST) {
+            if found.len() == limit {
+                break;
+            }
+            let name = format!("{folder}{}", inventory::MANIFEST);
+            let checksum = format!("{folder}{}", inventory::CHECKSUM);
+            // The checksum is written last.
+            let Some(checksum) = source.small(&checksum).await? else {
+                continue;
+            };
+            let json = source.small(&name).await?;
+            let json = json.ok_or_else(|| ReportError::Missing { file: name.clone() })?;
+            let read = Inventory::read(&name, &json, &checksum, self.bucket, &self.above)?;
+            let files = read.files.into_iter();
+            found.push(Snapshot {
+                source: source.clone(),
+                bucket: self.bucket,
+                layout: read.layout,
+                files: files.map(|file| (file.key, Some(file.md5))).collect(),
+                as_of: read.created_at,
+                lists_versions: read.lists_versions,
+                told_by: "inventory",
+            });
+        }
+        Ok(found)
     }
 }
 
@@ -190,17 +244,12 @@ async fn chosen(here: &Here<'_>) -> Result<InventoryConfiguration, Unread> {
     all.next().ok_or(Unread::Absent(NO_INVENTORY))
 }
 
-/// The folders of moments in time, the newest first, some of them.
-fn dated(
-    entries: &[SourceEntry],
-    is_in_time: &impl Fn(UtcMillis) -> bool,
-) -> Vec<(UtcMillis, String)> {
+/// The folders of moments, the newest first.
+fn dated(entries: &[SourceEntry]) -> Vec<(UtcMillis, String)> {
     let folders = entries.iter().filter_map(SourceEntry::folder);
     let mut dated: Vec<_> = folders
         .filter_map(|name| Some((folder_time(name)?, name.to_owned())))
-        .filter(|(at, _)| is_in_time(*at))
         .collect();
     dated.sort_unstable_by(|a, b| b.cmp(a));
-    dated.truncate(NEWEST);
     dated
 }

@@ -578,6 +578,8 @@ fn snapshots_are_compared_by_key_and_version() {
         ("hidden", SSE_S3, 50),
         ("expired", SSE_S3, 60),
         ("plain", SSE_S3, 70),
+        ("other", SSE_S3, 80),
+        ("dark", NEW_KEY, 90),
     ];
     let now = [
         ("moved", NEW_KEY, 10),
@@ -587,9 +589,13 @@ fn snapshots_are_compared_by_key_and_version() {
         ("hidden", SOME_KMS, 50),
         ("born", NEW_KEY, 60),
         ("plain", SSE_S3, 70),
+        // Without versioning the next object has the same name.
+        ("other", NEW_KEY, 81),
+        ("dark", SOME_KMS, 90),
     ];
     let (then, now) = (sorted(&folder, "then", &then), sorted(&folder, "now", &now));
-    let compared = moved::snapshots(then, now, prior).expect("compared");
+    let is_unnamed = |code| code == SOME_KMS;
+    let compared = moved::snapshots(then, now, prior, is_unnamed).expect("compared");
     let new = Moved {
         total: 4,
         moved: 1,
@@ -600,7 +606,14 @@ fn snapshots_are_compared_by_key_and_version() {
         ..Moved::default()
     };
     assert_eq!(compared[&NEW_KEY], new);
-    assert_eq!(compared[&SOME_KMS].unknown, 1);
+    let unnamed = Moved {
+        total: 2,
+        moved: 1,
+        moved_bytes: 50,
+        unknown: 1,
+        ..Moved::default()
+    };
+    assert_eq!(compared[&SOME_KMS], unnamed);
     assert_eq!((compared[&SSE_S3].total, compared[&SSE_S3].moved), (1, 0));
 }
 

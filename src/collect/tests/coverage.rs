@@ -7,7 +7,7 @@ use super::*;
 use crate::collect::api::ErrorClass;
 use crate::collect::engine::Regions;
 use crate::collect::exceptions::tests::rule;
-use crate::collect::fake::{What, cluster_row, described, listed};
+use crate::collect::fake::{DELETED, What, cluster_row, described, listed};
 use crate::collect::operation::Operation;
 use crate::collect::{FirstPassEnd, is_looked_into};
 use crate::model::words::{ExceptionKind, Seen as How};
@@ -485,4 +485,43 @@ async fn accounts_known_to_take_long_come_first_and_the_others_in_a_shuffle_of_t
     let rest = plain.into_iter().filter(|name| !expected.contains(name));
     let expected: Vec<String> = expected.iter().cloned().chain(rest).collect();
     assert_eq!(order(1, &long).await, expected);
+}
+
+/// EMR refuses what was deleted a moment ago as it refuses anything else; the list tells which it was.
+#[tokio::test]
+async fn a_configuration_that_is_listed_and_refused_is_not_deleted() {
+    let refused = What::Error(ErrorClass::Refused, "InvalidRequestException", "no");
+    let named = |names: &[(&str, &str)]| {
+        let all = names.iter();
+        all.map(|(name, document)| ((*name).to_owned(), (*document).to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let there = r#"{"EncryptionConfiguration":{}}"#;
+
+    let world = World::new();
+    world.edit(A, |a| {
+        let all = named(&[("gone", DELETED), ("there", there)]);
+        a.configurations.insert(IRELAND.to_owned(), all);
+    });
+    let seen = world.run().await;
+    let source = Source::SecurityConfigurations;
+    assert_eq!(seen.outcome(A, IRELAND, source), CellOutcome::Collected);
+
+    let world = World::new();
+    world.edit(A, |a| {
+        let all = named(&[("gone", DELETED), ("locked", there), ("there", there)]);
+        a.configurations.insert(IRELAND.to_owned(), all);
+    });
+    let fault = world
+        .cloud
+        .fault(Operation::DescribeSecurityConfiguration, refused);
+    fault.subject("locked").add();
+    let seen = world.run().await;
+    let cell = seen.cell(A, IRELAND, source);
+    assert_eq!(cell.outcome, CellOutcome::Partial);
+    assert_eq!(cell.error_code.as_deref(), Some("InvalidRequestException"));
+    assert!(!cell.is_answered());
+    let rows = seen.facts.iter().flat_map(|f| &f.security_configurations);
+    let names: Vec<_> = rows.map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["there"], "the others are known");
 }

@@ -8,8 +8,11 @@ use flate2::write::GzEncoder;
 use md5::Digest as _;
 
 use super::*;
-use crate::collect::api::{DescribedJob, ErrorClass, FilteredBy, JobOperation, JobReport};
+use crate::collect::api::{
+    DescribedJob, ErrorClass, FilteredBy, JobOperation, JobReport, ListedVersion,
+};
 use crate::collect::fake::{FakeKey, What, described, listed};
+use crate::collect::history::listed::Bound;
 use crate::collect::operation::Operation;
 use crate::model::datasets::{LogObjectSummary, Reencryption};
 use crate::model::ids::hex;
@@ -50,13 +53,22 @@ fn md5_of(bytes: &[u8]) -> String {
 
 /// A report of some rows, in the folder of a day.
 fn report(world: &World, day: &str, schema: &str, rows: &[&str]) {
+    report_of(world, day, (schema, 1_795_478_400_000), rows);
+}
+
+/// The same with the time that it was made.
+fn report_at(world: &World, day: &str, made: i64, rows: &[&str]) {
+    report_of(world, day, (SCHEMA, made), rows);
+}
+
+fn report_of(world: &World, day: &str, (schema, made): (&str, i64), rows: &[&str]) {
     let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(text.as_bytes()).expect("pack");
     let data = packed.finish().expect("pack");
     let name = format!("inv/logs-b/daily/data/{}.csv.gz", md5_of(day.as_bytes()));
     let manifest = serde_json::json!({
-        "sourceBucket": "logs-b", "creationTimestamp": "1795478400000", "fileFormat": "CSV",
+        "sourceBucket": "logs-b", "creationTimestamp": made.to_string(), "fileFormat": "CSV",
         "fileSchema": schema,
         "files": [{"key": name, "size": data.len(), "MD5checksum": md5_of(&data)}],
     })
@@ -276,6 +288,153 @@ async fn older_versions_that_an_inventory_leaves_out_are_unknown() {
     assert_eq!(
         said(&seen),
         ["emr/ sse_s3 true 1 Some(10)", "emr/ unknown false 0 None"]
+    );
+}
+
+/// What a listing of the bucket shows: two versions of a log, a removed one, and what is no log.
+fn versions(world: &World) {
+    let version = |name: &str, is_latest, bytes: Option<u64>| {
+        let listed = ListedVersion {
+            name: name.as_bytes().to_vec(),
+            is_latest,
+            is_delete_marker: bytes.is_none(),
+            bytes,
+        };
+        ("logs-b".to_owned(), listed)
+    };
+    world.edit(B, |b| {
+        b.versions = vec![
+            version("emr/j-1/SECRET a", true, Some(10)),
+            version("emr/j-1/SECRET a", false, Some(20)),
+            version("emr/j-1/gone", true, None),
+            version("elsewhere/x", true, Some(1_000)),
+        ];
+    });
+}
+
+fn bound(versions: u64, pages: u64) -> Option<Bound> {
+    Some(Bound { versions, pages })
+}
+
+#[tokio::test]
+async fn a_bucket_that_no_report_tells_of_is_listed_with_the_sampler_role() {
+    // With a role for reports and none there, and without that role.
+    for reads_reports in [true, false] {
+        let scratch = TempDir::new();
+        let mut world = world(&scratch);
+        if !reads_reports {
+            world.options.source_reader_role_name = None;
+        }
+        world.options.listing = bound(3, 1);
+        versions(&world);
+        let cloud = world.cloud.clone();
+        let seen = world.run().await;
+        assert_eq!(
+            said(&seen),
+            [
+                "emr/ unknown false 1 Some(20)",
+                "emr/ unknown true 1 Some(10)"
+            ]
+        );
+        for row in summaries(&seen) {
+            assert_eq!((row.account_id.as_str(), row.region.as_str()), (B, IRELAND));
+            assert_eq!((row.source.as_str(), &row.key_arn), ("listing", &None));
+            assert_eq!((row.as_of_at, row.complete), (None, Some(true)));
+        }
+        assert_eq!(
+            code(&seen, Source::LogHistory),
+            (CellOutcome::Collected, None)
+        );
+        assert!(!format!("{:?}", seen.facts).contains("SECRET"), "no names");
+        assert_eq!(
+            cloud.subjects(Operation::ListObjectVersions),
+            ["logs-b/emr/"]
+        );
+        assert_eq!(cloud.count(Operation::GetSourceObject), 0);
+        cloud.with(|s| {
+            let sampling = s.sessions.iter();
+            let sampling = sampling.filter(|r| r.role_name == "keyproof-sampler");
+            let accounts: Vec<_> = sampling.map(|r| r.account_id.as_str()).collect();
+            assert_eq!(accounts, [B], "the owner's role, once");
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_listing_says_what_its_bound_cut_off() {
+    // By versions; by requests, of which one shows two; before anything was counted.
+    for (bound, expected) in [
+        (bound(1, 9), "emr/ unknown true 1 Some(10)"),
+        (
+            bound(9, 1),
+            "emr/ unknown false 1 Some(20) emr/ unknown true 1 Some(10)",
+        ),
+    ] {
+        let scratch = TempDir::new();
+        let mut world = world(&scratch);
+        world.options.listing = bound;
+        world.cloud.with(|s| s.page_size = 2);
+        versions(&world);
+        let seen = world.run().await;
+        assert_eq!(said(&seen).join(" "), expected);
+        assert!(summaries(&seen).iter().all(|r| r.complete == Some(false)));
+        let cell = (CellOutcome::Partial, Some("ListingCutOff"));
+        assert_eq!(code(&seen, Source::LogHistory), cell);
+        assert_eq!(seen.collected.cells_open, 0, "the bound is a setting");
+    }
+    // A folder that the listing did not come to stands there all the same.
+    let scratch = TempDir::new();
+    let mut world = world(&scratch);
+    world.options.listing = bound(9, 1);
+    let listed = listed("j-2", "RUNNING", Some(UtcMillis(START - 1)), None);
+    world.cluster(A, described(listed, "s3://logs-b/a", KEY));
+    versions(&world);
+    let seen = world.run().await;
+    assert_eq!(said(&seen), ["emr/ unknown true 0 None"]);
+    assert_eq!(summaries(&seen)[0].complete, Some(false));
+}
+
+#[tokio::test]
+async fn no_listing_hides_a_broken_report_and_none_is_made_where_one_was_read() {
+    let scratch = TempDir::new();
+    let mut world = world(&scratch);
+    world.options.listing = bound(9, 9);
+    versions(&world);
+    report(&world, DAY, SCHEMA, &ROWS);
+    let cloud = world.cloud.clone();
+    let seen = world.run().await;
+    assert!(summaries(&seen).iter().all(|row| row.source == "inventory"));
+    assert_eq!(cloud.count(Operation::ListObjectVersions), 0);
+
+    let scratch = TempDir::new();
+    let mut world = self::world(&scratch);
+    world.options.listing = bound(9, 9);
+    versions(&world);
+    report(&world, DAY, SCHEMA, &ROWS);
+    world.edit(B, |b| b.reports.retain(|name, _| !name.contains("/data/")));
+    let seen = world.run().await;
+    assert!(summaries(&seen).is_empty());
+    let broken = (CellOutcome::Failed, Some("ReportFileMissing"));
+    assert_eq!(code(&seen, Source::LogHistory), broken);
+}
+
+#[tokio::test]
+async fn a_sampler_role_that_may_not_list_versions_is_a_gap() {
+    let scratch = TempDir::new();
+    let mut world = world(&scratch);
+    world.options.listing = bound(9, 9);
+    versions(&world);
+    let denied = What::Error(ErrorClass::DeniedIam, "AccessDenied", "");
+    world
+        .cloud
+        .fault(Operation::ListObjectVersions, denied)
+        .add();
+    let seen = world.run().await;
+    assert!(summaries(&seen).is_empty());
+    let cell = seen.cell(B, "global", Source::LogHistory);
+    assert_eq!(
+        (cell.outcome, cell.denied_action.as_deref()),
+        (CellOutcome::DeniedIam, Some("s3:ListBucketVersions"))
     );
 }
 
@@ -592,6 +751,71 @@ async fn exports_of_the_metadata_table_know_keys_and_what_changed_between_them()
     );
     assert_eq!((row.versions_moved, row.bytes_moved), (Some(1), Some(10)));
     assert_eq!((row.versions_total, row.versions_rotated), (2, Some(0)));
+}
+
+/// An inventory tells that a version lies under KMS now, and never under which key.
+#[tokio::test]
+async fn two_inventories_show_what_was_moved_and_not_under_which_key() {
+    let before = [
+        "logs-b,emr/j-1/SECRET%20a,v1,true,false,10,SSE-S3",
+        "logs-b,emr/j-1/b,v1,true,false,20,SSE-S3",
+        "logs-b,emr/j-1/b,v0,false,false,25,SSE-C",
+        "logs-b,emr/j-1/c,v1,true,false,30,SSE-KMS",
+        "logs-b,emr/j-1/d,v1,true,false,40,SSE-S3",
+    ];
+    let after = [
+        "logs-b,emr/j-1/SECRET%20a,v1,true,false,10,SSE-KMS",
+        "logs-b,emr/j-1/b,v1,true,false,20,DSSE-KMS",
+        "logs-b,emr/j-1/b,v0,false,false,25,SSE-KMS",
+        "logs-b,emr/j-1/c,v1,true,false,30,SSE-KMS",
+        "logs-b,emr/j-1/d,v1,true,false,40,SSE-S3",
+        "logs-b,emr/j-1/new,v1,true,false,50,SSE-KMS",
+    ];
+    let two_days = |scratch: &TempDir| {
+        let world = world(scratch);
+        report_at(&world, EARLIER, 1_795_132_800_000, &before);
+        report_at(&world, DAY, 1_795_478_400_000, &after);
+        world
+    };
+    for compares in [true, false] {
+        let scratch = TempDir::new();
+        let mut world = two_days(&scratch);
+        world.options.compares_snapshots = compares;
+        let seen = world.run().await;
+        let rows = moves(&seen);
+        assert_eq!(rows.len(), usize::from(compares));
+        for row in rows {
+            assert_eq!(row.shown_by, Reencrypted::Snapshots);
+            assert_eq!(
+                row.evidence,
+                "2026-11-20T00:00:00.000Z/2026-11-24T00:00:00.000Z"
+            );
+            assert_eq!((row.target_key.as_str(), row.target_wanted), ("", None));
+            assert_eq!((row.versions_moved, row.bytes_moved), (Some(3), Some(55)));
+            assert_eq!((row.versions_total, row.versions_unknown), (4, Some(0)));
+            assert_eq!(row.versions_rotated, Some(0));
+        }
+        let left = std::fs::read_dir(scratch.path()).expect("list").count();
+        assert_eq!(left, 0, "scratch files are removed");
+        assert!(!format!("{:?}", seen.facts).contains("SECRET"), "no names");
+    }
+    // A report that cannot be read is said.
+    let scratch = TempDir::new();
+    let world = two_days(&scratch);
+    let data = format!(
+        "logs-b-reports/inv/logs-b/daily/data/{}.csv.gz",
+        md5_of(EARLIER.as_bytes())
+    );
+    world.edit(B, |b| assert!(b.reports.remove(&data).is_some()));
+    let seen = world.run().await;
+    assert!(moves(&seen).is_empty());
+    let missing = (CellOutcome::Partial, Some("ReportFileMissing"));
+    assert_eq!(code(&seen, Source::Reencryption), missing);
+    assert_eq!(
+        code(&seen, Source::LogHistory),
+        (CellOutcome::Collected, None),
+        "today's is whole"
+    );
 }
 
 /// Jobs run where their bucket lies: where nobody can tell, nobody can ask.

@@ -1,10 +1,12 @@
 //! LookupEvents and trails against the scripted AWS.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::{A, B, IRELAND, OHIO, World};
 use crate::collect::api::{ErrorClass, ListedTrail};
-use crate::collect::fake::{FakeKey, START, What, described, listed, region};
+use crate::collect::fake::{FakeCloud, FakeKey, START, What, described, listed, region};
 use crate::collect::operation::Operation;
 use crate::model::datasets::{Coverage, Launch};
 use crate::model::words::{CellOutcome, LaunchClass, Source};
@@ -357,6 +359,140 @@ async fn control_events_are_looked_up_where_keys_and_buckets_live() {
     };
     assert!(asked(IRELAND, "PutKeyPolicy") && !asked(IRELAND, "PutBucketPolicy"));
     assert!(asked(OHIO, "PutBucketPolicy") && !asked(OHIO, "PutKeyPolicy"));
+    // Where clusters run, what they may be launched with changes.
+    assert!(asked(IRELAND, "DeleteSecurityConfiguration"));
+    assert!(!asked(OHIO, "DeleteSecurityConfiguration"));
+    assert!(!asked(IRELAND, "StopLogging"), "no trail");
+}
+
+/// The names that were looked up in a place.
+fn names_asked(cloud: &FakeCloud, account: &str, place: &str) -> BTreeSet<String> {
+    cloud.with(|s| {
+        let calls = s.calls.iter().filter(|c| {
+            c.operation == Operation::LookupEvents && c.account == account && c.region == place
+        });
+        calls.map(|c| c.subject.clone()).collect()
+    })
+}
+
+#[tokio::test]
+async fn what_blinds_a_trail_is_looked_up_in_its_home_also_when_it_is_gone() {
+    let stopped = |world: &World| {
+        let record = json!({
+            "eventTime": UtcMillis(START - HOUR_MS).to_string(),
+            "eventSource": "cloudtrail.amazonaws.com",
+            "eventName": "StopLogging", "awsRegion": OHIO, "recipientAccountId": A,
+            "eventID": "00000000-0000-4000-8000-000000000007",
+            "requestParameters": {"name": "t"}
+        });
+        let event = (START - HOUR_MS, "StopLogging", record.to_string());
+        world.edit(A, |a| {
+            a.events.insert(OHIO.to_owned(), vec![event]);
+        });
+    };
+    for is_there in [true, false] {
+        let mut world = world();
+        world.options.control_events = true;
+        stopped(&world);
+        if is_there {
+            let of = |account: &str| ListedTrail {
+                arn: format!("arn:aws:cloudtrail:{OHIO}:{account}:trail/t"),
+                home: region(OHIO),
+                multi_region: Some(true),
+                organization: None,
+                log_file_validation: None,
+                bucket: None,
+                prefix: None,
+                kms_key: None,
+            };
+            // B is shown the trail of another account, and looks up nothing.
+            world.edit(A, |a| a.trails = vec![of(A)]);
+            world.edit(B, |b| b.trails = vec![of(A)]);
+        } else {
+            // As the run before saw it; since then somebody deleted it.
+            world.known.3 = vec![region(OHIO)];
+        }
+        let cloud = world.cloud.clone();
+        let seen = world.run().await;
+        let rows: Vec<_> = seen.facts.iter().flat_map(|f| &f.control_events).collect();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (rows[0].event_name.as_str(), rows[0].resource.as_deref()),
+            ("StopLogging", Some("t"))
+        );
+        let names = names_asked(&cloud, A, OHIO);
+        let expected = [
+            "DeleteTrail",
+            "PutEventSelectors",
+            "StartLogging",
+            "StopLogging",
+            "UpdateTrail",
+        ];
+        assert_eq!(names, expected.map(str::to_owned).into());
+        if is_there {
+            assert!(names_asked(&cloud, B, OHIO).is_empty());
+        }
+    }
+}
+
+/// `empty` says that nothing happened: it must not stand where it was not known what to ask for.
+#[tokio::test]
+async fn where_a_part_of_an_account_was_not_read_every_name_is_asked_for() {
+    let logs_in_ohio = |world: &World| {
+        let running = listed("j-1", "RUNNING", Some(UtcMillis(START)), None);
+        world.cluster(A, described(running, "s3://logs-a/emr/", ""));
+        world.edit(A, |a| {
+            a.buckets.push(("logs-a".to_owned(), OHIO.to_owned()));
+            a.regions = vec![
+                (IRELAND.to_owned(), "ENABLED_BY_DEFAULT".to_owned()),
+                (OHIO.to_owned(), "ENABLED".to_owned()),
+            ];
+        });
+    };
+    for (operation, place) in [
+        (Operation::ListClusters, Some(OHIO)),
+        (Operation::DescribeTrails, None),
+    ] {
+        let mut world = world();
+        world.options.control_events = true;
+        logs_in_ohio(&world);
+        let mut fault = world.cloud.fault(operation, DENIED).account(A);
+        if let Some(place) = place {
+            fault = fault.region(place);
+        }
+        fault.add();
+        let cloud = world.cloud.clone();
+        let seen = world.run().await;
+        let names = names_asked(&cloud, A, OHIO);
+        let asked = |name: &str| names.contains(name);
+        assert!(
+            asked("PutBucketPolicy") && asked("StopLogging"),
+            "{names:?}"
+        );
+        assert_eq!(asked("PutKeyPolicy"), place.is_some(), "{names:?}");
+        assert_eq!(
+            seen.outcome(A, OHIO, Source::ControlEvents),
+            CellOutcome::Empty
+        );
+    }
+}
+
+/// A key that cannot be described is a key, and somebody may have changed its policy.
+#[tokio::test]
+async fn keys_that_were_not_described_have_events_all_the_same() {
+    let mut world = world();
+    world.options.control_events = true;
+    let key = format!("arn:aws:kms:{OHIO}:{A}:key/0a0a0a0a-1111-4222-8333-444444444444");
+    let running = listed("j-1", "RUNNING", Some(UtcMillis(START)), None);
+    world.cluster(A, described(running, "s3://logs-a/emr/", &key));
+    world.cloud.fault(Operation::DescribeKey, DENIED).add();
+    let cloud = world.cloud.clone();
+    let seen = world.run().await;
+    assert!(names_asked(&cloud, A, OHIO).contains("PutKeyPolicy"));
+    assert_eq!(
+        seen.outcome(A, OHIO, Source::ControlEvents),
+        CellOutcome::Empty
+    );
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ pub(super) struct Earlier(
     BTreeMap<(AccountId, Region), KnownAccountRegion>,
     pub(super) Option<(UtcMillis, BTreeSet<String>)>,
     pub(super) BTreeMap<AccountId, Turn>,
+    /// Home Regions of every account's trails.
+    pub(super) Vec<Region>,
 );
 
 impl Known for Earlier {
@@ -76,6 +78,10 @@ impl Known for Earlier {
         keys.filter(|(a, _)| a == account)
             .map(|(_, r)| r.clone())
             .collect()
+    }
+
+    fn trail_homes(&self, _: &AccountId) -> Vec<Region> {
+        self.3.clone()
     }
 
     fn turn(&self, account: &AccountId) -> Turn {

@@ -29,6 +29,9 @@ dataset! {
     bytes: Option<i64> = "bytes";
     /// Where the numbers come from.
     source: String = "inventory, metadata_table, listing";
-    /// What moment they describe.
+    /// What moment they describe; absent for a listing, which takes as long as its cell.
     as_of_at: Option<UtcMillis> = "UTC";
+    /// Whether every version below the prefix was counted. False where a listing was cut off by its bound,
+    /// so that there are at least so many, and where the source does not list older versions.
+    complete: Option<bool> = "true or false";
 }

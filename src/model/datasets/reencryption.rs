@@ -20,7 +20,8 @@ dataset! {
     evidence: String = "job id, or UTC times of two snapshots with a slash between";
     /// How it was shown.
     shown_by: Reencrypted = "completion_report, job_counts, snapshots";
-    /// The key that the versions lie under afterwards; empty where it is not known.
+    /// The key that the versions lie under afterwards; empty where it is not known, as of two inventories,
+    /// which say KMS and never which key.
     target_key: String = "ARN";
     /// Whether that key is a customer key that the organization wants.
     target_wanted: Option<bool> = "true or false";
@@ -36,7 +37,7 @@ dataset! {
     ended_ms: Option<i64> = "ms since 1970";
     /// Versions of the job, or that both snapshots show.
     versions_total: i64 = "versions";
-    /// Versions moved from outside a wanted key to the target key.
+    /// Versions moved from outside a wanted key to the target key, or to a KMS key that is not known.
     versions_moved: Option<i64> = "versions";
     /// Their bytes.
     bytes_moved: Option<i64> = "bytes";

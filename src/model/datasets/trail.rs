@@ -39,3 +39,10 @@ dataset! {
     /// Key that the files lie under.
     kms_key: Option<String> = "ARN";
 }
+
+impl Trail {
+    /// Whether it is the account's own. That of the organization is the management account's to tell of.
+    pub fn is_own(&self) -> bool {
+        self.trail_arn.split(':').nth(4) == Some(self.account_id.as_str())
+    }
+}

@@ -84,6 +84,7 @@ pub async fn ask(config: &Config, asking: &Asking, scope: &Scope, id: RunId) -> 
     options.regions = config.regions.clone();
     options.launch_days = i64::from(config.launch_days);
     options.sample_clusters = config.sample_objects;
+    options.listing = config.listing;
     options.sampler_role_name = config.sampler_role_name.clone();
     options.source_reader_role_name = config.source_reader_role_name.clone();
     let context = probe::context(asking.aws.clone(), asking.attempts.clone(), options);

@@ -175,17 +175,14 @@ impl World {
     /// Everything that lies in a log bucket at `at_ms`, in the order of keys.
     pub fn stored_versions(&self, bucket: &Bucket, at_ms: i64) -> Vec<StoredVersion> {
         let mut versions = self.old_versions(bucket, at_ms);
-        for here in self.account_regions() {
-            for cluster in here.clusters() {
-                let objects = self.written_by(here, cluster, &bucket.name, at_ms);
-                versions.extend(objects.into_iter().map(|object| of_cluster(bucket, object)));
-            }
-        }
+        let written = self.written_to(&bucket.name, at_ms).into_iter();
+        versions.extend(written.map(|object| of_cluster(bucket, object)));
         versions.sort_by(|a, b| (&a.key, !a.is_latest).cmp(&(&b.key, !b.is_latest)));
         versions
     }
 
-    fn old_versions(&self, bucket: &Bucket, at_ms: i64) -> Vec<StoredVersion> {
+    /// What lies in a bucket from before the story.
+    pub fn old_versions(&self, bucket: &Bucket, at_ms: i64) -> Vec<StoredVersion> {
         let history = bucket.settings.history;
         if history == History::Nothing {
             return Vec::new();
@@ -285,6 +282,20 @@ impl World {
             (Outcome::Unknown, "history_key_unknown")
         };
         Finding { outcome, reason }
+    }
+
+    /// What a listing of a log bucket at `now_ms` should count: versions and bytes of current versions, then of
+    /// older ones.
+    pub fn listed_truth(&self, bucket: &Bucket, now_ms: i64) -> [(i64, i64); 2] {
+        let versions = self.stored_versions(bucket, now_ms);
+        [true, false].map(|is_latest| {
+            let of = versions
+                .iter()
+                .filter(|v| v.is_latest == is_latest && !v.is_delete_marker);
+            of.fold((0, 0), |(count, bytes), version| {
+                (count + 1, bytes + version.bytes as i64)
+            })
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::identities::SERVICE_ROLE;
 use super::keys::Purpose;
 use super::rng::Rng;
 use super::scenario::{Outcome, Scenario};
+use super::security_configurations::RENEWED;
 use super::{DAY_MS, MINUTE_MS, World, marker};
 
 /// How long CloudTrail remembers.
@@ -324,7 +325,8 @@ fn asked(here: &AccountRegion, attempt: Attempt, day: i64, secret: &str) -> Valu
     request
 }
 
-/// Changes of keys that are disabled for a while, and of the team's log bucket.
+/// Changes of keys that are disabled for a while, of the team's log bucket, of the security configuration that
+/// was renewed, and of an account's own trail.
 fn changes(world: &World, here: &AccountRegion, wanted: Wanted<'_>) -> Vec<Event> {
     let seed = world.options.seed;
     let change = |name, source, at_ms: i64, what: &str, request: Value, resources: Value| {
@@ -385,6 +387,48 @@ fn changes(world: &World, here: &AccountRegion, wanted: Wanted<'_>) -> Vec<Event
             request,
             Value::Null,
         ));
+    }
+    for configuration in &here.security_configurations {
+        let made = configuration.created_ms;
+        let mut names = vec![("CreateSecurityConfiguration", made)];
+        if configuration.name == RENEWED {
+            names.push(("DeleteSecurityConfiguration", made - MINUTE_MS));
+        }
+        for (name, at) in names {
+            if wanted(name, at) {
+                let request = json!({
+                    "name": configuration.name,
+                    "securityConfiguration": marker(secret),
+                });
+                let what = &configuration.name;
+                events.push(change(name, EMR, at, what, request, Value::Null));
+            }
+        }
+    }
+    let own = trails(world, &here.account_id).into_iter();
+    let own = own.filter(|t| t.account_id == here.account_id && t.home == here.region);
+    for trail in own {
+        let stops = trail.stopped_ms.into_iter();
+        // Somebody touches it on day 1 of the story, and lets it be.
+        let touched = stops.flat_map(|at| {
+            let again = world.options.at(1, 30);
+            [
+                ("StopLogging", at),
+                ("PutEventSelectors", again),
+                ("UpdateTrail", again + MINUTE_MS),
+            ]
+        });
+        for (name, at) in touched {
+            if wanted(name, at) {
+                let member = match name {
+                    "PutEventSelectors" => "trailName",
+                    _ => "name",
+                };
+                let request = json!({member: trail.arn, "s3BucketName": marker(secret)});
+                let source = "cloudtrail.amazonaws.com";
+                events.push(change(name, source, at, &trail.arn, request, Value::Null));
+            }
+        }
     }
     // Recipes of one account-region may share a key.
     events.sort_by(|a, b| a.id.cmp(&b.id));

@@ -133,8 +133,19 @@ impl World {
         })
     }
 
+    /// The objects that all clusters have written to a bucket by `now_ms`.
+    pub fn written_to(&self, bucket: &str, now_ms: i64) -> Vec<LogObject> {
+        let mut written = Vec::new();
+        for here in self.account_regions() {
+            for cluster in here.clusters() {
+                written.extend(self.written_by(here, cluster, bucket, now_ms));
+            }
+        }
+        written
+    }
+
     /// The same of a cluster that was found.
-    pub(super) fn written_by(
+    fn written_by(
         &self,
         here: &AccountRegion,
         cluster: &Cluster,

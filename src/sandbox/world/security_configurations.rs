@@ -16,6 +16,9 @@ pub struct SecurityConfiguration {
     pub document: String,
 }
 
+/// Name of the one that replaced another.
+pub(super) const RENEWED: &str = "emrfs-renewed";
+
 /// Names that every account-region has.
 pub(super) const NAMES: [&str; 6] = [
     "emrfs-sse-kms",
@@ -23,7 +26,7 @@ pub(super) const NAMES: [&str; 6] = [
     "strict",
     "emrfs-overrides",
     "tls-only",
-    "emrfs-renewed",
+    RENEWED,
 ];
 
 /// What the choice of a configuration should make of EL-08 and EL-18, when it was there before the
@@ -114,7 +117,7 @@ pub(super) fn generate(
         .zip(1..)
         .map(|((name, document), age)| SecurityConfiguration {
             name: name.to_owned(),
-            created_ms: if name == "emrfs-renewed" {
+            created_ms: if name == RENEWED {
                 options.at(-2, 600)
             } else {
                 // Older than every cluster.

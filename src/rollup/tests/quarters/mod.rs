@@ -7,6 +7,7 @@
 mod daily;
 mod ordinary;
 mod others;
+mod runless;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use self::daily::Told;
 use self::ordinary::ordinary;
 use self::others::{account_leaves, many_unknown, missed_days, nightly, no_clusters};
+use self::runless::runless;
 use super::super::engine;
 use super::*;
 use crate::model::datasets::{
@@ -34,6 +36,8 @@ fn quarters_have_the_figures_that_are_stated_of_them() {
         missed_days(true),
         account_leaves(),
         nightly(),
+        runless(true),
+        runless(false),
     ] {
         let mut told = told;
         told.evidence.inputs.price = parse_prices(DEFAULT_PRICES).expect("prices");
