@@ -112,6 +112,29 @@ impl RollupInputs {
             _ => return None,
         })
     }
+
+    /// How many files, and bytes, there are.
+    pub fn size(&self) -> (usize, u64) {
+        let all = [
+            &self.account,
+            &self.channel,
+            &self.coverage,
+            &self.kms_key,
+            &self.launch,
+            &self.log_bucket,
+            &self.log_object_summary,
+            &self.reencryption,
+            &self.run,
+            &self.verdict,
+            &self.backfilled_launch,
+            &self.trail_reading,
+        ];
+        let files = all.into_iter().flatten();
+        let bytes = files
+            .clone()
+            .map(|file| file.metadata().map_or(0, |m| m.len()));
+        (files.count(), bytes.sum())
+    }
 }
 
 /// Datasets that measures read, with the dates of runs that can matter to a quarter, half open; more

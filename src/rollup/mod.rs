@@ -4,6 +4,9 @@
 //! DuckDB; here DataFusion runs it. It sums integers and ends in a total order, so that the rows,
 //! and the file that `record` writes of them, do not depend on the number of threads.
 //!
+//! Joins begin with their smaller side: DataFusion keeps that one in memory, and takes a cross join row by
+//! row of it.
+//!
 //! - [`measures`]: all of them for one quarter; `compliant_share`, `remediation`, `launch_attempts`,
 //!   `logs_reencrypted`, `key_cost`: the rows of each.
 //! - [`prices`]: what costs are reckoned with.
