@@ -15,6 +15,7 @@ use datafusion::datasource::listing::{
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use super::once;
 use super::prices::Price;
 use crate::engine::apart_async;
 use crate::model::datasets::{
@@ -193,9 +194,8 @@ pub(super) async fn measure<D: Dataset>(
     session: &SessionContext,
     sql: &str,
 ) -> Result<Vec<D>, RollupError> {
-    let batches = session.sql(sql).await?.collect().await?;
     let mut rows = Vec::new();
-    for batch in batches {
+    for batch in once::rows(session, sql).await? {
         let batch = with_types_of::<D>(&batch)?;
         rows.extend(record::rows_of_batch(D::NAME, &batch)?);
     }
