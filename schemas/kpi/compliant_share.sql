@@ -82,10 +82,10 @@ seen AS (
         COALESCE(r.next_ms, q.end_ms) AS presumed_ms,
         q.start_ms,
         q.end_ms
-    FROM verdict v
-    JOIN runs r ON r.scheduled_for = v.scheduled_for
-    CROSS JOIN quarter q
+    FROM quarter q
     CROSS JOIN quarter_runs e
+    CROSS JOIN runs r
+    JOIN verdict v ON v.scheduled_for = r.scheduled_for
 ),
 clusters AS (
     SELECT
@@ -102,7 +102,8 @@ clusters AS (
 ),
 held AS (
     SELECT
-        s.*,
+        s.account_id, s.region, s.cluster_id, s.ou, s.business_unit, s.owner, s.cost_center,
+        s.verdict, s.delivery, s.retained_copies, s.day_active, s.end_active,
         CASE WHEN s.started_ms = c.last_ms THEN 1 ELSE 0 END AS is_last,
         GREATEST(
             0,
@@ -121,11 +122,11 @@ held AS (
             LEAST(COALESCE(c.ended_ms, c.presumed_ms), s.end_ms)
             - GREATEST(COALESCE(c.created_ms, c.first_ms), s.start_ms)
         ) AS life_ms
-    FROM seen s
-    JOIN clusters c
-        ON c.account_id = s.account_id
-        AND c.region = s.region
-        AND c.cluster_id = s.cluster_id
+    FROM clusters c
+    JOIN seen s
+        ON s.account_id = c.account_id
+        AND s.region = c.region
+        AND s.cluster_id = c.cluster_id
 ),
 unobserved AS (
     SELECT
@@ -183,12 +184,12 @@ cells AS (
             WHEN c.accepted_by IS NOT NULL THEN 0
             ELSE 1
         END AS is_open
-    FROM coverage c
-    JOIN runs r ON r.scheduled_for = c.scheduled_for
+    FROM quarter q
+    CROSS JOIN quarter_runs e
+    CROSS JOIN runs r
+    JOIN coverage c ON c.scheduled_for = r.scheduled_for
     LEFT JOIN account a
         ON a.scheduled_for = c.scheduled_for AND a.account_id = c.account_id
-    CROSS JOIN quarter q
-    CROSS JOIN quarter_runs e
     WHERE c.scheduled_for >= q.first_day AND c.scheduled_for < q.end_day
 ),
 cell_places AS (
@@ -222,10 +223,10 @@ scoped AS (
         CAST(NULL AS BIGINT) AS end_cells_open,
         CAST(NULL AS BIGINT) AS cells,
         CAST(NULL AS BIGINT) AS cells_open
-    FROM places p
-    CROSS JOIN (
+    FROM (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
     ) AS k (scope_kind)
+    CROSS JOIN places p
     UNION ALL
     SELECT
         k.scope_kind,
@@ -236,8 +237,8 @@ scoped AS (
         END,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         c.end_cells, c.end_cells_open, c.cells, c.cells_open
-    FROM cell_places c
-    CROSS JOIN (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
+    FROM (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
+    CROSS JOIN cell_places c
     UNION ALL
     -- The organization has a row even when nothing was recorded.
     SELECT

@@ -83,8 +83,8 @@ keys AS (
                 PARTITION BY COALESCE(k.key_arn, k.key_reference)
                 ORDER BY k.scheduled_for DESC, k.key_reference
             ) AS newest
-        FROM kms_key k
-        JOIN runs r ON r.scheduled_for = k.scheduled_for
+        FROM runs r
+        JOIN kms_key k ON k.scheduled_for = r.scheduled_for
         LEFT JOIN account a
             ON a.scheduled_for = k.scheduled_for AND a.account_id = k.account_id
     ) AS rows_of_keys
@@ -122,8 +122,8 @@ buckets AS (
             ROW_NUMBER() OVER (
                 PARTITION BY b.bucket ORDER BY b.scheduled_for DESC
             ) AS newest
-        FROM log_bucket b
-        JOIN runs r ON r.scheduled_for = b.scheduled_for
+        FROM runs r
+        JOIN log_bucket b ON b.scheduled_for = r.scheduled_for
         LEFT JOIN account a
             ON a.scheduled_for = b.scheduled_for AND a.account_id = b.account_id
     ) AS rows_of_buckets
@@ -142,8 +142,8 @@ places AS (
         0 AS buckets,
         0 AS buckets_without_bucket_key,
         0 AS buckets_unknown
-    FROM keys k
-    CROSS JOIN key_price p
+    FROM key_price p
+    CROSS JOIN keys k
     LEFT JOIN used u ON u.key_id = k.key_id
     UNION ALL
     SELECT
@@ -158,8 +158,8 @@ calls AS (
         COALESCE(a.ou_path, '(no ou)') AS ou,
         SUM(c.calls) AS audit_calls,
         SUM(c.calls * COALESCE(p.nano_usd, 0)) AS audit_nano_usd
-    FROM coverage c
-    JOIN runs r ON r.scheduled_for = c.scheduled_for
+    FROM runs r
+    JOIN coverage c ON c.scheduled_for = r.scheduled_for
     LEFT JOIN account a
         ON a.scheduled_for = c.scheduled_for AND a.account_id = c.account_id
     LEFT JOIN prices p ON p.item = CONCAT('calls/', c.source)
@@ -181,10 +181,10 @@ scoped AS (
         p.buckets, p.buckets_without_bucket_key, p.buckets_unknown,
         CAST(NULL AS BIGINT) AS audit_calls,
         CAST(NULL AS BIGINT) AS audit_nano_usd
-    FROM places p
-    CROSS JOIN (
+    FROM (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
     ) AS k (scope_kind)
+    CROSS JOIN places p
     UNION ALL
     SELECT
         k.scope_kind,
@@ -195,8 +195,8 @@ scoped AS (
         END,
         0, 0, 0, 0, 0, 0, 0, 0, 0,
         c.audit_calls, c.audit_nano_usd
-    FROM calls c
-    CROSS JOIN (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
+    FROM (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
+    CROSS JOIN calls c
     UNION ALL
     -- The organization has a row even when nothing was recorded.
     SELECT 'organization', '(all)', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0

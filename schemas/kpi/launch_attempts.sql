@@ -53,11 +53,11 @@ launches AS (
     FROM backfilled_launch b
     LEFT JOIN (
         SELECT DISTINCT v.account_id, v.region, v.cluster_id
-        FROM verdict v
-        JOIN backfilled_launch f
-            ON f.account_id = v.account_id
-            AND f.region = v.region
-            AND f.cluster_id = v.cluster_id
+        FROM backfilled_launch f
+        JOIN verdict v
+            ON v.account_id = f.account_id
+            AND v.region = f.region
+            AND v.cluster_id = f.cluster_id
     ) AS s
         ON s.account_id = b.account_id
         AND s.region = b.region
@@ -110,13 +110,34 @@ events AS (
                         ELSE 2
                     END
             ) AS newest
-        FROM launches l
-        CROSS JOIN quarter q
+        FROM quarter q
+        CROSS JOIN launches l
         WHERE l.event_ms >= q.start_ms AND l.event_ms < q.end_ms
     ) AS rows_of_events
     WHERE newest = 1
 ),
-attempts AS (
+-- Attempts whose events belong to more than one owner or the like; most do not.
+several AS (
+    SELECT attempt_id
+    FROM (
+        SELECT DISTINCT attempt_id, account_id, ou_path, business_unit, owner, cost_center
+        FROM events
+    ) AS belonging
+    GROUP BY attempt_id
+    HAVING COUNT(*) > 1
+),
+-- Events of those once for each scope, where the attempt counts once; of the others (scope_kind empty)
+-- as they stand, since the attempt can be counted before there are scopes.
+spread AS (
+    SELECT
+        '' AS scope_kind, '' AS scope,
+        e.account_id, e.ou_path, e.business_unit, e.owner, e.cost_center,
+        e.attempt_id, e.bucket, e.class, e.parameters_meet, e.population, e.read_from,
+        e.accepted, e.approval
+    FROM events e
+    LEFT JOIN several s ON s.attempt_id = e.attempt_id
+    WHERE s.attempt_id IS NULL
+    UNION ALL
     SELECT
         k.scope_kind,
         CASE k.scope_kind
@@ -126,8 +147,19 @@ attempts AS (
             WHEN 'business_unit' THEN COALESCE(e.business_unit, '(no business unit)')
             WHEN 'owner' THEN COALESCE(e.owner, '(no owner)')
             ELSE COALESCE(e.cost_center, '(no cost center)')
-        END AS scope,
-        e.attempt_id,
+        END,
+        NULL, NULL, NULL, NULL, NULL,
+        e.attempt_id, e.bucket, e.class, e.parameters_meet, e.population, e.read_from,
+        e.accepted, e.approval
+    FROM (
+        VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
+    ) AS k (scope_kind)
+    CROSS JOIN several s
+    JOIN events e ON e.attempt_id = s.attempt_id
+),
+attempts AS (
+    SELECT
+        scope_kind, scope, account_id, ou_path, business_unit, owner, cost_center, attempt_id,
         COUNT(*) AS events,
         SUM(CASE WHEN bucket = 'blocked' THEN 1 ELSE 0 END) AS blocked,
         SUM(CASE WHEN bucket = 'flagged' THEN 1 ELSE 0 END) AS flagged,
@@ -160,11 +192,9 @@ attempts AS (
         SUM(CASE WHEN population = 'not_seen' THEN 1 ELSE 0 END) AS launches_not_seen,
         SUM(CASE WHEN population = 'unknown' THEN 1 ELSE 0 END) AS launches_population_unknown,
         SUM(CASE WHEN read_from = 'lookup_events' THEN 0 ELSE 1 END) AS trail_events
-    FROM events e
-    CROSS JOIN (
-        VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
-    ) AS k (scope_kind)
-    GROUP BY 1, 2, 3
+    FROM spread
+    GROUP BY
+        scope_kind, scope, account_id, ou_path, business_unit, owner, cost_center, attempt_id
 ),
 clusters AS (
     SELECT
@@ -175,24 +205,31 @@ clusters AS (
         COALESCE(c.cost_center, '(no cost center)') AS cost_center,
         CASE WHEN l.cluster_id IS NULL THEN 1 ELSE 0 END AS without_event
     FROM (
-        SELECT
-            v.account_id, v.region, v.cluster_id,
-            v.ou_path, v.business_unit, v.owner, v.cost_center,
-            ROW_NUMBER() OVER (
-                PARTITION BY v.account_id, v.region, v.cluster_id
-                ORDER BY v.scheduled_for DESC
-            ) AS newest
-        FROM verdict v
-        CROSS JOIN quarter q
+        SELECT v.account_id, v.region, v.cluster_id, MAX(v.scheduled_for) AS newest
+        FROM quarter q
+        CROSS JOIN verdict v
         WHERE v.created_ms >= q.start_ms AND v.created_ms < q.end_ms
-    ) AS c
+        GROUP BY v.account_id, v.region, v.cluster_id
+    ) AS n
+    JOIN verdict c
+        ON c.account_id = n.account_id
+        AND c.region = n.region
+        AND c.cluster_id = n.cluster_id
+        AND c.scheduled_for = n.newest
     LEFT JOIN (
         SELECT DISTINCT account_id, region, cluster_id FROM launches WHERE cluster_id IS NOT NULL
     ) AS l
         ON l.account_id = c.account_id
         AND l.region = c.region
         AND l.cluster_id = c.cluster_id
-    WHERE c.newest = 1
+),
+cluster_places AS (
+    SELECT
+        account_id, ou, business_unit, owner, cost_center,
+        COUNT(*) AS launched,
+        SUM(without_event) AS without_event
+    FROM clusters
+    GROUP BY account_id, ou, business_unit, owner, cost_center
 ),
 -- Of a quarter without runs, the run that tells what was to be read.
 nearest AS (
@@ -220,8 +257,8 @@ cells AS (
             c.region,
             MIN(c.scheduled_for) AS first_date,
             MAX(c.scheduled_for) AS last_date
-        FROM coverage c
-        JOIN quarter_runs r ON r.scheduled_for = c.scheduled_for
+        FROM quarter_runs r
+        JOIN coverage c ON c.scheduled_for = r.scheduled_for
         WHERE c.source = 'launches'
             AND c.outcome NOT IN ('region_off', 'account_state', 'excluded')
         GROUP BY c.account_id, c.region
@@ -255,8 +292,8 @@ windows AS (
         e.region,
         GREATEST(c.from_ms, e.from_ms) AS from_ms,
         LEAST(c.to_ms, e.to_ms) AS to_ms
-    FROM read_times c
-    JOIN cells e ON e.account_id = c.account_id AND e.region = c.region
+    FROM cells e
+    JOIN read_times c ON c.account_id = e.account_id AND c.region = e.region
     WHERE c.from_ms < e.to_ms AND c.to_ms > e.from_ms
 ),
 observed AS (
@@ -288,10 +325,9 @@ cell_places AS (
     LEFT JOIN account a ON a.scheduled_for = e.last_date AND a.account_id = e.account_id
     GROUP BY e.account_id, COALESCE(a.ou_path, '(no ou)')
 ),
-scoped AS (
+counted_attempts AS (
     SELECT
-        scope_kind,
-        scope,
+        scope_kind, scope, account_id, ou_path, business_unit, owner, cost_center,
         SUM(events) AS events,
         COUNT(*) AS attempts,
         SUM(blocked) AS blocked_events,
@@ -341,14 +377,49 @@ scoped AS (
         SUM(launches_seen) AS launches_seen,
         SUM(launches_not_seen) AS launches_not_seen,
         SUM(launches_population_unknown) AS launches_population_unknown,
-        SUM(trail_events) AS trail_events,
+        SUM(trail_events) AS trail_events
+    FROM attempts
+    GROUP BY scope_kind, scope, account_id, ou_path, business_unit, owner, cost_center
+),
+scoped AS (
+    SELECT
+        k.scope_kind,
+        CASE
+            WHEN c.scope_kind = k.scope_kind THEN c.scope
+            WHEN k.scope_kind = 'organization' THEN '(all)'
+            WHEN k.scope_kind = 'ou' THEN COALESCE(c.ou_path, '(no ou)')
+            WHEN k.scope_kind = 'account' THEN c.account_id
+            WHEN k.scope_kind = 'business_unit' THEN COALESCE(c.business_unit, '(no business unit)')
+            WHEN k.scope_kind = 'owner' THEN COALESCE(c.owner, '(no owner)')
+            ELSE COALESCE(c.cost_center, '(no cost center)')
+        END AS scope,
+        c.events, c.attempts, c.blocked_events, c.blocked_attempts, c.flagged_events,
+        c.flagged_attempts, c.unknown_events, c.unknown_attempts, c.blocked_failing_events,
+        c.blocked_failing_attempts, c.blocked_meeting_events, c.blocked_meeting_attempts,
+        c.blocked_params_unknown_events, c.blocked_params_unknown_attempts,
+        c.accepted_compliant_events, c.accepted_compliant_attempts,
+        c.accepted_noncompliant_events, c.accepted_noncompliant_attempts,
+        c.accepted_no_log_place_events, c.accepted_no_log_place_attempts,
+        c.accepted_params_unavailable_events, c.accepted_params_unavailable_attempts,
+        c.accepted_key_unknown_events, c.accepted_key_unknown_attempts,
+        c.accepted_then_failed_events, c.accepted_then_failed_attempts,
+        c.denied_noncompliant_events, c.denied_noncompliant_attempts,
+        c.denied_compliant_events, c.denied_compliant_attempts,
+        c.denied_params_unavailable_events, c.denied_params_unavailable_attempts,
+        c.rejected_invalid_events, c.rejected_invalid_attempts, c.throttled_events,
+        c.throttled_attempts, c.other_error_events, c.other_error_attempts,
+        c.approved_events, c.not_approved_events, c.approval_unknown_events,
+        c.launches_seen, c.launches_not_seen, c.launches_population_unknown, c.trail_events,
         0 AS clusters_launched,
         0 AS clusters_without_event,
         CAST(NULL AS BIGINT) AS cells,
         CAST(NULL AS BIGINT) AS expected_ms,
         CAST(NULL AS BIGINT) AS unobserved_ms
-    FROM attempts
-    GROUP BY scope_kind, scope
+    FROM (
+        VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
+    ) AS k (scope_kind)
+    CROSS JOIN counted_attempts c
+    WHERE c.scope_kind = '' OR c.scope_kind = k.scope_kind
     UNION ALL
     SELECT
         k.scope_kind,
@@ -362,12 +433,12 @@ scoped AS (
         END,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        1, c.without_event,
+        c.launched, c.without_event,
         CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)
-    FROM clusters c
-    CROSS JOIN (
+    FROM (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
     ) AS k (scope_kind)
+    CROSS JOIN cluster_places c
     UNION ALL
     SELECT
         k.scope_kind,
@@ -380,8 +451,8 @@ scoped AS (
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         0, 0,
         p.cells, p.expected_ms, p.unobserved_ms
-    FROM cell_places p
-    CROSS JOIN (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
+    FROM (VALUES ('organization'), ('ou'), ('account')) AS k (scope_kind)
+    CROSS JOIN cell_places p
     UNION ALL
     -- The organization has a row even when nothing was recorded.
     SELECT

@@ -57,15 +57,15 @@ told AS (
         MAX(CASE WHEN r.in_quarter = 0 THEN e.scheduled_for END) OVER (
             PARTITION BY e.account_id, e.region, e.bucket, e.evidence
         ) AS newest_before
-    FROM reencryption e
-    JOIN runs r ON r.scheduled_for = e.scheduled_for
+    FROM runs r
+    JOIN reencryption e ON e.scheduled_for = r.scheduled_for
 ),
 -- Plus what the newest run has, minus what the newest before the quarter had.
 signed AS (
-    SELECT t.*, 1 AS sign FROM told t CROSS JOIN quarter q
+    SELECT t.*, 1 AS sign FROM quarter q CROSS JOIN told t
     WHERE t.scheduled_for = t.newest AND t.newest >= q.first_day
     UNION ALL
-    SELECT t.*, -1 AS sign FROM told t CROSS JOIN quarter q
+    SELECT t.*, -1 AS sign FROM quarter q CROSS JOIN told t
     WHERE t.scheduled_for = t.newest_before AND t.newest >= q.first_day
 ),
 by_bucket AS (
@@ -91,8 +91,8 @@ by_bucket AS (
 ),
 prefixes AS (
     SELECT account_id, region, bucket, prefix, MAX(scheduled_for) AS newest
-    FROM log_object_summary o
-    CROSS JOIN quarter q
+    FROM quarter q
+    CROSS JOIN log_object_summary o
     WHERE o.scheduled_for >= q.first_day AND o.scheduled_for < q.end_day
     GROUP BY account_id, region, bucket, prefix
 ),
@@ -108,13 +108,13 @@ objects AS (
             ELSE 'remaining'
         END AS lies,
         CASE WHEN o.is_latest THEN 0 ELSE 1 END AS is_old
-    FROM log_object_summary o
-    JOIN prefixes p
-        ON p.account_id = o.account_id
-        AND p.region = o.region
-        AND p.bucket = o.bucket
-        AND p.prefix = o.prefix
-        AND p.newest = o.scheduled_for
+    FROM prefixes p
+    JOIN log_object_summary o
+        ON o.account_id = p.account_id
+        AND o.region = p.region
+        AND o.bucket = p.bucket
+        AND o.prefix = p.prefix
+        AND o.scheduled_for = p.newest
 ),
 places AS (
     SELECT
@@ -179,11 +179,11 @@ scoped AS (
         p.old_remaining_versions, p.old_remaining_bytes,
         p.old_key_unknown_versions, p.old_key_unknown_bytes,
         p.under_key_versions, p.under_key_bytes
-    FROM places p
-    LEFT JOIN account a ON a.scheduled_for = p.newest AND a.account_id = p.account_id
-    CROSS JOIN (
+    FROM (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
     ) AS k (scope_kind)
+    CROSS JOIN places p
+    LEFT JOIN account a ON a.scheduled_for = p.newest AND a.account_id = p.account_id
     UNION ALL
     -- The organization has a row even when nothing was recorded.
     SELECT

@@ -50,11 +50,11 @@ intervals AS (
         CASE
             WHEN m.how IN ('fixed_in_place', 'replaced') THEN m.closed_ms - m.exposed_since_ms
         END AS exposed_ms
-    FROM remediation m
-    CROSS JOIN quarter q
+    FROM quarter q
     CROSS JOIN (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
     ) AS k (scope_kind)
+    CROSS JOIN remediation m
 ),
 ranked AS (
     SELECT

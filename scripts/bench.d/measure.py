@@ -17,11 +17,13 @@ import sys
 import time
 
 import peers
+import rollups
 from peers import EXTERNAL_ID
 
-SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "encode", "verify", "peers", "sdk"]
+SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "encode", "verify", "peers", "sdk", "rollup", "query"]
 JUDGED = re.compile(r"judged (\d+) clusters in ([\d.]+) s, \d+/s, with (\d+) findings; working out keys ([\d.]+) s, the rest \d+/s; with reading and writing ([\d.]+) s")
 RUN = re.compile(r"run-(\d+)x(\d+)(?:x(\d+))?(-second)?")
+NAMED = ("assess", "encode", "verify", "peers", "sdk", "rollup", "query")  # the others have a size
 PEERS_SIZE = (20, 4)  # accounts and Regions; c7n-org takes 70 ms of CPU a call
 CLUSTERS = 3  # alive on an average day, per account and Region
 SAMPLE = (6, 3, 59)  # accounts, Regions and clusters alive, as dense as 1,000 x 17 of a million clusters
@@ -56,7 +58,7 @@ def options():
         prog="scripts/bench",
         description="Measures keyproof on a simulated organization; docs/benchmarks.md explains the figures.",
         epilog="run-AxR is a first run over A accounts and R Regions with clusters; run-AxR-second is the "
-        "next day's run on the same archive; run-AxRxC has C clusters alive in each account-region; assess judges the first run again; encode writes and seals the rows of a million clusters; verify checks the archive that the runs before it left, or one of two runs of its own, and that of encode where it was made; peers runs c7n-org and Prowler over the organization of a first run; sdk makes the same calls through the SDK alone.",
+        "next day's run on the same archive; run-AxRxC has C clusters alive in each account-region; assess judges the first run again; encode writes and seals the rows of a million clusters; verify checks the archive that the runs before it left, or one of two runs of its own, and that of encode where it was made; peers runs c7n-org and Prowler over the organization of a first run; sdk makes the same calls through the SDK alone; rollup rolls up a quarter of daily runs and query asks one day of it, both beside DuckDB.",
     )
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(SCENARIOS)}")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
@@ -66,16 +68,18 @@ def options():
                         help="milliseconds that every answer is late (default: %(default)s)")
     parser.add_argument("--buckets", choices=["real", "off"], default="real",
                         help="whether the sandbox throttles as AWS does (default: %(default)s)")
+    parser.add_argument("--quarter", type=pathlib.Path, metavar="ARCHIVE",
+                        help="an archive for rollup and query that they made before (default: a new one)")
     # The rest is for scripts/bench itself.
     parser.add_argument("--print-profile", action="store_true", help=argparse.SUPPRESS)
-    for name in ["--binary", "--tests", "--clock", "--work", "--repo", "--c7n", "--prowler"]:
+    for name in ["--binary", "--tests", "--clock", "--work", "--repo", "--c7n", "--prowler", "--duckdb"]:
         parser.add_argument(name, type=pathlib.Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.scenario = given.scenario or SCENARIOS
     if given.latency < 1:
         parser.error("--latency takes whole milliseconds, at least 1")
     for name in given.scenario:
-        if name not in ("assess", "encode", "verify", "peers", "sdk") and not RUN.fullmatch(name):
+        if name not in NAMED and not RUN.fullmatch(name):
             parser.error(f"no scenario {name}: there are {', '.join(SCENARIOS)}, and run-AxR of other sizes")
     return given
 
@@ -225,23 +229,13 @@ class Organization:
         def use(env):
             env = env | {"KEYPROOF_BENCH_URL": env["url"], "KEYPROOF_BENCH_CALLS": str(peers.SDK_CALLS),
                          "KEYPROOF_BENCH_ACCOUNT": account, "KEYPROOF_BENCH_EXTERNAL_ID": EXTERNAL_ID}
-            return self.test("bare_sdk::list_clusters_through_the_sdk_alone_and_as_we_call_it", env)[0]
+            return test(self.given, self.folder, "bare_sdk::list_clusters_through_the_sdk_alone_and_as_we_call_it", env)[0]
 
         buckets, self.given.buckets = self.given.buckets, "off"
         try:
             return self.sandbox("sdk", 0, use)[0]
         finally:
             self.given.buckets = buckets
-
-    def test(self, name, env):
-        """A measurement that is an ignored test: what it prints, and what it used."""
-        process = Process([self.given.tests, name, "--exact", "--ignored", "--nocapture"],
-                          self.folder / f"{name.rpartition(':')[2]}.log", env)
-        used = process.finish(0)
-        found = re.search(r"^measured (.*)$", process.text(), re.M)
-        if not found:
-            raise BenchError(f"{name} says nothing:\n{process.text()}")
-        return json.loads(found[1]), used
 
     def evidence(self, number):
         """Rows and bytes by dataset, as the manifest of the newest run lists them."""
@@ -284,8 +278,8 @@ class Organization:
         env = {"KEYPROOF_BENCH_SAMPLE": str(self.archive), "KEYPROOF_BENCH_ARCHIVE": str(self.encoded),
                "KEYPROOF_BENCH_CLUSTERS": str(ENCODED)}
 
-        sealed, used = self.test("at_scale::very_many_clusters_are_encoded_and_sealed", env)
-        return {"alone": self.test("at_scale::encoding_alone", env)[0], "sealed": sealed | {"peak_bytes": used["peak_bytes"]}}
+        sealed, used = test(self.given, self.folder, "at_scale::very_many_clusters_are_encoded_and_sealed", env)
+        return {"alone": test(self.given, self.folder, "at_scale::encoding_alone", env)[0], "sealed": sealed | {"peak_bytes": used["peak_bytes"]}}
 
     def verify(self):
         """Verification of what the runs left, and of what was encoded."""
@@ -313,6 +307,17 @@ class Organization:
         return {"levels_1_to_3": ours("verify-3", "--level", 3), "default_levels": ours("verify"),
                 "files": len(files), "bytes": sum(p.stat().st_size for p in files), "sha256sum": theirs,
                 "openssl": best("openssl", openssl, "dgst", "-sha256", *files) if openssl else None}
+
+
+def test(given, folder, name, env):
+    """A measurement that is an ignored test: what it prints, and what it used."""
+    process = Process([given.tests, name, "--exact", "--ignored", "--nocapture"],
+                      folder / f"{name.rpartition(':')[2]}.log", env)
+    used = process.finish(0)
+    found = re.search(r"^measured (.*)$", process.text(), re.M)
+    if not found:
+        raise BenchError(f"{name} says nothing:\n{process.text()}")
+    return json.loads(found[1]), used
 
 
 def served(sandbox):
@@ -363,8 +368,12 @@ def figures(called, latency_s):
 
 
 def measure(given):
-    organizations, results, last, encoded = {}, {}, None, None
+    organizations, results, last, encoded, quarter = {}, {}, None, None, None
     for name in given.scenario:
+        if name in ("rollup", "query"):
+            quarter = quarter or rollups.Quarter(given, lambda log, *command: Process(command, log, {}), test)
+            results[name] = getattr(quarter, name)()
+            continue
         if name == "encode":
             encoded = Organization(given, *SAMPLE)
             results[name] = encoded.encode()
@@ -444,6 +453,9 @@ def text(about, results):
         if name == "sdk":
             yield from peers.sdk_text(row, r)
             continue
+        if name in ("rollup", "query"):
+            yield from (rollups.rollup_text if name == "rollup" else rollups.query_text)(row, r)
+            continue
         if name == "assess":
             yield row("clusters a second, one core", f"{r['clusters_per_s'] or 0:,.0f}",
                       f"best of {REPEATS}: {r['clusters']:,} in {r['assess_s']:.3f} s")
@@ -520,8 +532,10 @@ def row(label, value, note=""):
 def main():
     given = options()
     if given.print_profile:
-        needed = ["tests"] if {"encode", "sdk"} & set(given.scenario) else []
-        print(given.profile, *needed, *(["peers"] if "peers" in given.scenario else []))
+        asked = set(given.scenario)
+        makes = {"encode", "sdk"} | (set() if given.quarter else {"rollup", "query"})
+        needs = {"tests": makes, "peers": {"peers"}, "duckdb": {"rollup", "query"}}
+        print(given.profile, *(what for what, whom in needs.items() if whom & asked))
         return
     about = circumstances(given)
     try:

@@ -15,6 +15,7 @@ use datafusion::datasource::listing::{
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use super::once;
 use super::prices::Price;
 use crate::engine::apart_async;
 use crate::model::datasets::{
@@ -112,6 +113,29 @@ impl RollupInputs {
             _ => return None,
         })
     }
+
+    /// How many files, and bytes, there are.
+    pub fn size(&self) -> (usize, u64) {
+        let all = [
+            &self.account,
+            &self.channel,
+            &self.coverage,
+            &self.kms_key,
+            &self.launch,
+            &self.log_bucket,
+            &self.log_object_summary,
+            &self.reencryption,
+            &self.run,
+            &self.verdict,
+            &self.backfilled_launch,
+            &self.trail_reading,
+        ];
+        let files = all.into_iter().flatten();
+        let bytes = files
+            .clone()
+            .map(|file| file.metadata().map_or(0, |m| m.len()));
+        (files.count(), bytes.sum())
+    }
 }
 
 /// Datasets that measures read, with the dates of runs that can matter to a quarter, half open; more
@@ -170,9 +194,8 @@ pub(super) async fn measure<D: Dataset>(
     session: &SessionContext,
     sql: &str,
 ) -> Result<Vec<D>, RollupError> {
-    let batches = session.sql(sql).await?.collect().await?;
     let mut rows = Vec::new();
-    for batch in batches {
+    for batch in once::rows(session, sql).await? {
         let batch = with_types_of::<D>(&batch)?;
         rows.extend(record::rows_of_batch(D::NAME, &batch)?);
     }

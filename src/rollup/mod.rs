@@ -4,10 +4,14 @@
 //! DuckDB; here DataFusion runs it. It sums integers and ends in a total order, so that the rows,
 //! and the file that `record` writes of them, do not depend on the number of threads.
 //!
+//! Joins begin with their smaller side: DataFusion keeps that one in memory, and takes a cross join row by
+//! row of it.
+//!
 //! - [`measures`]: all of them for one quarter; `compliant_share`, `remediation`, `launch_attempts`,
 //!   `logs_reencrypted`, `key_cost`: the rows of each.
 //! - [`prices`]: what costs are reckoned with.
-//! - [`engine`]: DataFusion, and which files a quarter needs.
+//! - [`engine`]: DataFusion, and which files a quarter needs; [`once`]: what a statement names twice is
+//!   computed once.
 //! - [`table`], [`tables`]: measures as a person reads them.
 
 mod compliant_share;
@@ -16,6 +20,7 @@ mod key_cost;
 mod launch_attempts;
 mod logs_reencrypted;
 mod measures;
+mod once;
 mod prices;
 mod remediation;
 mod table;

@@ -26,20 +26,14 @@ pub struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// Fetches the run's files of a dataset and checks their digests against the seal's.
-    pub async fn files<D: Dataset>(&self, run: &SealedRun) -> Result<Vec<PathBuf>, RunError> {
-        let files = run.files(self.fetch, D::NAME, D::VERSION).await?;
-        self.fetched::<D>(&files).await
-    }
-
-    /// The same of the files that another entry with a manifest vouches for.
+    /// Fetches the files of a dataset that an entry with a manifest vouches for, and checks their digests.
     pub async fn files_of<D: Dataset>(&self, entry: &Entry) -> Result<Vec<PathBuf>, RunError> {
         let manifest = records::read_manifest(self.fetch, entry).await?;
         self.fetched::<D>(&manifest.files).await
     }
 
-    /// Fetches those of `files` that belong to a dataset and checks their digests.
-    async fn fetched<D: Dataset>(&self, files: &[FileEntry]) -> Result<Vec<PathBuf>, RunError> {
+    /// The same of those of `files` that belong to a dataset.
+    pub async fn fetched<D: Dataset>(&self, files: &[FileEntry]) -> Result<Vec<PathBuf>, RunError> {
         let mut paths = Vec::new();
         for file in files.iter().filter(|file| is_of::<D>(file)) {
             let path = self

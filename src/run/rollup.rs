@@ -17,7 +17,7 @@ use crate::model::table::Dataset as _;
 use crate::record::Encoded;
 use crate::rollup::{self as measures, MeasureFile, Measures, Price, RollupInputs};
 use crate::seal::{BackfillSeal, Content, Lacking, Period, RollupSeal};
-use crate::time::Quarter;
+use crate::time::{Clock, Quarter};
 
 use super::anchor::anchor;
 use super::archive::{AtUrl, KeyFile, find, open_signer, open_store, read_chain};
@@ -77,7 +77,7 @@ pub async fn rollup(
         };
         let chain = read_chain(archive.as_fetch()).await?;
         memory::check(config, &archive.url(), &chain)?;
-        let measures = compute(&evidence, &chain, request).await?;
+        let measures = compute(&evidence, &chain, request, &*shell.clock).await?;
         let shown = measures::summary(&measures, quarter, shell.clock.now());
         let text = format!("{shown}\nNot sealed.\n");
         return Ok(RolledUp { measures, text });
@@ -93,7 +93,7 @@ pub async fn rollup(
         fetch: store.as_fetch(),
         work: &work.path,
     };
-    let measures = compute(&evidence, &chain, request).await?;
+    let measures = compute(&evidence, &chain, request, &*shell.clock).await?;
     let shown = measures::summary(&measures, quarter, shell.clock.now());
     let files = measures.write(&work.path)?;
     if let Some((entry, edition)) = standing(store.as_ref(), &chain, quarter, &files).await? {
@@ -121,6 +121,7 @@ async fn compute(
     evidence: &Evidence<'_>,
     chain: &Chain,
     request: &RollupRequest,
+    clock: &dyn Clock,
 ) -> Result<Measures, RunError> {
     let quarter = request.quarter;
     let mut inputs = RollupInputs::new(quarter);
@@ -129,19 +130,22 @@ async fn compute(
         None => measures::parse_prices(measures::DEFAULT_PRICES)
             .map_err(|e| RunError::Internal(format!("the program's own prices: {e}")))?,
     };
+    let began = clock.elapsed();
     let runs = sealed::of_record(chain);
-    for (dataset, dates) in measures::dates_needed(quarter) {
-        let wanted = runs.range(dates);
-        // Of channels the latest run tells all that is asked.
-        let skipped = if dataset == Channel::NAME {
-            wanted.clone().count().saturating_sub(1)
-        } else {
-            0
-        };
-        for (_, run) in wanted.skip(skipped) {
+    let needed = measures::dates_needed(quarter);
+    // Of channels the latest run tells all that is asked.
+    let latest = runs.range(quarter.first()..quarter.end()).next_back();
+    let latest = latest.map(|(date, _)| *date);
+    for (date, run) in &runs {
+        let listed = run.all_files(evidence.fetch).await?;
+        for (dataset, dates) in &needed {
+            let is_asked = *dataset != Channel::NAME || Some(*date) == latest;
+            if !is_asked || !dates.contains(date) {
+                continue;
+            }
             macro_rules! fetched {
-                ($($row:ty),+) => { match dataset {
-                    $( <$row>::NAME => evidence.files::<$row>(run).await?, )+
+                ($($row:ty),+) => { match *dataset {
+                    $( <$row>::NAME => evidence.fetched::<$row>(&listed).await?, )+
                     _ => Vec::new(),
                 } };
             }
@@ -170,7 +174,16 @@ async fn compute(
         let readings = evidence.files_of::<TrailReading>(entry).await?;
         inputs.trail_reading.extend(readings);
     }
-    Ok(measures::measures(&inputs, PARTITIONS).await?)
+    let compared = clock.elapsed();
+    let measures = measures::measures(&inputs, PARTITIONS).await?;
+    let (files, bytes) = inputs.size();
+    tracing::info!(
+        "{quarter} from {files} files, {:.1} MiB: compared in {:.3} s, SQL in {:.3} s",
+        bytes as f64 / f64::from(1 << 20),
+        compared.saturating_sub(began).as_secs_f64(),
+        clock.elapsed().saturating_sub(compared).as_secs_f64()
+    );
+    Ok(measures)
 }
 
 /// The newest edition of the quarter, where it has the bytes of `files`.

@@ -134,25 +134,31 @@ impl Written<'_> {
             "making_cpu_s": making.cpu_s * share,
         });
         self.measured.insert(D::NAME, figures);
-        self.put::<D>(encoded).await;
+        let file = put::<D>(self.archive, self.start, self.work, encoded).await;
+        self.files.push(file);
     }
+}
 
-    async fn put<D: Dataset>(&mut self, encoded: Encoded) {
-        let (store, clock) = (&*self.archive.store, &*self.archive.clock);
-        let (date, run_id) = (self.start.scheduled_for, &self.start.run_id);
-        let name = layout::evidence(D::NAME, D::VERSION, date, run_id, 0, "9c1f");
-        let body = Body::File(self.work);
-        let put = settle::create(store, clock, &name, body, &encoded.sha256).await;
-        put.expect("put");
-        std::fs::remove_file(self.work).expect("remove");
-        self.files.push(FileEntry {
-            name,
-            bytes: encoded.bytes,
-            rows: Some(encoded.rows),
-            rows_sha256: Some(encoded.rows_sha256),
-            sha256: encoded.sha256,
-            stored: None,
-        });
+/// Puts an encoded file of a run into the archive; it is gone from where it was.
+pub async fn put<D: Dataset>(
+    archive: &SampleArchive,
+    start: &Start,
+    path: &Path,
+    encoded: Encoded,
+) -> FileEntry {
+    let (store, clock) = (&*archive.store, &*archive.clock);
+    let (date, run_id) = (start.scheduled_for, &start.run_id);
+    let name = layout::evidence(D::NAME, D::VERSION, date, run_id, 0, "9c1f");
+    let put = settle::create(store, clock, &name, Body::File(path), &encoded.sha256).await;
+    put.expect("put");
+    std::fs::remove_file(path).expect("remove");
+    FileEntry {
+        name,
+        bytes: encoded.bytes,
+        rows: Some(encoded.rows),
+        rows_sha256: Some(encoded.rows_sha256),
+        sha256: encoded.sha256,
+        stored: None,
     }
 }
 
@@ -339,7 +345,7 @@ impl Words {
 }
 
 /// Noise from two numbers (splitmix64).
-fn mix(a: u64, b: u64) -> u64 {
+pub fn mix(a: u64, b: u64) -> u64 {
     let mut z = a.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b.wrapping_add(0x6a09_e667_f3bc_c909);
     for _ in 0..2 {
         z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -351,7 +357,7 @@ fn mix(a: u64, b: u64) -> u64 {
 }
 
 /// 13 characters, as EMR makes ids.
-fn id(seed: u64) -> String {
+pub fn id(seed: u64) -> String {
     const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut rest = u128::from(seed) << 64 | u128::from(mix(seed, 2));
     let mut text = String::with_capacity(13);

@@ -26,6 +26,7 @@ mod mutations;
 mod one_at_a_time;
 mod permissions;
 mod policy;
+mod quarter_at_scale;
 mod query;
 mod reader_role;
 mod recompute;
