@@ -26,6 +26,7 @@ mod mutations;
 mod one_at_a_time;
 mod permissions;
 mod policy;
+mod quarters;
 mod query;
 mod reader_role;
 mod recompute;

@@ -121,8 +121,9 @@ impl World {
             cells: Vec::new(),
             accounts: Vec::new(),
         };
-        for account in &self.accounts {
-            let trusted = is_trusted(account, external_id);
+        let members = self.accounts.iter().filter(|a| a.is_member_at(now_ms));
+        for account in members {
+            let trusted = is_trusted(account, external_id) && !account.is_locked_at(now_ms);
             truth.accounts.push(AccountTruth {
                 account_id: account.id.clone(),
                 state: account.state.as_str(),
