@@ -7,12 +7,12 @@ use super::{Calendar, Look};
 use crate::sandbox::World;
 use crate::sandbox::world::DAY_MS;
 use crate::sandbox::world::account_region::AccountRegion;
-use crate::sandbox::world::clusters::Cluster;
+use crate::sandbox::world::clusters::{Cluster, Recipe};
 use crate::sandbox::world::copies::Copies;
 use crate::sandbox::world::launches::LaunchTruth;
 use crate::sandbox::world::organization::Account;
 use crate::sandbox::world::scenario::{Delivery, Outcome, Verdict};
-use crate::sandbox::world::truth::{ClusterTruth, Truth};
+use crate::sandbox::world::truth::{AccountTruth, ClusterTruth, Truth};
 
 /// A cluster last seen alive longer ago than this is not carried.
 const CARRIED_DAYS: i64 = 62;
@@ -69,32 +69,32 @@ pub(super) fn seen(world: &World, calendar: &Calendar) -> Seen {
         entered: Vec::new(),
         since: Vec::new(),
     };
+    let external_id = calendar.external_id.as_deref();
     for (n, look) in looks.iter().enumerate() {
         let now = look.started_ms;
-        let first = world.truth_for(now, None, calendar.external_id.as_deref());
-        let accounts = first.accounts.iter();
-        seen.expected
-            .push(accounts.clone().map(|a| a.account_id.clone()).collect());
-        let entered = accounts.filter(|a| a.reachable);
-        seen.entered
-            .push(entered.map(|a| a.account_id.clone()).collect());
+        let accounts = world.accounts_at(now, external_id);
+        let ids = |is_it: fn(&AccountTruth) -> bool| {
+            let wanted = accounts.iter().filter(|account| is_it(account));
+            wanted.map(|account| account.account_id.clone()).collect()
+        };
+        seen.expected.push(ids(|_| true));
+        seen.entered.push(ids(|account| account.reachable));
         seen.since.push(BTreeMap::new());
-        let mut told: BTreeMap<i64, Truth> = BTreeMap::new();
+        let mut told: BTreeMap<Option<i64>, Truth> = BTreeMap::new();
         for account in world.accounts.iter().filter(|a| a.is_member_at(now)) {
             let since = mark(looks, &seen.entered, n, &account.id);
             seen.since[n].extend(since.map(|since| (account.id.clone(), since)));
             if !seen.entered[n].contains(&account.id) {
                 let carried = since.filter(|s| look.date_ms - CARRIED_DAYS * DAY_MS <= *s);
-                let carried = carried.map(|since| carried_from(world, account, (n, look), since));
+                let entered = &seen.entered[n];
+                let carried =
+                    carried.map(|since| carried_from(world, account, (n, look), since, entered));
                 seen.sightings.extend(carried.into_iter().flatten());
                 continue;
             }
-            let truth = match since {
-                None => &first,
-                Some(since) => told.entry(since).or_insert_with(|| {
-                    world.truth_for(now, Some(since), calendar.external_id.as_deref())
-                }),
-            };
+            let truth = told
+                .entry(since)
+                .or_insert_with(|| world.truth_for(now, since, external_id));
             let clusters = truth.clusters.iter();
             let here = clusters.filter(|c| c.account_id == account.id);
             seen.sightings
@@ -167,13 +167,14 @@ fn sighting(
     })
 }
 
-/// The clusters of an account that were alive when a run last looked. Nothing is known of them now, not
-/// even what the tags of their keys say.
+/// The clusters of an account that were alive when a run last looked. Nothing is known of them now but what
+/// other accounts show of their keys.
 fn carried_from<'w>(
     world: &'w World,
     account: &'w Account,
     (n, look): (usize, &'w Look),
     since: i64,
+    entered: &'w BTreeSet<String>,
 ) -> impl Iterator<Item = Sighting> + 'w {
     let places = world.account_regions().iter();
     let here = places.filter(|here| here.account_id == account.id);
@@ -193,8 +194,24 @@ fn carried_from<'w>(
         by_rules: false,
         delivery: Delivery::Unknown,
         kept: Kept::Unknown,
-        belongs: belongs(account, here, cluster, false),
+        belongs: belongs(
+            account,
+            here,
+            cluster,
+            shows_key_tags(world, entered, here.recipe(cluster)).unwrap_or(false),
+        ),
     })
+}
+
+/// Whether the account that owns a log key was entered and gives it tags; `None` where no ARN says whose it
+/// is: then it is the cluster's own account's.
+fn shows_key_tags(world: &World, entered: &BTreeSet<String>, recipe: &Recipe) -> Option<bool> {
+    let (place, id) = recipe.log_key.as_deref()?.split_once(":key/")?;
+    let (place, owner) = place.rsplit_once(':')?;
+    let (_, region) = place.rsplit_once(':')?;
+    let key = world.account_region(owner, region)?.key(id)?;
+    let is_owned = key.tags().iter().any(|(name, _)| *name == "owner");
+    Some(entered.contains(owner) && is_owned)
 }
 
 /// The cluster's tags, else those of its log key, else the account's.

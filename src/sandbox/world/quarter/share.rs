@@ -92,6 +92,10 @@ fn by_time(calendar: &Calendar, sightings: &[&Sighting], figures: &mut Figures) 
     let (Some(first), Some(last)) = (sightings.first(), sightings.last()) else {
         return;
     };
+    // A scope of clusters that were over before the quarter began has its row, with nothing in it.
+    for scope in sightings.iter().flat_map(|s| s.belongs.scopes()) {
+        figures.row(scope);
+    }
     let created = first.created_ms;
     // Not seen to end: alive until a run that does not show it any more.
     let next = starts.iter().find(|start| **start > last.started_ms);
