@@ -416,7 +416,7 @@ fn is_worth_it(stated: &Quarter) {
         ),
         (
             &stated.time_to_remediate,
-            &["opened", "reopened", "fixed_in_place", "replaced", "ended"],
+            &["opened", "fixed_in_place", "replaced", "ended"],
         ),
         (
             &stated.launch_attempts,
