@@ -6,9 +6,11 @@
 -- `trail_reading`. And the one-row view
 -- `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`, half open.
 --
--- One event counts once, as the newest run has it; what runs do not have, as a backfill has it: from a
--- validated file, else from another, of these the newest. A backfilled launch is seen where any run judged its cluster. Events of one caller for one name within 15
--- minutes are one attempt (`attempt_id`): pipelines and SDKs repeat what failed.
+-- One event counts once, as the newest run has it that saw its cluster, else as the newest has it: what
+-- happens to a cluster later takes nothing back of what was known of its launch. What runs do not have
+-- counts as a backfill has it: from a validated file, else from another, of these the newest. A backfilled
+-- launch is seen where any run judged its cluster. Events of one caller for one name within 15 minutes are
+-- one attempt (`attempt_id`): pipelines and SDKs repeat what failed.
 --   blocked: denied by a guardrail of the configuration, whatever its parameters; beside it what these
 --     would have been. A block by a CloudFormation hook leaves no event: not observed.
 --   flagged: accepted and not compliant. unknown: accepted, and not known whether compliant.
@@ -100,6 +102,7 @@ events AS (
                 ORDER BY
                     l.backfilled,
                     CASE WHEN l.read_from = 'unvalidated_trail' THEN 1 ELSE 0 END,
+                    CASE WHEN l.population = 'seen' THEN 0 ELSE 1 END,
                     l.scheduled_for DESC, l.read_from DESC,
                     l.class, l.bucket, l.parameters_meet, l.population, l.attempt_id,
                     COALESCE(l.ou_path, ''), COALESCE(l.business_unit, ''),

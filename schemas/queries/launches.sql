@@ -1,5 +1,5 @@
--- Attempts to launch a cluster, one row an event, from the newest run in view that read it: blocked by a
--- configured guardrail, flagged (accepted and not compliant), or neither.
+-- Attempts to launch a cluster, one row an event, from the newest run in view that saw its cluster, else
+-- from the newest that read it: blocked by a configured guardrail, flagged (accepted and not compliant), or neither.
 -- For: security leads.
 -- Runs: newest
 WITH
@@ -9,7 +9,8 @@ told AS (
         l.cluster_id, l.name, l.caller_arn, l.error_code, l.guardrail, l.parameters_meet,
         l.population, l.late,
         ROW_NUMBER() OVER (
-            PARTITION BY l.account_id, l.region, l.event_id ORDER BY l.scheduled_for DESC
+            PARTITION BY l.account_id, l.region, l.event_id
+            ORDER BY CASE WHEN l.population = 'seen' THEN 0 ELSE 1 END, l.scheduled_for DESC
         ) AS nth
     FROM launch l
 )

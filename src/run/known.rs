@@ -13,6 +13,7 @@ use crate::model::datasets::{Coverage, EmrCluster, EmrStep, LaunchEvent, Trail};
 use crate::model::ids::{AccountId, Region, RunId};
 use crate::model::words::{CellOutcome, Source};
 use crate::record::Journal;
+use crate::seal::RunSeal;
 use crate::time::{DAY_MS, Date, UtcMillis};
 
 use super::RunError;
@@ -36,14 +37,18 @@ type Cell = (AccountId, Region);
 /// How far events were looked up, by account: a few entries for each.
 type Observed = BTreeMap<AccountId, Vec<(Source, Region, UtcMillis)>>;
 
-/// Launch events of the newest run that are this much older than its start are not read again.
+/// Launch events of a run that are this much older than its start are not read again.
 const LAUNCHES_MS: i64 = 3 * DAY_MS;
+/// A day of what was looked up before is looked up again: runs that were at work so near to its end
+/// recorded what happened in it.
+const LOOKED_AGAIN_MS: i64 = DAY_MS;
 
 /// Watermarks by account-region, with the clusters of each on disk.
 pub struct Watermarks {
     journal: Journal,
     marks: Marks,
-    /// By the newest run alone: a cell that it could not look at says how far earlier runs came.
+    /// By the newest run alone: a cell that it could not look at says how far earlier runs came. What those
+    /// recorded there is in the journal.
     observed: Observed,
     /// By the newest run alone.
     turns: BTreeMap<AccountId, Turn>,
@@ -93,20 +98,36 @@ impl Watermarks {
             };
             if missing.is_none() {
                 turns = of_accounts;
-                let since = run.seal.started_at.plus_ms(-LAUNCHES_MS);
-                let newer = |event: &LaunchEvent| {
-                    event.0.event_at >= since && wanted.scope.account(&event.0.account_id).is_some()
-                };
-                let copied = evidence.copy(run, &journal, newer).await;
-                if readable(run, copied)?.is_some() {
-                    observed = of_events;
-                }
+                observed = of_events;
                 let homes = readable(run, homes_of_trails(evidence, run).await)?;
                 trail_homes = homes.unwrap_or_default();
             }
             match &mut missing {
                 None => missing = Some(newest(&mut marks, wanted, horizon, cells)),
                 Some(missing) => older(&mut marks, missing, cells),
+            }
+        }
+        for run in &runs {
+            let places = looked_again(&observed, &run.seal);
+            if places.is_empty() {
+                continue;
+            }
+            let since = run.seal.started_at.plus_ms(-LAUNCHES_MS);
+            let newer = |event: &LaunchEvent| {
+                let place = (event.0.account_id.clone(), event.0.region.clone());
+                event.0.event_at >= since
+                    && wanted.scope.account(&place.0).is_some()
+                    && places.contains(&place)
+            };
+            let copied = evidence.copy(run, &journal, newer).await;
+            if readable(run, copied)?.is_none() {
+                // Then everything that AWS remembers is read.
+                for (account, of) in &mut observed {
+                    of.retain(|(source, region, _)| {
+                        *source != Source::Launches
+                            || !places.contains(&(account.clone(), region.clone()))
+                    });
+                }
             }
         }
         for run in &runs {
@@ -295,6 +316,19 @@ fn older(marks: &mut Marks, missing: &mut BTreeSet<Cell>, cells: Vec<Seen>) {
         }
     }
     missing.retain(|cell| !answered.contains(cell));
+}
+
+/// The places where events that a run recorded will be looked up again.
+fn looked_again(observed: &Observed, run: &RunSeal) -> BTreeSet<Cell> {
+    let from = run.started_at.plus_ms(-LOOKED_AGAIN_MS);
+    let to = run.ended_at.plus_ms(LOOKED_AGAIN_MS);
+    let places = observed.iter().flat_map(|(account, of)| {
+        let near = of.iter().filter(|(source, _, until)| {
+            *source == Source::Launches && (from..=to).contains(until)
+        });
+        near.map(|(_, region, _)| (account.clone(), region.clone()))
+    });
+    places.collect()
 }
 
 fn places_of(marks: &Marks, run_id: &RunId) -> BTreeSet<Cell> {

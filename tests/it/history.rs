@@ -137,18 +137,20 @@ async fn a_key_disabled_after_a_clusters_end_does_not_rewrite_its_history() {
     assert!(alive_and_broken > 0);
 }
 
-/// A run for the first date as another rule set would have judged and sealed it.
-async fn seal_by_other_rules(
+/// A COMPLETE run for the date of another one, as another rule set would have judged and sealed it.
+pub async fn seal_by_other_rules(
     place: &Place,
+    clock: &dyn Clock,
     original: &Sealed,
     turned: &BTreeMap<String, Judgement>,
 ) {
     let store = place.store();
-    let clock = &*place.clock;
     let key = LocalSigner::load(&place.path("signing-key.pem")).expect("the key");
     let chain = Chain::read(&store).await.expect("a chain");
     let mut chain = chain.expect("an archive");
-    let (entry, seal) = chain.runs().next().expect("a run");
+    let of = &original.run.seal.run_id;
+    let found = chain.runs().find(|(_, seal)| seal.run_id == *of);
+    let (entry, seal) = found.expect("a sealed run");
     let (seal, mut producer) = (seal.clone(), entry.statement.producer.clone());
     let date = seal.scheduled_for;
     let run_id = RunId::new(UtcMillis(clock.now().0), [7; 4]);
@@ -250,7 +252,7 @@ async fn verdicts_that_changed_rules_alone_turn_are_labelled_and_neither_new_nor
         (alive(NonCompliant), Compliant),
     ]
     .into();
-    seal_by_other_rules(&place, &original, &turned).await;
+    seal_by_other_rules(&place, &*place.clock, &original, &turned).await;
 
     place.at_day(1);
     let second = place.audit().await;

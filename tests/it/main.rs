@@ -27,6 +27,7 @@ mod one_at_a_time;
 mod permissions;
 mod policy;
 mod quarter_at_scale;
+mod quarters;
 mod query;
 mod reader_role;
 mod recompute;

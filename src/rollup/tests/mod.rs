@@ -1,8 +1,9 @@
 //! The compliant share against hand-counted cases and against a slow model that looks at every hour;
-//! [`intervals`], [`lineage_model`]: what opens and closes an interval; [`quarters`]: whole quarters with
-//! stated figures.
+//! [`intervals`], [`lineage_model`]: what opens and closes an interval; [`launches`]: of which runs know
+//! different things; [`quarters`]: whole quarters with stated figures.
 
 mod intervals;
+mod launches;
 mod lineage_model;
 mod quarters;
 

@@ -11,7 +11,7 @@ use crate::sandbox::world::organization::{Account, Unit};
 const PAGE: usize = 20;
 
 /// Answers a request to Organizations.
-pub fn handle(world: &World, _now_ms: i64, request: &Request) -> Result<Response, AwsError> {
+pub fn handle(world: &World, now_ms: i64, request: &Request) -> Result<Response, AwsError> {
     let caller = request.caller.account.as_str();
     if world.account(caller).is_none() {
         return Err(AwsError::new(
@@ -33,7 +33,8 @@ pub fn handle(world: &World, _now_ms: i64, request: &Request) -> Result<Response
     let input = json::input(request)?;
     let body = match request.operation.as_str() {
         "ListAccounts" => {
-            let accounts: Vec<&Account> = world.accounts.iter().collect();
+            let members = world.accounts.iter().filter(|a| a.is_member_at(now_ms));
+            let accounts: Vec<&Account> = members.collect();
             let (page, next) = ragged_page(&accounts, &input)?;
             listing(
                 "Accounts",
@@ -52,7 +53,8 @@ pub fn handle(world: &World, _now_ms: i64, request: &Request) -> Result<Response
         }
         "ListAccountsForParent" => {
             let parent = known_parent(world, &input)?;
-            let below = |account: &&Account| account.parent == parent;
+            let below =
+                |account: &&Account| account.parent == parent && account.is_member_at(now_ms);
             let accounts: Vec<&Account> = world.accounts.iter().filter(below).collect();
             let (page, next) = plain_page(&accounts, &input)?;
             listing(

@@ -81,7 +81,7 @@ fn assume_role(world: &World, now_ms: i64, request: &Request) -> Result<Response
     };
     let owner = world
         .account(account)
-        .filter(|owner| owner.state.is_usable())
+        .filter(|owner| owner.state.is_usable() && owner.is_member_at(now_ms))
         .ok_or_else(denied)?;
     // The role's account decides whether STS works in an opt-in Region.
     if regions::is_opt_in(&request.region) && !owner.opt_status(&request.region).is_usable() {
@@ -94,6 +94,7 @@ fn assume_role(world: &World, now_ms: i64, request: &Request) -> Result<Response
     let caller_is_central = world.organization.may_read(&request.caller.account);
     let trusted = [READER_ROLE, SAMPLER_ROLE, SOURCE_READER_ROLE].contains(&role)
         && caller_is_central
+        && !owner.is_locked_at(now_ms)
         && match &owner.reader {
             ReaderRole::Trusted => true,
             ReaderRole::NeedsExternalId(wanted) => field("ExternalId") == Some(wanted),

@@ -54,6 +54,13 @@ impl AccountRegion {
         self.by_id = by_id;
     }
 
+    /// Changes clusters, and drops those of which `change` says so by `false`.
+    pub(super) fn change_clusters(&mut self, mut change: impl FnMut(&mut Cluster) -> bool) {
+        let mut clusters = std::mem::take(&mut self.clusters);
+        clusters.retain_mut(|cluster| change(cluster));
+        self.set_clusters(clusters);
+    }
+
     /// Moves the end of a cluster, if it is one of these.
     pub(super) fn end_cluster(&mut self, id: &str, at_ms: i64) -> bool {
         let cluster = self.clusters.iter_mut().find(|cluster| cluster.id == id);

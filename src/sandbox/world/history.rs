@@ -12,6 +12,9 @@ use super::{DAY_MS, MINUTE_MS, World};
 const OLD_FILES: usize = 12;
 /// Those that a failing job does not get at, one in so many.
 const FAILS_EVERY: usize = 4;
+/// How long S3 shows a job after its end
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-managing-jobs.html>).
+const JOBS_SHOWN_MS: i64 = 90 * DAY_MS;
 /// Midnights before day 0 of which a report is kept.
 const EARLIER_REPORTS: i64 = 8;
 
@@ -90,6 +93,13 @@ pub struct BatchJob {
     pub tasks: Vec<BatchTask>,
 }
 
+impl BatchJob {
+    /// Whether S3 lists and describes it: 90 days after its end it does no longer.
+    pub fn is_shown_at(&self, now_ms: i64) -> bool {
+        now_ms < self.ended_ms + JOBS_SHOWN_MS
+    }
+}
+
 /// One task of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchTask {
@@ -164,11 +174,12 @@ impl World {
         })
     }
 
-    /// Jobs of an account in a Region at `now_ms`.
+    /// Jobs of an account in a Region at `now_ms`: those that S3 still shows.
     pub fn batch_jobs(&self, account: &str, region: &str, now_ms: i64) -> Vec<BatchJob> {
         let of = self.buckets_of(account).into_iter();
         of.filter(|bucket| bucket.region == region)
             .filter_map(|bucket| self.batch_job(bucket, now_ms))
+            .filter(|job| job.is_shown_at(now_ms))
             .collect()
     }
 

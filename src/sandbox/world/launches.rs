@@ -527,6 +527,10 @@ pub struct LaunchTruth {
     pub account_id: String,
     pub region: &'static str,
     pub event_id: String,
+    /// Whole seconds, in milliseconds.
+    pub at_ms: i64,
+    /// The cluster, where it was accepted.
+    pub cluster_id: Option<String>,
     /// Events with the same value are one attempt.
     pub attempt: String,
     pub params_available: bool,
@@ -602,6 +606,8 @@ pub(super) fn truth<'h>(
             region: here.region,
             bucket: bucket(counted, event.is_guarded(world)),
             event_id: event.id,
+            at_ms: event.at_ms,
+            cluster_id: said.cluster.clone(),
             attempt: said.attempt,
             params_available: said.params_available,
             class,

@@ -11,6 +11,8 @@
 //!   and what was done to it.
 //! - [`launches`]: what CloudTrail remembers; [`trail_files`]: what it delivered to S3.
 //! - [`truth`]: what a run at an instant should find.
+//! - [`turns`]: what happens in an organization in the course of a quarter; [`quarter`]: what the
+//!   measures of it should be.
 //!
 //! All times are milliseconds since the Unix epoch. Nothing changes but the clock: a cluster's
 //! state and a key's state are functions of the instant that is asked for.
@@ -33,6 +35,7 @@ mod lifetimes;
 pub mod log_objects;
 mod options;
 pub mod organization;
+pub mod quarter;
 mod recipes;
 pub mod regions;
 mod rng;
@@ -42,6 +45,7 @@ mod security_audit;
 pub mod security_configurations;
 pub mod trail_files;
 pub mod truth;
+mod turns;
 
 pub use buckets::{Bucket, BucketEncryption};
 pub use options::Options;

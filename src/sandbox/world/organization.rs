@@ -136,11 +136,26 @@ pub struct Account {
     pub opt_statuses: Vec<(&'static str, OptStatus)>,
     pub reader: ReaderRole,
     pub denials: Vec<Denial>,
+    /// When its roles trust nobody for a while, half open.
+    pub locked_out_ms: Option<(i64, i64)>,
+    /// When it leaves the organization.
+    pub left_ms: Option<i64>,
     /// First planted marker of the account's identities.
     pub(crate) secret: u32,
 }
 
 impl Account {
+    /// Whether it belongs to the organization at an instant.
+    pub fn is_member_at(&self, now_ms: i64) -> bool {
+        self.left_ms.is_none_or(|left| now_ms < left)
+    }
+
+    /// Whether its roles trust nobody at an instant.
+    pub fn is_locked_at(&self, now_ms: i64) -> bool {
+        self.locked_out_ms
+            .is_some_and(|(from, to)| (from..to).contains(&now_ms))
+    }
+
     /// Opt status of any commercial Region: a Region that hosts nothing is off.
     pub fn opt_status(&self, region: &str) -> OptStatus {
         let known = self.opt_statuses.iter().find(|(name, _)| *name == region);
@@ -338,6 +353,8 @@ fn account(
             Story::EventsDenied => vec![Denial::MissingAction(EVENTS)],
             _ => Vec::new(),
         },
+        locked_out_ms: None,
+        left_ms: None,
         secret: secret + 2,
         id,
     }

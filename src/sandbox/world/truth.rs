@@ -119,20 +119,15 @@ impl World {
             changes: Vec::new(),
             clusters: Vec::new(),
             cells: Vec::new(),
-            accounts: Vec::new(),
+            accounts: self.accounts_at(now_ms, external_id),
         };
-        for account in &self.accounts {
-            let trusted = is_trusted(account, external_id);
-            truth.accounts.push(AccountTruth {
-                account_id: account.id.clone(),
-                state: account.state.as_str(),
-                reachable: account.state.is_usable() && trusted,
-            });
+        let members = self.accounts.iter().filter(|a| a.is_member_at(now_ms));
+        for (account, state) in members.zip(truth.accounts.clone()) {
             if !account.state.is_usable() {
                 truth
                     .cells
                     .push(cell(account, "global", "regions", "account_state"));
-            } else if !trusted {
+            } else if !state.reachable {
                 truth
                     .cells
                     .push(cell(account, "global", "regions", "denied_trust"));
@@ -148,6 +143,19 @@ impl World {
         truth.launches.sort_by_cached_key(key);
         truth.changes.sort();
         truth
+    }
+
+    /// The accounts that an audit at `now_ms` finds in the organization.
+    pub fn accounts_at(&self, now_ms: i64, external_id: Option<&str>) -> Vec<AccountTruth> {
+        let members = self.accounts.iter().filter(|a| a.is_member_at(now_ms));
+        let state = |account: &Account| AccountTruth {
+            account_id: account.id.clone(),
+            state: account.state.as_str(),
+            reachable: account.state.is_usable()
+                && is_trusted(account, external_id)
+                && !account.is_locked_at(now_ms),
+        };
+        members.map(state).collect()
     }
 
     /// Jobs are asked for where log buckets lie that clusters name.

@@ -10,7 +10,7 @@ use crate::time::Date;
 pub(super) const ALL: &str = "(all)";
 pub(super) const ORG: &str = "organization";
 /// Half of the organization: with tags, and without.
-pub(super) const ANN: &str = "111111111111";
+pub(in crate::rollup::tests) const ANN: &str = "111111111111";
 pub(super) const NOBODY: &str = "222222222222";
 pub(super) const REGION: &str = "eu-west-1";
 /// Runs start at 02:00.
@@ -169,7 +169,7 @@ pub(super) fn both(_: i64) -> Vec<&'static str> {
 }
 
 /// A launch event as one run tells it.
-pub(super) fn event(
+pub(in crate::rollup::tests) fn event(
     quarter: Quarter,
     (id, attempt): (&str, &str),
     (account, hour): (&str, i64),

@@ -4,7 +4,7 @@
 //! files, the stated figures, and every column that DataFusion gives, so that other engines can be
 //! held against them with the same SQL files (`tests/peers/kpi_engines.py`).
 
-mod daily;
+pub(super) mod daily;
 mod ordinary;
 mod others;
 mod runless;
