@@ -33,3 +33,8 @@ pub mod sandbox;
 pub mod seal;
 pub mod testkit;
 pub mod time;
+
+// Tests allocate as the program does.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -174,6 +174,7 @@ impl Cloud for AwsShell {
             role.account_id.clone(),
             self.region.clone(),
             Some(expires_at),
+            self.kept.clone(),
         )))
     }
 
@@ -184,6 +185,7 @@ impl Cloud for AwsShell {
             account.clone(),
             self.region.clone(),
             None,
+            self.kept.clone(),
         ))
     }
 

@@ -1,10 +1,13 @@
 //! AWS as seen with one account's session: `collect::api::Member`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_emr::primitives::DateTime;
 use aws_sdk_emr::types::ClusterState;
 
+use crate::aws::clients::{Clients, Kept};
 use crate::aws::error::Asked;
 use crate::aws::session::{global_region, sdk_region};
 use crate::aws::{
@@ -24,13 +27,19 @@ use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
 use crate::time::UtcMillis;
 
-/// A session in one account. Every call builds its client from the shared settings.
+/// A session in one account. Clients are built from the shared settings when they are needed first.
 pub struct AwsMember {
     config: SdkConfig,
     account: AccountId,
     /// Region for what has none.
     home: Region,
     expires_at: Option<UtcMillis>,
+    kept: Arc<Kept>,
+    emr: Clients<aws_sdk_emr::Client>,
+    kms: Clients<aws_sdk_kms::Client>,
+    logs: Clients<aws_sdk_cloudwatchlogs::Client>,
+    cloudtrail: Clients<aws_sdk_cloudtrail::Client>,
+    s3: Clients<aws_sdk_s3::Client>,
 }
 
 impl AwsMember {
@@ -39,12 +48,19 @@ impl AwsMember {
         account: AccountId,
         home: Region,
         expires_at: Option<UtcMillis>,
+        kept: Arc<Kept>,
     ) -> Self {
         Self {
             config,
             account,
             home,
             expires_at,
+            kept,
+            emr: Clients::none(),
+            kms: Clients::none(),
+            logs: Clients::none(),
+            cloudtrail: Clients::none(),
+            s3: Clients::none(),
         }
     }
 
@@ -64,30 +80,37 @@ impl AwsMember {
         }
     }
 
-    fn emr(&self, region: &Region) -> aws_sdk_emr::Client {
-        let config = aws_sdk_emr::config::Builder::from(&self.config).region(sdk_region(region));
-        aws_sdk_emr::Client::from_conf(config.build())
+    fn emr(&self, region: &Region) -> Arc<aws_sdk_emr::Client> {
+        self.emr.of(region, &self.kept, || {
+            let config = aws_sdk_emr::config::Builder::from(&self.config);
+            aws_sdk_emr::Client::from_conf(config.region(sdk_region(region)).build())
+        })
     }
 
-    fn logs(&self, region: &Region) -> aws_sdk_cloudwatchlogs::Client {
-        let config =
-            aws_sdk_cloudwatchlogs::config::Builder::from(&self.config).region(sdk_region(region));
-        aws_sdk_cloudwatchlogs::Client::from_conf(config.build())
+    fn logs(&self, region: &Region) -> Arc<aws_sdk_cloudwatchlogs::Client> {
+        self.logs.of(region, &self.kept, || {
+            let config = aws_sdk_cloudwatchlogs::config::Builder::from(&self.config);
+            aws_sdk_cloudwatchlogs::Client::from_conf(config.region(sdk_region(region)).build())
+        })
     }
 
-    fn cloudtrail(&self, region: &Region) -> aws_sdk_cloudtrail::Client {
-        let config =
-            aws_sdk_cloudtrail::config::Builder::from(&self.config).region(sdk_region(region));
-        aws_sdk_cloudtrail::Client::from_conf(config.build())
+    fn cloudtrail(&self, region: &Region) -> Arc<aws_sdk_cloudtrail::Client> {
+        self.cloudtrail.of(region, &self.kept, || {
+            let config = aws_sdk_cloudtrail::config::Builder::from(&self.config);
+            aws_sdk_cloudtrail::Client::from_conf(config.region(sdk_region(region)).build())
+        })
     }
 
-    fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
-        let config = aws_sdk_kms::config::Builder::from(&self.config).region(sdk_region(region));
-        aws_sdk_kms::Client::from_conf(config.build())
+    fn kms(&self, region: &Region) -> Arc<aws_sdk_kms::Client> {
+        self.kms.of(region, &self.kept, || {
+            let config = aws_sdk_kms::config::Builder::from(&self.config);
+            aws_sdk_kms::Client::from_conf(config.region(sdk_region(region)).build())
+        })
     }
 
-    fn s3(&self, region: &Region) -> aws_sdk_s3::Client {
-        s3_client(&self.config, region)
+    fn s3(&self, region: &Region) -> Arc<aws_sdk_s3::Client> {
+        self.s3
+            .of(region, &self.kept, || s3_client(&self.config, region))
     }
 }
 

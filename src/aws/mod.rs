@@ -10,9 +10,9 @@
 //! | [`s3_store`], [`s3_url`] | the archive on S3, and what its bucket says of itself |
 //! | [`kms_signer`] | signatures by a KMS key |
 //!
-//! Clients are built per call: 12 µs and 14 KB each with the shared connection pool, against 2.4 GB
-//! for keeping one per account, Region and service of a large organization. Only the fields of
-//! `collect::api` leave this module; credentials never do.
+//! A client costs 12 µs and 14 KB with the shared connection pool. The last few hundred are kept
+//! ([`clients`]), against 2.4 GB for one per account, Region and service of a large organization. Only the
+//! fields of `collect::api` leave this module; credentials never do.
 
 #![expect(
     clippy::result_large_err,
@@ -21,6 +21,7 @@
 
 mod account;
 mod bucket_settings;
+mod clients;
 pub mod cloud;
 mod cloudtrail;
 mod emr;

@@ -21,6 +21,7 @@ use aws_sdk_sts::config::{
 };
 use aws_types::sdk_config::TimeSource;
 
+use crate::aws::clients::Kept;
 use crate::aws::error::{causes, shorten};
 use crate::aws::http::{ClockOffset, SharedHttp};
 use crate::model::ids::Region;
@@ -94,6 +95,7 @@ pub struct AwsShell {
     pub(super) offset: Arc<ClockOffset>,
     pub(super) attempt_timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) kept: Arc<Kept>,
 }
 
 impl AwsShell {
@@ -196,6 +198,7 @@ impl AwsShell {
             offset,
             attempt_timeout: options.attempt_timeout,
             connect_timeout: options.connect_timeout,
+            kept: Arc::default(),
         })
     }
 

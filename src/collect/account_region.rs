@@ -418,7 +418,7 @@ impl Here<'_> {
                     let denied = error.class().is_some_and(ErrorClass::is_denied);
                     refusals += u32::from(denied);
                     let hopeless = refusals >= REFUSALS && described.found.is_empty();
-                    if hopeless || error.class().is_none() {
+                    if hopeless || error.is_end() {
                         stopped = Some(error);
                     }
                 }

@@ -105,6 +105,11 @@ impl CallError {
         }
     }
 
+    /// Whether nothing else that the same budget pays for can be asked either.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::OutOfTime { .. } | Self::RunEnded)
+    }
+
     /// What AWS said last.
     pub fn api(&self) -> Option<&ApiError> {
         match self {

@@ -57,7 +57,7 @@ impl Here<'_> {
                     tally.failed(error.outcome(), fault);
                     refusals += u32::from(error.class().is_some_and(ErrorClass::is_denied));
                     let hopeless = refusals >= REFUSALS && !answered;
-                    if stopped.is_none() && (hopeless || error.class().is_none()) {
+                    if stopped.is_none() && (hopeless || error.is_end()) {
                         stopped = Some(error);
                     }
                 }

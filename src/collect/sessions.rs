@@ -47,7 +47,7 @@ impl Here<'_> {
                     cluster.sessions_error_code.clone_from(&fault.code);
                     tally.failed(error.outcome(), fault);
                     refusals += u32::from(error.class().is_some_and(ErrorClass::is_denied));
-                    if refusals >= REFUSALS || error.class().is_none() {
+                    if refusals >= REFUSALS || error.is_end() {
                         stopped = Some(error);
                     }
                 }

@@ -137,7 +137,7 @@ impl Here<'_> {
             {
                 refusals += u32::from(error.class().is_some_and(ErrorClass::is_denied));
                 let hopeless = refusals >= REFUSALS && !answered;
-                if hopeless || error.class().is_none() {
+                if hopeless || error.is_end() {
                     stopped = Some(error);
                 }
             }

@@ -3,7 +3,8 @@
 //!
 //! | died | what stays in `--work-dir` | `--resume` |
 //! |---|---|---|
-//! | before the start was written, or while the accounts were still being listed | no scope | says that there is nothing to resume |
+//! | before the start was written | no scope | says that there is nothing to resume |
+//! | while the accounts were still being listed, or their tags read | the accounts that were looked into; cells that ended | lists the accounts again, keeps the cells, collects the others |
 //! | while collecting | cells that ended; a torn frame | keeps those, collects the others |
 //! | while judging | all facts, some conclusions | keeps the facts, judges again |
 //! | after the run's own row: while writing files, manifest or seal | everything | writes the same bytes under the same names, which settles whatever was written already |
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
 use crate::archive::commit::CommitError;
-use crate::archive::shards::{ASSESS, ScopeFile};
+use crate::archive::shards::ASSESS;
 use crate::archive::starts::{self, Begun, Still};
 use crate::archive::store::Store;
 use crate::collect::Part;
@@ -33,7 +34,7 @@ use super::evidence::Evidence;
 use super::facts::{JournalCollected, Journals, copy_ended};
 use super::frozen::Frozen;
 use super::judge::tally_of;
-use super::listed::{Listed, freeze};
+use super::listed::{Listed, freeze, thaw};
 use super::record::{Place, record};
 use super::running::{Asking, Audited, Before, Concluded, Running, Sealing, Told};
 use super::work::Work;
@@ -89,7 +90,7 @@ async fn begin(
     let (frozen, prepared) = match listing {
         None => {
             let frozen = frozen(scope);
-            let progress = freeze(&work, &frozen, &chain, &begun)
+            let progress = freeze(&work, &frozen, &begun)
                 .and_then(|()| Ok(Progress::New(work.first_journal()?)));
             (frozen, progress)
         }
@@ -156,20 +157,7 @@ async fn resume(
     let begun = starts::go_on(fetch, clock, &chain, run_id, Still::ToCollect).await?;
 
     let work = Work::resume(config, run_id)?;
-    let file = work.read("scope.json", run_id)?;
-    let name = work.path.join("scope.json").display().to_string();
-    let file = ScopeFile::parse(&file).map_err(|detail| RunError::Local {
-        path: name.clone(),
-        detail,
-    })?;
-    if file.start_sha256 != begun.file.sha256 {
-        return Err(RunError::OtherThanBegun {
-            run_id: run_id.clone(),
-            was: "another start",
-        });
-    }
-    let frozen = Frozen::of_file(file, &name)?;
-    frozen.check_config(config, run_id, begun.start.scheduled_for)?;
+    let frozen = thaw(config, &asking, &work, &begun).await?;
     let caller = find_caller(&asking).await?;
     check_clock(&asking.aws)?;
     let archive = archive.for_writing(config).await?;

@@ -1,6 +1,6 @@
 //! What is fixed when a run begins and must be the same for every process that works on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::collect::scope::Scope;
 use crate::config::{Config, ScopeMode};
 use crate::model::canonical;
 use crate::model::datasets::Account;
-use crate::model::ids::{RunId, Sha256Hex};
+use crate::model::ids::{AccountId, RunId, Sha256Hex};
 use crate::model::s3_location::S3Location;
 use crate::record::{LineReader, canonical_line};
 use crate::time::Date;
@@ -34,6 +34,7 @@ pub struct Frozen {
     pub unprotected: Vec<String>,
     /// The last signed entry when the run began: no later run is known to it.
     pub head_seq: u64,
+    head_sha256: Sha256Hex,
     config_sha256: Sha256Hex,
     rules_sha256: Sha256Hex,
 }
@@ -55,9 +56,44 @@ impl Frozen {
             full_scope: is_full_scope(config, chain),
             shards,
             head_seq: chain.head().seq,
+            head_sha256: chain.head().sha256.clone(),
             config_sha256: config_digest(config, date),
             rules_sha256: assess::rules_digest(),
         }
+    }
+
+    /// The same with the accounts of a list that was read again. What was listed before stays as it was:
+    /// it may have been looked into. None where the list is of another organization.
+    pub fn listed_again(mut self, again: Scope) -> Option<Self> {
+        let before = &mut self.scope;
+        let of = |scope: &Scope| {
+            (
+                scope.organization_id.clone(),
+                scope.management_account.clone(),
+            )
+        };
+        if of(before) != of(&again) {
+            return None;
+        }
+        let mut accounts: BTreeMap<AccountId, Account> = BTreeMap::new();
+        for account in again.accounts {
+            accounts.insert(account.account_id.clone(), account);
+        }
+        for was in std::mem::take(&mut before.accounts) {
+            let now = accounts.remove(&was.account_id);
+            let (owner, cost_center, business_unit) = now
+                .map(|now| (now.owner, now.cost_center, now.business_unit))
+                .unwrap_or_default();
+            let account = Account {
+                owner,
+                cost_center,
+                business_unit,
+                ..was
+            };
+            accounts.insert(account.account_id.clone(), account);
+        }
+        before.accounts = accounts.into_values().collect();
+        Some(self)
     }
 
     /// The accounts of a shard, by position in the scope. Accounts are dealt out in the order of their
@@ -85,8 +121,8 @@ impl Frozen {
         })
     }
 
-    /// The scope file of a run that has begun. `chain` is as the run's start saw it.
-    pub fn to_file(&self, chain: &Chain, begun: &Begun) -> Result<ScopeFile, RunError> {
+    /// The scope file of a run that has begun.
+    pub fn to_file(&self, begun: &Begun) -> Result<ScopeFile, RunError> {
         let mut accounts = Vec::new();
         for (account, shard) in self.scope.accounts.iter().zip(self.shards_of_accounts()) {
             let mut line = Vec::new();
@@ -102,7 +138,7 @@ impl Frozen {
             config_sha256: self.config_sha256.clone(),
             full_scope: self.full_scope,
             head_seq: self.head_seq,
-            head_sha256: chain.head().sha256.clone(),
+            head_sha256: self.head_sha256.clone(),
             management_account: self.scope.management_account.clone(),
             organization_id: self.scope.organization_id.clone(),
             regions: regions_json(&self.regions),
@@ -148,6 +184,7 @@ impl Frozen {
             shards: file.shards,
             unprotected: file.unprotected,
             head_seq: file.head_seq,
+            head_sha256: file.head_sha256,
             config_sha256: file.config_sha256,
             rules_sha256: file.rules_sha256,
         };

@@ -3,14 +3,16 @@
 //! AWS lists twenty accounts a page and eight pages a second: 10,000 accounts take a minute, and their
 //! tags, where those are wanted, an hour. So the run begins as soon as the first pages are there and
 //! looks into their accounts while the list goes on; the others follow when it is whole, while tags are
-//! read. The scope is written down when nothing of it is missing. Everything after this pass goes on from
-//! it as from what another process left.
+//! read. The scope is written down when nothing of it is missing, and the accounts that are looked into
+//! before that when the pass begins: whoever resumes the run lists them all again, and keeps the cells that
+//! ended. Everything after this pass goes on from it as from what another process left.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::archive::chain::Chain;
+use crate::archive::shards::ScopeFile;
 use crate::archive::starts::Begun;
 use crate::archive::store::Store;
 use crate::collect::facts::NothingCollected;
@@ -21,19 +23,64 @@ use crate::discover::Listing;
 use crate::model::ids::hex;
 use crate::record::Journal;
 
+use super::beginning::begin_scope;
 use super::evidence::Evidence;
 use super::facts::Journals;
 use super::frozen::Frozen;
 use super::known::Watermarks;
 use super::running::{Asking, Before, Running};
-use super::work::Work;
+use super::work::{LISTED, SCOPE, Work};
 use super::{RunError, RunOptions, Shell, progress, random};
 
 /// Writes down what must be the same when another process goes on.
-pub fn freeze(work: &Work, frozen: &Frozen, chain: &Chain, begun: &Begun) -> Result<(), RunError> {
-    let file = frozen.to_file(chain, begun)?;
+pub fn freeze(work: &Work, frozen: &Frozen, begun: &Begun) -> Result<(), RunError> {
     work.write("writer", hex(&random::<4>()?).as_bytes())?;
-    work.write("scope.json", &file.to_bytes())
+    work.write(SCOPE, &frozen.to_file(begun)?.to_bytes())
+}
+
+/// What the dead process of a run froze. Where it died while the accounts were being listed, they are
+/// listed again, and that is frozen.
+pub async fn thaw(
+    config: &Config,
+    asking: &Asking,
+    work: &Work,
+    begun: &Begun,
+) -> Result<Frozen, RunError> {
+    let run_id = &begun.start.run_id;
+    let (name, file) = match work.read(SCOPE, run_id) {
+        Err(RunError::NothingToResume { .. }) => (LISTED, work.read(LISTED, run_id)?),
+        file => (SCOPE, file?),
+    };
+    let path = work.path.join(name).display().to_string();
+    let file = ScopeFile::parse(&file).map_err(|detail| RunError::Local {
+        path: path.clone(),
+        detail,
+    })?;
+    let other = |was| RunError::OtherThanBegun {
+        run_id: run_id.clone(),
+        was,
+    };
+    if file.start_sha256 != begun.file.sha256 {
+        return Err(other("another start"));
+    }
+    let frozen = Frozen::of_file(file, &path)?;
+    let date = begun.start.scheduled_for;
+    frozen.check_config(config, run_id, date)?;
+    if name == SCOPE {
+        return Ok(frozen);
+    }
+    tracing::info!(
+        "run {run_id} died while its accounts were being listed: they are listed again, and what was \
+         looked at is not looked at again"
+    );
+    let listing = begin_scope(config, &asking.aws, &asking.attempts, date).await?;
+    let scope = listing
+        .finish(asking.aws.as_ref(), &asking.attempts)
+        .await?;
+    let frozen = frozen.listed_again(scope);
+    let frozen = frozen.ok_or_else(|| other("another organization"))?;
+    freeze(work, &frozen, begun)?;
+    Ok(frozen)
 }
 
 /// A run that has begun while the list of its accounts is long.
@@ -59,6 +106,8 @@ impl Listed<'_> {
         let shown = progress::show(self.options, &self.asking.attempts);
         let journal = Arc::new(self.work.first_journal()?);
         let early = self.running(listing.early());
+        let begins_with = early.frozen.to_file(self.begun)?;
+        self.work.write(LISTED, &begins_with.to_bytes())?;
         let taken = &early.frozen.scope;
         let (cloud, attempts) = (self.asking.aws.as_ref(), &self.asking.attempts);
         let first = async {
@@ -71,7 +120,7 @@ impl Listed<'_> {
             let running = self.running(scope.clone());
             let is_whole = tags.is_none();
             if is_whole {
-                freeze(self.work, &running.frozen, self.chain, self.begun)?;
+                freeze(self.work, &running.frozen, self.begun)?;
             }
             let evidence = self.evidence(&self.work.path);
             let before = running.before(&evidence, self.chain).await?;
@@ -87,7 +136,7 @@ impl Listed<'_> {
             let others = self.collect(&running, &journal, before.known.clone(), left);
             let (frozen, ()) = tokio::try_join!(tagged, others)?;
             if !is_whole {
-                freeze(self.work, &frozen, self.chain, self.begun)?;
+                freeze(self.work, &frozen, self.begun)?;
             }
             Ok((frozen, before))
         };

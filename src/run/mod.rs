@@ -4,7 +4,7 @@
 //!   same in several; [`running`]: the steps that both are made of. [`prepared`], [`of_shards`]: what
 //!   shards find and hand over; [`recompute`]: what is made again before it is signed.
 //! - [`call_plan`]: what a run would ask.
-//! - [`listed`]: the first pass while a long list of accounts is being read.
+//! - [`listed`]: the first pass while a long list of accounts is being read, and the scope that it leaves.
 //! - [`beginning`], [`frozen`], [`counts`], [`progress`], [`work`]: their parts.
 //! - [`archive`]: opening what the configuration names: store, signer, chain. Whoever writes to the
 //!   archive asks first, there, how it is protected.

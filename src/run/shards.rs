@@ -88,7 +88,7 @@ pub async fn prepare(
         begun,
         frozen,
     };
-    if let Err(error) = freeze(&running, chain).await {
+    if let Err(error) = freeze(&running).await {
         running.end(&error).await;
         return Err(error);
     }
@@ -110,8 +110,8 @@ pub async fn prepare(
     Ok(ShardDone { run_id, text })
 }
 
-async fn freeze(running: &Running<'_>, chain: &Chain) -> Result<(), RunError> {
-    let bytes = running.frozen.to_file(chain, &running.begun)?.to_bytes();
+async fn freeze(running: &Running<'_>) -> Result<(), RunError> {
+    let bytes = running.frozen.to_file(&running.begun)?.to_bytes();
     let name = layout::scope(running.date(), running.run_id());
     let clock = &*running.shell.clock;
     let written = crate::archive::settle::write_once(running.store, clock, &name, &bytes).await;

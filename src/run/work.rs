@@ -3,6 +3,7 @@
 //! ```text
 //! <work dir>/keyproof-<run id>/lock         held while a process works on the run
 //!                              scope.json   the frozen scope, once the run has begun
+//!                              listed.json  the same of the accounts that a long list began with
 //!                              writer       the random name of this run's files
 //!                              journal-<n>  the highest number counts: each resumption copies what ended
 //! ```
@@ -18,6 +19,10 @@ use crate::record::Journal;
 use super::RunError;
 
 const JOURNAL: &str = "journal-";
+/// The frozen scope.
+pub const SCOPE: &str = "scope.json";
+/// The accounts that are looked into while others are being listed, as a scope.
+pub const LISTED: &str = "listed.json";
 
 /// A folder of one process, below the configured one; removed with the value unless kept.
 pub struct Work {
@@ -109,7 +114,7 @@ impl Work {
             all.push((entry.path(), name, number));
         }
         for (path, name, number) in all {
-            let counts = number == Some(last) || ["lock", "scope.json", "writer"].contains(&&*name);
+            let counts = number == Some(last) || ["lock", SCOPE, "writer"].contains(&&*name);
             if !counts {
                 remove(&path)?;
             }

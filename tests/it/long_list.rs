@@ -1,15 +1,18 @@
 //! An organization whose accounts AWS lists for longer than a moment.
 
 use std::collections::BTreeSet;
+use std::process::Output;
+use std::time::Duration;
 
 use keyproof::model::datasets::{Account, Coverage};
-use keyproof::model::ids::RunId;
+use keyproof::model::ids::{AccountId, RunId};
 use keyproof::model::words::Source;
+use keyproof::record::Journal;
 use keyproof::run::{self, RunOptions};
 use keyproof::sandbox::Options;
 use keyproof::sandbox::wire::{FaultKind, FaultRule, Faults, ServeOptions};
 
-use super::support::{Place, never};
+use super::support::{self, Place, never};
 
 /// More than one burst of pages.
 const ACCOUNTS: usize = 250;
@@ -114,4 +117,80 @@ async fn what_the_end_of_the_list_refuses_ends_the_run() {
         .flat_map(|day| std::fs::read_dir(day.path()).expect("a day").flatten())
         .filter(|run| run.path().join("end.json").exists());
     assert_eq!(ended.count(), 1);
+}
+
+/// A process that dies while the tags of accounts are being read leaves what it looked at; whoever resumes
+/// the run reads the list and the tags again, and no account twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_died_while_tags_were_read_is_resumed() {
+    let place = Place::present(24, ServeOptions::default()).await;
+    let never_told = FaultRule {
+        operation: Some("ListTagsForResource".to_owned()),
+        service: Some("organizations".to_owned()),
+        ..FaultRule::every(FaultKind::Hang)
+    };
+    place.sandbox.set_faults(Faults {
+        rules: vec![never_told],
+        ..Faults::default()
+    });
+    let id = "20261005T020000Z-7f3a";
+    let program = |arguments: &[&str], role: &str| {
+        let mut program = place.program(&["run", "--quiet", "--archive", "archive"]);
+        program
+            .args(["--work-dir", "work"])
+            .args(arguments)
+            .env("KEYPROOF_LAUNCHES", "false")
+            .env("KEYPROOF_TAGS_OWNER", "owner")
+            .env("KEYPROOF_ROLE_NAME", role);
+        program
+    };
+    let work = place.path("work").join(format!("keyproof-{id}"));
+    let mut dies = program(&["--run-id", id], "keyproof-reader")
+        .spawn()
+        .expect("the program starts");
+    let looked_at = |journal: &str| {
+        let opened = Journal::open(&work.join(journal)).expect("a journal");
+        let cells = opened.journal.rows::<Coverage>();
+        let cells = cells.map(|cell| cell.expect("a cell"));
+        let owners = cells.filter(|cell| cell.source == Source::BucketOwners && cell.calls > 0);
+        owners
+            .map(|c| c.account_id)
+            .collect::<BTreeSet<AccountId>>()
+    };
+    while place.calls("ListBuckets") < 12 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    dies.kill().await.expect("it dies");
+    assert!(!work.join("scope.json").exists(), "no tags, no scope");
+    let kept = looked_at("journal-1");
+    assert!(!kept.is_empty(), "some accounts were looked at");
+    place.sandbox.set_faults(Faults::default());
+
+    let told = |output: &Output| support::told(output);
+    let other = program(&["--resume", id], "another-role").output().await;
+    let other = other.expect("it runs");
+    assert_eq!(other.status.code(), Some(1), "{}", told(&other));
+    assert!(told(&other).contains("began with"), "{}", told(&other));
+
+    let resumed = program(&["--resume", id], "keyproof-reader").output().await;
+    let resumed = resumed.expect("it runs");
+    let code = resumed.status.code();
+    assert!(matches!(code, Some(0 | 4)), "{}", told(&resumed));
+    let calls = place.sandbox.calls();
+    for account in &kept {
+        let of = calls.iter().filter(|c| c.account == account.as_str());
+        let asked: u64 = of
+            .filter(|c| c.operation == "ListBuckets")
+            .map(|c| c.calls)
+            .sum();
+        assert_eq!(asked, 1, "{account} is not looked into again");
+    }
+    let sealed = place.sealed(&id.parse().expect("run id")).await;
+    let accounts = sealed.rows::<Account>().await;
+    assert_eq!(accounts.len(), 24);
+    assert!(accounts.iter().any(|a| a.owner.is_some()), "tags are read");
+    let cells = sealed.rows::<Coverage>().await;
+    let owners = cells.iter().filter(|c| c.source == Source::BucketOwners);
+    assert_eq!(owners.count(), 24);
+    assert!(!work.exists(), "no local progress is left");
 }

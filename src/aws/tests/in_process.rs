@@ -95,6 +95,7 @@ impl AwsShell {
             base,
             clock: told,
             offset,
+            kept: Arc::default(),
             ..self.clone()
         }
     }

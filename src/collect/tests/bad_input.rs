@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::collect::api::{ErrorClass, Tag};
-use crate::collect::fake::{What, cluster_row, described, listed};
+use crate::collect::fake::{FakeKey, What, cluster_row, described, listed};
 use crate::collect::operation::Operation;
-use crate::model::words::{Seen as How, Settings};
+use crate::model::words::{Lookup, Seen as How, Settings};
 
 const TOO_LARGE: What = What::Error(ErrorClass::TooLarge, "ResponseTooLarge", "");
 
@@ -124,5 +124,204 @@ async fn no_share_and_no_places_are_the_smallest_there_are() {
     world.options.concurrency = 0;
     world.options.regions_at_once = 0;
     let seen = world.run().await;
+    assert_eq!(seen.collected.cells_open, 0);
+}
+
+/// Accounts A and B, each with something for every list to tell.
+fn busy() -> World {
+    let mut world = World::new();
+    world.options.launch_days = 30;
+    for owner in [A, B] {
+        let key = format!("arn:aws:kms:{IRELAND}:{owner}:key/k1");
+        let running = listed(
+            &format!("j-{owner}"),
+            "RUNNING",
+            Some(UtcMillis(START)),
+            None,
+        );
+        let mut cluster = described(running, &format!("s3://logs-{owner}/emr/"), &key);
+        cluster.cloudwatch.enabled = Some(true);
+        cluster.session_enabled = Some(true);
+        world.cluster(owner, cluster);
+        world.edit(owner, |a| {
+            let enabled = FakeKey {
+                state: "Enabled",
+                manager: "CUSTOMER",
+                policy: r#"{"Statement":[]}"#.to_owned(),
+                ..FakeKey::default()
+            };
+            a.keys.insert(key, enabled);
+            a.buckets
+                .push((format!("logs-{owner}"), IRELAND.to_owned()));
+        });
+    }
+    world
+}
+
+/// One token for ever, or a new one for ever: the list's own cell says so, and the other account knows
+/// nothing of it.
+#[tokio::test]
+async fn each_list_that_repeats_or_never_ends_opens_its_own_cell() {
+    for (operation, place, source) in [
+        (Operation::ListRegions, "global", Source::Regions),
+        (Operation::ListClusters, IRELAND, Source::Clusters),
+        (Operation::ListSteps, IRELAND, Source::Steps),
+        (Operation::ListSessions, IRELAND, Source::Sessions),
+        (
+            Operation::ListSecurityConfigurations,
+            IRELAND,
+            Source::SecurityConfigurations,
+        ),
+        (Operation::DescribeLogGroups, IRELAND, Source::LogGroups),
+        (Operation::ListBuckets, "global", Source::BucketOwners),
+        (Operation::ListGrants, IRELAND, Source::Keys),
+        (Operation::ListResourceTags, IRELAND, Source::Keys),
+        (
+            Operation::GetAccountAuthorizationDetails,
+            "global",
+            Source::Identities,
+        ),
+        (Operation::LookupEvents, IRELAND, Source::Launches),
+    ] {
+        for what in [What::SameToken, What::Endless] {
+            let world = busy();
+            world.cloud.fault(operation, what.clone()).account(A).add();
+            let clock = world.cloud.clock.clone();
+            let seen = world.run().await;
+            let cell = seen.cell(A, place, source);
+            let told = format!("{operation:?} {what:?}: {cell:?}");
+            assert!(!cell.is_answered(), "{told}");
+            if matches!(what, What::SameToken) {
+                assert_eq!(cell.error_code.as_deref(), Some("Paginator"), "{told}");
+            }
+            let others = seen.coverage.iter().filter(|c| c.account_id.as_str() == B);
+            let open: Vec<_> = others.filter(|c| !c.is_answered()).collect();
+            assert!(open.is_empty(), "{told} {open:?}");
+            assert!(clock.now().0 - START < 3_600_000, "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_whose_steps_repeat_costs_the_others_nothing() {
+    let world = World::new();
+    for id in ["j-1", "j-2", "j-3"] {
+        world.cluster(A, described(listed(id, "RUNNING", None, None), "", ""));
+    }
+    let fault = world.cloud.fault(Operation::ListSteps, What::SameToken);
+    fault.subject("j-1").add();
+    let seen = world.run().await;
+    let lookups = ["j-1", "j-2", "j-3"].map(|id| seen.row(id).steps_lookup);
+    let (failed, found) = (Some(Lookup::Failed), Some(Lookup::Found));
+    assert_eq!(lookups, [failed, found, found]);
+    let cell = seen.cell(A, IRELAND, Source::Steps);
+    let items = (cell.items_collected, cell.items_failed);
+    assert_eq!(
+        (cell.outcome, items),
+        (CellOutcome::Partial, (Some(2), Some(1)))
+    );
+}
+
+/// EMR lists a cluster a moment before it can describe it.
+#[tokio::test]
+async fn a_cluster_that_cannot_be_described_yet_is_owed_and_the_next_run_reads_it() {
+    let world = || {
+        let world = World::new();
+        for id in ["j-new", "j-old"] {
+            world.cluster(A, described(listed(id, "RUNNING", None, None), "", ""));
+        }
+        world
+    };
+    let early = world();
+    let unknown = What::Error(
+        ErrorClass::Refused,
+        "InvalidRequestException",
+        "Cluster id is not valid.",
+    );
+    for operation in [Operation::DescribeCluster, Operation::ListSteps] {
+        let fault = early.cloud.fault(operation, unknown.clone());
+        fault.subject("j-new").add();
+    }
+    let seen = early.run().await;
+    let row = seen.row("j-new");
+    assert_eq!((row.seen, row.settings), (How::Listed, Settings::Deferred));
+    assert_eq!(seen.row("j-old").settings, Settings::Described);
+    for source in [Source::ClusterSettings, Source::Steps] {
+        let cell = seen.cell(A, IRELAND, source);
+        assert_eq!(
+            (cell.outcome, cell.items_failed),
+            (CellOutcome::Partial, Some(1)),
+            "{source}"
+        );
+        assert_eq!(cell.error_code.as_deref(), Some("InvalidRequestException"));
+    }
+
+    let mut next = world();
+    next.knew(seen.clusters().into_iter().cloned().collect());
+    let cloud = next.cloud.clone();
+    let seen = next.run().await;
+    assert_eq!(cloud.subjects(Operation::DescribeCluster), ["j-new"]);
+    assert_eq!(seen.row("j-new").settings, Settings::Described);
+    assert_eq!(seen.collected.cells_open, 0);
+}
+
+/// It stands in the list of the active ones, and then in that of the ended ones.
+#[tokio::test]
+async fn a_cluster_that_ends_between_two_pages_has_one_row_with_its_end() {
+    let world = World::new();
+    let running = |id| {
+        described(
+            listed(id, "RUNNING", Some(UtcMillis(START - 9)), None),
+            "",
+            "",
+        )
+    };
+    world.cluster(A, running("j-ends"));
+    world.cluster(A, running("j-stays"));
+    world.cloud.with(|s| {
+        s.page_size = 1;
+        s.latency = Duration::from_millis(100);
+    });
+    let cloud = world.cloud.clone();
+    let ends = tokio::spawn(async move {
+        let lists = |s: &mut crate::collect::fake::State| {
+            let calls = s.calls.iter().filter(|c| c.account == A);
+            calls
+                .filter(|c| c.operation == Operation::ListClusters)
+                .count()
+        };
+        while cloud.with(lists) < 2 {
+            tokio::task::yield_now().await;
+        }
+        cloud.with(|s| {
+            let account = s.accounts.get_mut(A).expect("account A");
+            let clusters = account.clusters.get_mut(IRELAND).expect("clusters");
+            // AWS goes on behind the last entry that it gave, wherever that stands now.
+            clusters[0] = described(
+                listed(
+                    "j-ends",
+                    "TERMINATED",
+                    Some(UtcMillis(START - 9)),
+                    Some(UtcMillis(START)),
+                ),
+                "",
+                "",
+            );
+            clusters.insert(
+                0,
+                described(listed("j-filler", "RUNNING", None, None), "", ""),
+            );
+        });
+    });
+    let seen = world.run().await;
+    ends.await.expect("it ended");
+    let rows = seen.clusters();
+    let of = |id: &str| rows.iter().filter(|r| r.cluster_id == id).count();
+    assert_eq!((of("j-ends"), of("j-stays")), (1, 1));
+    let row = seen.row("j-ends");
+    assert_eq!(
+        (row.state.as_str(), row.ended_at),
+        ("TERMINATED", Some(UtcMillis(START)))
+    );
     assert_eq!(seen.collected.cells_open, 0);
 }

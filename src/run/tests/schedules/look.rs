@@ -74,7 +74,7 @@ impl Stage {
         // Each tells two stories, and together they tell all.
         let stories = Scenario::HEALTHY.iter().chain(&Scenario::TROUBLED).cycle();
         let world = World::generate(&sandbox::Options {
-            accounts: [3, 4, 3, 6][position % 4],
+            accounts: [2, 3, 2, 2, 3, 2, 2, 6][position % 8],
             regions: 2,
             clusters: 1,
             days: 4,

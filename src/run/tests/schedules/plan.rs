@@ -42,7 +42,8 @@ pub(super) enum What {
 #[derive(Debug, Clone)]
 pub(super) struct Dial {
     pub what: What,
-    /// Position of the account that is asked; for AssumeRole of the one that is to be entered.
+    /// Position of the account that is asked, counted round; for AssumeRole of the one that is to be
+    /// entered.
     pub account: Option<usize>,
     /// Position among the Regions that host clusters.
     pub region: Option<usize>,

@@ -41,10 +41,16 @@ impl FaultyWire {
         plan: &Schedule,
         frozen_at: Option<i64>,
     ) -> Self {
+        let mut plan = plan.clone();
+        // Every dial concerns somebody, however few accounts there are.
+        let accounts = sandbox.world().accounts.len();
+        for dial in &mut plan.dials {
+            dial.account = dial.account.map(|account| account % accounts);
+        }
         Self(Arc::new(Inner {
             sandbox,
             clock: Arc::clone(clock),
-            plan: plan.clone(),
+            plan,
             began: clock.now().0,
             frozen_at,
             asked: Mutex::default(),
