@@ -3,9 +3,12 @@
 
 use std::future::Future;
 use std::thread;
+use std::time::Duration;
 
 /// Stack of such a thread. Only what is used of it takes memory.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
+/// How often memory is looked at. A query fills it with some gigabytes a second.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Does something in a thread with a large stack; `None` when it panicked or there is no such thread.
 pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
@@ -25,4 +28,25 @@ where
     let runtime = tokio::runtime::Handle::current();
     let there = move || apart(move || runtime.block_on(work()));
     tokio::task::spawn_blocking(there).await.ok().flatten()
+}
+
+/// Returns once this process holds more than so many bytes of memory: the engine does not count all that
+/// it makes. Never, where the system does not tell.
+pub async fn holds_more_than(bytes: u64) {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        match held() {
+            Some(held) if held > bytes => return,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn held() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let held = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    let kib: u64 = held.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
 }

@@ -15,6 +15,7 @@
 //! | something unsigned took the slot | a burnt slot: an intruder until named | (this commit) names it, links over it to the last signed entry |
 //! | after the entry | a sealed run | nothing: a run's local files are all that is left |
 //! | storage answers that it keeps other bytes than were sent | one of the two rows of an unknown outcome | (this commit) sends the same bytes again and reads what is there |
+//! | before its deadline, the commit after it | files under an unsealed run: a notice | (this commit of `run`) refuses and the run writes `end.json`; the check comes before each signature. `seal` may come later, until another seal names the run as died |
 //! | while another process took the run over | `end.json` | (this commit) refuses; the check comes before each signature, so `end.json` written in the instant between it and the slot leaves a sealed run with a notice |
 
 use super::chain::{Chain, ChainError, Entry};
@@ -25,7 +26,7 @@ use super::slot;
 use super::store::{Body, Store, StoreError};
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{Content, Envelope, Manifest, Period, Producer, PublicKey, Statement, Subject};
-use crate::time::Clock;
+use crate::time::{Clock, UtcMillis};
 
 /// Slots that one commit tries before it gives up; each lost one means that somebody else sealed.
 pub(super) const SLOTS: u32 = 100;
@@ -51,6 +52,12 @@ pub enum CommitError {
     Ended { run_id: RunId },
     #[error("run {run_id} was given up: entry {seq} names it as died; it can no longer be sealed")]
     NamedDead { run_id: RunId, seq: u64 },
+    /// Another run may have begun, and nothing may be sealed over it.
+    #[error(
+        "run {run_id} had until {until}, which is over: it is not sealed, for another run may have begun; \
+         begin a new one, with a longer --deadline"
+    )]
+    TooLate { run_id: RunId, until: UtcMillis },
     #[error("the signing key {key} made a signature that does not verify")]
     BadSignature { key: String },
     #[error("the entry was not signed: {0}")]
@@ -74,6 +81,8 @@ pub struct CommitRequest<'a> {
     /// Every file of it, all of them written.
     pub manifest: &'a Manifest,
     pub producer: Producer,
+    /// After this nothing is signed any more.
+    pub until: Option<UtcMillis>,
 }
 
 /// The entry that seals.
@@ -138,6 +147,7 @@ pub async fn commit(
         }
         chain.check_signer(signer.public_key())?;
         may_seal(store, chain, request).await?;
+        in_time(clock, request)?;
         let content = without_sealed(chain, request.content.clone());
         let entry = Unsigned {
             content,
@@ -288,6 +298,16 @@ async fn may_seal(
     }
 }
 
+fn in_time(clock: &dyn Clock, request: &CommitRequest<'_>) -> Result<(), CommitError> {
+    match request.until {
+        Some(until) if clock.now() > until => Err(CommitError::TooLate {
+            run_id: request.manifest.run_id.clone(),
+            until,
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn sealed_before(entry: &Entry, request: &CommitRequest<'_>) -> Result<Committed, CommitError> {
     let run_id = request.manifest.run_id.clone();
     let manifest = Sha256Hex::of(&request.manifest.to_bytes());
@@ -406,6 +426,41 @@ mod tests {
             Sha256Hex::of(&memory.read_now("chain/0000000003.dsse.json"))
         );
         assert_eq!(chain.head().sha256, committed.sha256);
+    }
+
+    /// From its deadline on another run may begin.
+    #[tokio::test]
+    async fn nothing_is_sealed_after_the_deadline_but_what_was_sealed_before_it() {
+        for (late, ms) in [(false, 0), (true, 1)] {
+            let (archive, memory, mut chain, manifest, content) = collected().await;
+            let until = archive.clock.now().plus_ms(1_000);
+            let request = CommitRequest {
+                content,
+                manifest: &manifest,
+                producer: archive.producer.clone(),
+                until: Some(until),
+            };
+            archive.clock.advance_ms(1_000 + ms);
+            let (store, clock) = (archive.store.clone(), archive.clock.clone());
+            let signer = &*archive.signer;
+            let sealed = commit(&*store, signer, &*clock, &mut chain, &request).await;
+            if late {
+                let refused = sealed.expect_err("too late");
+                assert!(matches!(refused, CommitError::TooLate { .. }), "{refused}");
+                let said = refused.to_string();
+                for part in [&until.to_string(), "begin a new one", "--deadline"] {
+                    assert!(said.contains(part), "{said}");
+                }
+                assert_eq!(entries(&memory), 2);
+                continue;
+            }
+            // Asked again when it is late, it is found and not signed again.
+            archive.clock.advance_ms(5_000);
+            let again = commit(&*store, signer, &*clock, &mut chain, &request).await;
+            let again = again.expect("sealed before");
+            assert!(again.earlier && again.sha256 == sealed.expect("in time").sha256);
+            assert_eq!(entries(&memory), 3);
+        }
     }
 
     #[tokio::test]

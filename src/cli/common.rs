@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -155,23 +156,10 @@ fn is_sayable(target: &str, level: tracing::Level) -> bool {
 /// A signal that turns true at Ctrl-C or SIGTERM.
 pub fn cancel_on_signal() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
+    let mut signals = Signals::listen();
     tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let signals = signal(SignalKind::interrupt())
-            .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
-        let (mut interrupt, mut terminate) = match signals {
-            Ok(both) => both,
-            Err(error) => {
-                tracing::warn!("signals end the process at once: {error}");
-                // Held, so that receivers do not see the channel close.
-                return std::future::pending().await;
-            }
-        };
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            signals.next().await;
             if sender.send_replace(true) {
                 // Asked twice: what is under way is cut off, as if the process had died.
                 std::process::exit(Exit::Failed as i32);
@@ -183,6 +171,32 @@ pub fn cancel_on_signal() -> watch::Receiver<bool> {
         }
     });
     receiver
+}
+
+/// Ctrl-C and SIGTERM, from the moment that this is made.
+pub struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Must be called inside a Tokio runtime.
+    pub fn listen() -> Self {
+        let both = signal(SignalKind::interrupt())
+            .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+        Self(
+            both.inspect_err(|error| tracing::warn!("signals end the process at once: {error}"))
+                .ok(),
+        )
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        match &mut self.0 {
+            Some((interrupt, terminate)) => tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            },
+            None => std::future::pending().await,
+        }
+    }
 }
 
 #[cfg(test)]

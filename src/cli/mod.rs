@@ -24,9 +24,10 @@ mod seal;
 mod verify;
 mod writing;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Exit, Failure};
+use crate::report::{WIDTH, text};
 
 /// Proves whether the logs of every Amazon EMR cluster of an AWS organization are encrypted under
 /// keys the organization controls.
@@ -87,7 +88,7 @@ enum Command {
 
 /// Parses the command line, does what it says and returns how the process ends.
 pub fn main() -> Exit {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             let usage = error.use_stderr();
@@ -132,7 +133,50 @@ pub fn main() -> Exit {
     // A hung connection must not keep the process: what matters is durable by now.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     done.unwrap_or_else(|failure: Failure| {
-        eprintln!("keyproof: {failure}");
+        let words = format!("keyproof: {failure}");
+        for line in words.lines() {
+            eprintln!("{}", text::wrap(line, WIDTH, 0));
+        }
         failure.exit
     })
+}
+
+fn parse(words: impl Iterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    // What a number is out of range of says the flag, not that there is no flag `-1`.
+    let negative = |arg: clap::Arg| {
+        let takes = arg.get_long().is_some() && arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes)
+    };
+    let mut command = Cli::command().mut_subcommands(|command| command.mut_args(negative));
+    let matches = command.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> String {
+        let words = line.split_whitespace().map(std::ffi::OsString::from);
+        parse(words).expect_err(line).to_string()
+    }
+
+    #[test]
+    fn a_negative_number_is_refused_by_the_flag_that_it_is_given_to() {
+        for (line, flag) in [
+            ("keyproof query --named sample-clusters --n -1", "--n <N>"),
+            ("keyproof prepare --shards -1", "--shards <N>"),
+            ("keyproof demo --days -1", "--days <DAYS>"),
+            ("keyproof demo --days 0", "--days <DAYS>"),
+            ("keyproof sandbox --accounts 0", "--accounts <ACCOUNTS>"),
+            ("keyproof sandbox --latency -1", "--latency <MS>"),
+        ] {
+            let error = refused(line);
+            assert!(error.contains(flag), "{line}: {error}");
+            assert!(error.contains("invalid value"), "{line}: {error}");
+            assert!(!error.contains("unexpected"), "{line}: {error}");
+        }
+        // A flag is still told from a number.
+        assert!(refused("keyproof query --nn 1").contains("unexpected argument '--nn'"));
+    }
 }

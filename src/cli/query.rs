@@ -1,19 +1,27 @@
 //! `keyproof query`.
 
 use std::fs::File;
+use std::future::Future;
 use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::common::{self, Common};
+use crate::engine::holds_more_than;
 use crate::error::{Exit, Failure};
+use crate::model::table::Dataset as _;
 use crate::query::named::NAMED;
-use crate::query::{Format, Named, Question, Span};
+use crate::query::{Asked, Format, Named, POOL_BYTES, Question, Span};
 use crate::report::{WIDTH, text};
 use crate::run::{self, QueryRequest, RunError, When};
 use crate::time::{Date, Quarter};
 
 /// More is no statement.
 const LONGEST_BYTES: u64 = 1024 * 1024;
+/// Memory of the whole process: what the engine counts, and half of that for what it does not.
+const MOST_BYTES: u64 = POOL_BYTES as u64 / 2 * 3;
+/// Seed and size of a sample that nobody chose.
+const SEED: i64 = 7;
+const SIZE: i64 = 25;
 
 /// Ask sealed evidence in SQL.
 ///
@@ -22,6 +30,9 @@ const LONGEST_BYTES: u64 = 1024 * 1024;
 /// file of each row. Beside them stand `sealed_run` (the whole chain), `evidence_file` (the files in view)
 /// and `asked`. Without --at or --quarter the newest run of record is in view; a named query says itself
 /// how many runs it reads.
+///
+/// A query may take 1 GiB of memory; sorts and groups of more go on in files below the work folder, and
+/// a query that cannot ends with a word. A table shows the first 10,000 rows.
 ///
 /// Only reading is possible, and only these views can be read. The dialect is DataFusion's; the queries of
 /// schemas/queries/ run in Amazon Athena, DuckDB and Spark as well.
@@ -45,15 +56,18 @@ pub struct Args {
     /// How rows are written
     #[arg(long, value_enum, default_value = "table")]
     format: Shape,
-    /// File to write to instead of standard output
+    /// File to write to instead of standard output; one that is there is left as it is
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Seed of sample-clusters
-    #[arg(long, default_value_t = 7, allow_negative_numbers = true)]
-    seed: i64,
-    /// Size of the sample
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(i64).range(0..))]
-    n: i64,
+    /// Replace the file of --out, if it is there
+    #[arg(long, requires = "out")]
+    overwrite: bool,
+    /// Seed of sample-clusters [default: 7]
+    #[arg(long)]
+    seed: Option<i64>,
+    /// Size of the sample [default: 25]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    n: Option<i64>,
     /// Folder for fetched files while the command works
     #[arg(long, value_name = "DIR")]
     work_dir: Option<String>,
@@ -94,6 +108,14 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         (None, sql) => sql.unwrap_or_default(),
     };
     let question = Question::parse(&sql).map_err(|e| Failure::usage(e.to_string()))?;
+    let sample = [("--seed", args.seed), ("--n", args.n)];
+    if let Some((flag, _)) = sample.iter().find(|(_, value)| value.is_some())
+        && !question.names(Asked::NAME)
+    {
+        return Err(Failure::usage(format!(
+            "{flag} is for --named sample-clusters, and for statements that read the view `asked`"
+        )));
+    }
     if args.format == Shape::Parquet && args.out.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::usage(
             "Parquet is nothing for a terminal: name a file with --out",
@@ -108,8 +130,8 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             (None, None) => When::Newest(span),
         },
         format: args.format.into(),
-        seed: args.seed,
-        n: args.n,
+        seed: args.seed.unwrap_or(SEED),
+        n: args.n.unwrap_or(SIZE),
     };
     let mut flags = crate::config::Layer::default();
     flags.flag("work_dir", args.work_dir);
@@ -117,30 +139,64 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let shell = common::shell();
     let Some(path) = args.out else {
         let out = BufWriter::new(std::io::stdout());
-        return match run::query(&shell, &config, &request, out).await {
+        return match bounded(run::query(&shell, &config, &request, out)).await? {
             Err(RunError::Query(e)) if e.is_closed_pipe() => Ok(Exit::Success),
             other => other.map(|_| Exit::Success).map_err(common::failure),
         };
     };
     run::refuse_inside_archive(&config, &path).map_err(common::failure)?;
+    if !args.overwrite && path.symlink_metadata().is_ok() {
+        return Err(there(&path));
+    }
     // Beside the file, so that what stands there is the whole answer or what was there before.
     let mut part = path.clone().into_os_string();
-    part.push(".part");
+    part.push(format!(".part-{}", std::process::id()));
     let part = PathBuf::from(part);
-    let file = File::create_new(&part).map_err(|e| unwritable(&part, &e))?;
-    let done = run::query(&shell, &config, &request, Synced(BufWriter::new(file))).await;
+    let file = File::create_new(&part).map_err(|e| unwritable(&path, &e))?;
+    let out = Synced(BufWriter::new(file));
+    let done = bounded(run::query(&shell, &config, &request, out)).await;
     let kept = done
-        .map_err(common::failure)
-        .and_then(|rows| match std::fs::rename(&part, &path) {
-            Ok(()) => Ok(rows),
-            Err(e) => Err(unwritable(&path, &e)),
-        });
-    if kept.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
+        .and_then(|done| done.map_err(common::failure))
+        .and_then(|rows| keep(&part, &path, args.overwrite).map(|()| rows));
+    let _ = std::fs::remove_file(&part);
     let rows = text::counted(kept? as i64, "row", "rows");
     tracing::info!("{rows} written to {}", path.display());
     Ok(Exit::Success)
+}
+
+/// What a query gives, unless it needs too much memory or somebody stops it: then it is dropped with what it
+/// left on disk.
+async fn bounded<T>(query: impl Future<Output = T>) -> Result<T, Failure> {
+    let mut signals = common::Signals::listen();
+    tokio::select! {
+        done = query => Ok(done),
+        () = holds_more_than(MOST_BYTES) => Err(Failure::failed(format!(
+            "the query needs more than {} MiB of memory: ask for fewer rows, columns or dates, or for \
+             shorter texts",
+            MOST_BYTES / 1024 / 1024
+        ))),
+        () = signals.next() => Err(Failure::failed("the query was stopped by a signal")),
+    }
+}
+
+fn there(path: &Path) -> Failure {
+    Failure::usage(format!(
+        "{} is there already and is left as it is; name another file, or add --overwrite",
+        path.display()
+    ))
+}
+
+fn keep(part: &Path, path: &Path, overwrite: bool) -> Result<(), Failure> {
+    let kept = if overwrite {
+        std::fs::rename(part, path)
+    } else {
+        // A link does not replace what came there meanwhile.
+        std::fs::hard_link(part, path)
+    };
+    kept.map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => there(path),
+        _ => unwritable(path, &e),
+    })
 }
 
 /// The statement on standard input, e.g. a file of schemas/queries/ that was changed.

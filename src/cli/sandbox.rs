@@ -14,20 +14,24 @@ use crate::time::{Clock, Date, SystemClock};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Size {
     /// Accounts of the organization
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = at_least_one())]
     pub accounts: usize,
     /// Regions that have clusters
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = at_least_one())]
     pub regions: usize,
     /// Clusters alive on an average day, per account and Region
     #[arg(long, default_value_t = 4)]
     pub clusters: usize,
     /// Days that the organization's story spans
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub days: u32,
     /// The same seed gives the same organization
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+}
+
+fn at_least_one() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..)
 }
 
 impl Size {
@@ -58,7 +62,7 @@ pub struct Args {
     /// Milliseconds that every answer is late
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency: u64,
-    /// Faults to inject, as JSON
+    /// Faults to inject, as JSON (docs/sandbox.md)
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Throttle as AWS does
@@ -103,6 +107,8 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let running = sandbox::start(world.clone(), Arc::new(|| SystemClock.now().0), options)
         .await
         .map_err(|e| Failure::failed(format!("cannot serve on {}: {e}", args.listen)))?;
+    // From the first line that a script can wait for, a signal finds its listener.
+    let mut cancelled = common::cancel_on_signal();
     let (key_id, secret) = sandbox::credentials(world.management_account());
     let tags: String = sandbox::TAGS
         .iter()
@@ -121,14 +127,13 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         url = running.url(),
         guardrail = world.organization.guardrail_arn,
     ))?;
-    let mut cancelled = common::cancel_on_signal();
     let _ = cancelled.wait_for(|stop| *stop).await;
-    let called = called(&running);
-    running.stop().await;
+    // Before connections are waited for: they may hang, and who waits may lose patience.
     if let Some(path) = &args.calls {
-        std::fs::write(path, called)
+        std::fs::write(path, called(&running))
             .map_err(|e| Failure::failed(format!("cannot write {}: {e}", path.display())))?;
     }
+    running.stop().await;
     Ok(Exit::Success)
 }
 

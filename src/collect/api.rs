@@ -85,7 +85,8 @@ pub(super) fn place(account: &str, region: &str) -> String {
 /// A failed attempt: what AWS said, and whom it concerns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{operation:?} in {}: {code}: {message}{}",
+    "{} in {}: {code}: {message}{}",
+    operation.aws_name(),
     place(account, region),
     request_id.as_deref().map(|id| format!(" (request id {id})")).unwrap_or_default()
 )]

@@ -50,7 +50,8 @@ pub enum CallError {
     Api(Box<ApiError>),
     /// The budget's deadline came first; `last` is the failure that was being retried.
     #[error(
-        "{operation:?} in {} had no answer before its deadline{}",
+        "{} in {} had no answer before its deadline{}",
+        operation.aws_name(),
         place(account, region),
         last.as_ref().map(|e| format!("; last: {e}")).unwrap_or_default()
     )]
@@ -65,7 +66,8 @@ pub enum CallError {
     RunEnded,
     /// A paginator that repeats or never ends.
     #[error(
-        "{operation:?} in {}: a paginator that repeats or never ends (page {page})",
+        "{} in {}: a paginator that repeats or never ends (page {page})",
+        operation.aws_name(),
         place(account, region)
     )]
     Paginator {

@@ -1,7 +1,7 @@
 //! Token buckets: how fast one account, Region and operation may be asked.
 //!
-//! AWS grants a burst and a refill rate that the workload teams' own tools share. We take the burst but
-//! one token of it and a settable share of the refill, and slow down further when AWS says so.
+//! AWS grants a burst and a refill rate that the workload teams' own tools share. We take a settable share
+//! of both, but at the most all of a burst but one token, and slow down further when AWS says so.
 //! That one token is for calls that arrive later than they were sent: AWS's bucket begins to refill when
 //! the first of them arrives, and the next ones, if they come faster, would find it empty.
 
@@ -35,13 +35,15 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full bucket. `share` scales the refill and is kept between 1 % and 100 %.
+    /// A full bucket. `share` scales burst and refill and is kept between 1 % and 100 %; one token is the
+    /// least burst.
     pub fn new((burst, per_second): (f64, f64), share: f64, now: UtcMillis) -> Self {
         let share = if share.is_finite() { share } else { 0.5 };
-        let burst = (burst - 1.0).max(1.0);
+        let share = share.clamp(0.01, 1.0);
+        let burst = shared_burst(burst, share);
         Self {
             burst,
-            full_rate: (per_second * share.clamp(0.01, 1.0) / 1_000.0).max(1e-6),
+            full_rate: (per_second * share / 1_000.0).max(1e-6),
             tokens: burst,
             filled_at: now,
             slowed: None,
@@ -92,6 +94,11 @@ impl TokenBucket {
         self.slowed
             .map_or(1.0, |(at, part)| recovered(part, now.0 - at.0))
     }
+}
+
+/// What a share of a burst is worth: all but one token at the most; at least one, or nothing could be asked.
+pub fn shared_burst(burst: f64, share: f64) -> f64 {
+    (burst * share).min(burst - 1.0).max(1.0)
 }
 
 /// What `part` of the rate has grown to after `since_ms` without a word.
@@ -186,6 +193,7 @@ impl Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::footprint;
 
     const FAR: UtcMillis = UtcMillis(i64::MAX);
 
@@ -196,12 +204,27 @@ mod tests {
     }
 
     #[test]
-    fn the_burst_is_free_and_the_refill_is_the_share() {
-        let mut bucket = TokenBucket::new((3.0, 1.0), 0.5, UtcMillis(0));
+    fn burst_and_refill_follow_the_share() {
+        let mut bucket = TokenBucket::new((4.0, 1.0), 0.5, UtcMillis(0));
         assert_eq!(wait(&mut bucket, 0), 0);
         assert_eq!(wait(&mut bucket, 0), 0);
         assert_eq!(wait(&mut bucket, 0), 2_000);
         assert_eq!(wait(&mut bucket, 0), 4_000);
+    }
+
+    /// By the measure of the footprint: whatever is asked, and for how long.
+    #[test]
+    fn no_more_than_the_share_of_the_quota_is_used() {
+        for (granted, share, most) in [((10.0, 1.0), 0.5, 50), ((10.0, 1.0), 0.2, 20)] {
+            for until in [0, 1_000, 60_000, 600_000] {
+                let mut bucket = TokenBucket::new(granted, share, UtcMillis(0));
+                let until = UtcMillis(until);
+                let calls = (0..).take_while(|_| bucket.take(UtcMillis(0), until).is_some());
+                let calls = calls.count() as i64;
+                let percent = footprint::percent(granted, calls, until.0);
+                assert!(percent <= most, "{share}: {percent} % until {until}");
+            }
+        }
     }
 
     #[test]
@@ -267,11 +290,11 @@ mod tests {
             });
             all.sum()
         };
-        // 600 at once, but for one each, and 300 a second.
-        assert_eq!(granted(1), 3_599);
+        // 300 at once and 300 a second.
+        assert_eq!(granted(1), 3_300);
         for shards in [2, 4, 7, 99] {
             let all = granted(shards);
-            assert!((3_400..=3_600).contains(&all), "{shards}: {all}");
+            assert!((3_100..=3_300).contains(&all), "{shards}: {all}");
         }
     }
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::collect::api::ListedCluster;
+use crate::collect::bucket::shared_burst;
 use crate::collect::control_events::Places;
 use crate::collect::engine::Regions;
 use crate::collect::facts::KnownAccountRegion;
@@ -339,7 +340,7 @@ pub struct CallPlan {
 }
 
 impl Planner {
-    /// Nothing yet; `share` of AWS's refill rates is used.
+    /// Nothing yet; `share` of AWS's bursts and refill rates is used.
     pub fn new(share: f64) -> Self {
         Self {
             share,
@@ -428,7 +429,7 @@ impl CallPlan {
 /// How long a bucket needs for so many calls.
 fn takes_ms(operation: Operation, calls: i64, share: f64) -> i64 {
     let (burst, per_second) = operation.granted_rate();
-    let waiting = (calls as f64 - burst).max(0.0);
+    let waiting = (calls as f64 - shared_burst(burst, share)).max(0.0);
     (1_000.0 * waiting / (per_second * share)) as i64
 }
 
@@ -557,8 +558,8 @@ mod tests {
         assert_eq!(plan.sources[&Source::Keys], 2_500);
         assert_eq!(plan.calls(), 275 + 2_500 + 3 + 3);
         let busiest = plan.busiest.expect("one");
-        // 100 beyond the burst at one each two seconds.
-        assert_eq!(busiest.takes_ms, 200_000);
+        // 105 beyond half of the burst, at one each two seconds.
+        assert_eq!(busiest.takes_ms, 210_000);
         assert_eq!(busiest.account, Some(account(1)));
         assert_eq!(busiest.calls, 110);
         let nothing = Planner::new(0.5).finish(9);

@@ -138,6 +138,15 @@ impl Operation {
         NAMES.get(name).copied()
     }
 
+    /// AWS's name: what reads reports and trails has names of its own here, for its role and its rate.
+    pub fn aws_name(self) -> String {
+        match self {
+            Self::ListSourceObjects => "ListObjectsV2".to_owned(),
+            Self::GetSourceObject => "GetObject".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
     /// The IAM action; `None` where AWS asks for none (GetCallerIdentity).
     /// S3's action names differ from its operations
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/>).

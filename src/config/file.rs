@@ -383,6 +383,32 @@ mod tests {
         }
     }
 
+    /// What the documents tell a reader to write is accepted.
+    #[test]
+    fn gaps_that_the_documents_name_can_be_declared() {
+        let documents = [
+            include_str!("../../docs/deploying.md"),
+            include_str!("../../CHANGELOG.md"),
+        ];
+        let mut found = 0;
+        for document in documents {
+            let words = document.split_whitespace().collect::<Vec<_>>().join(" ");
+            // In code spans alone: an even part of a text is outside of them.
+            let spans: Vec<&str> = words.split('`').skip(1).step_by(2).collect();
+            for (at, span) in spans.iter().enumerate() {
+                if !span.starts_with("sources = [") {
+                    continue;
+                }
+                let before = at.checked_sub(1).map(|at| spans[at]);
+                let outcomes = before.filter(|span| span.starts_with("outcomes = ["));
+                let outcomes = outcomes.unwrap_or_else(|| panic!("{span} alone is refused"));
+                one("gap", &format!("{outcomes}\n{span}")).expect(span);
+                found += 1;
+            }
+        }
+        assert_eq!(found, 3);
+    }
+
     #[test]
     fn rules_that_are_not_there_and_ids_that_mean_something_else_are_refused() {
         for rule in ["el-01", "EL-99", "EL-01 ", ""] {

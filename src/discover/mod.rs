@@ -8,7 +8,8 @@ mod emr_regions;
 mod select;
 mod units;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
@@ -105,7 +106,7 @@ pub enum DiscoverError {
          delegated this to can, others take --account-list FILE"
     )]
     Call(CallError),
-    #[error("{operation:?}: a paginator that repeats or never ends")]
+    #[error("{}: a paginator that repeats or never ends", .operation.aws_name())]
     Paginator { operation: Operation },
     #[error(
         "account {caller} does not belong to an organization; use --single-account or --account-list FILE"
@@ -364,7 +365,8 @@ impl Ask<'_> {
             .map_err(|error| without_organization(error, &scope.caller))
     }
 
-    /// Owner columns of the accounts in scope, from their tags. AWS grants few of these calls a
+    /// Owner columns of the accounts in scope, from their tags; where the scope does not come from Organizations,
+    /// of those that it knows. AWS grants few of these calls a
     /// second: several are asked at once so that none of those is lost to waiting for an answer.
     async fn tags(&self, scope: &mut Scope, names: &TagNames) -> Result<(), DiscoverError> {
         let mut wanted: Vec<&mut Account> =
@@ -374,7 +376,8 @@ impl Ask<'_> {
             tracing::info!(accounts = ids.len(), "reading the tags of accounts");
         }
         let next = AtomicUsize::new(0);
-        let lane = || self.tags_of(&ids, &next);
+        let unread = Unread::new(scope.organization_id.is_none());
+        let lane = || self.tags_of(&ids, &next, &unread);
         // As many as AWS lets through in one burst.
         let (a, b, c, d, e, f, g, h) = tokio::try_join!(
             lane(),
@@ -394,6 +397,7 @@ impl Ask<'_> {
             account.cost_center = tag_value(&tags, names.cost_center.as_deref());
             account.business_unit = tag_value(&tags, names.business_unit.as_deref());
         }
+        unread.tell();
         Ok(())
     }
 
@@ -402,9 +406,13 @@ impl Ask<'_> {
         &self,
         ids: &[AccountId],
         next: &AtomicUsize,
+        unread: &Unread,
     ) -> Result<Vec<(usize, Vec<Tag>)>, CallError> {
         let mut read = Vec::new();
         loop {
+            if unread.is_refused() {
+                return Ok(read);
+            }
             let position = next.fetch_add(1, Ordering::Relaxed);
             let Some(id) = ids.get(position) else {
                 return Ok(read);
@@ -414,13 +422,66 @@ impl Ask<'_> {
                 .own_pages(&self.budget(), Operation::ListTagsForResource, |page| {
                     self.cloud.account_tags(id, page)
                 })
-                .await?;
-            read.push((position, tags));
+                .await;
+            match tags {
+                Ok(tags) => read.push((position, tags)),
+                Err(error) if unread.accepts => unread.keep(id, &error),
+                Err(error) => return Err(error),
+            }
             if (position + 1).is_multiple_of(TELL_TAGS_EVERY) {
                 let (asked, accounts) = (position + 1, ids.len());
                 tracing::info!(asked, accounts, "reading the tags of accounts");
             }
         }
+    }
+}
+
+/// Tags that Organizations does not tell, of a run that does not need it.
+struct Unread {
+    /// Whether the scope comes from elsewhere: then owners stay unknown and the run goes on.
+    accepts: bool,
+    refused: AtomicBool,
+    first: Mutex<Option<String>>,
+    count: AtomicUsize,
+}
+
+impl Unread {
+    fn new(accepts: bool) -> Self {
+        Self {
+            accepts,
+            refused: AtomicBool::new(false),
+            first: Mutex::new(None),
+            count: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether the caller may not ask at all: then no other account need be asked for.
+    fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn keep(&self, id: &AccountId, error: &CallError) {
+        if let CallError::Api(e) = error
+            && (e.class.is_denied() || e.code.contains("AWSOrganizationsNotInUse"))
+        {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| format!("account {id}: {error}"));
+    }
+
+    fn tell(self) {
+        let first = self.first.into_inner();
+        let Some(first) = first.unwrap_or_else(PoisonError::into_inner) else {
+            return;
+        };
+        let of = match self.count.into_inner() {
+            _ if self.refused.into_inner() => "the accounts".to_owned(),
+            1 => "1 account".to_owned(),
+            n => format!("{n} accounts"),
+        };
+        tracing::warn!("tags of {of} are unknown: AWS Organizations does not tell them ({first})");
     }
 }
 

@@ -179,6 +179,55 @@ async fn tags_are_asked_for_where_a_name_is_configured_and_an_account_is_in_scop
     assert_eq!(cloud.count(Operation::ListTagsForResource), 1);
 }
 
+/// A list is what is used without Organizations: that it tells no tags is no reason to look at nothing.
+#[tokio::test]
+async fn an_account_list_needs_no_organization_for_tags() {
+    let id = |i: usize| -> AccountId { format!("{i:012}").parse().expect("an id") };
+    let modes = [
+        Mode::AccountList((1..=30).map(id).collect()),
+        Mode::SingleAccount,
+    ];
+    for mode in modes {
+        // Not one is known; then nobody may ask.
+        for (code, class) in [
+            ("TargetNotFoundException", ErrorClass::NotFound),
+            ("AccessDeniedException", ErrorClass::DeniedIam),
+            ("AWSOrganizationsNotInUseException", ErrorClass::Refused),
+        ] {
+            let (cloud, attempts) = world();
+            let error = What::Error(class, code, "no");
+            cloud.fault(Operation::ListTagsForResource, error).add();
+            let mut request = organization();
+            request.mode = mode.clone();
+            request.tags.owner = Some("owner".to_owned());
+            let scope = find(&cloud, &attempts, &request).await.expect(code);
+            assert!(
+                scope
+                    .accounts
+                    .iter()
+                    .all(|a| a.in_scope && a.owner.is_none())
+            );
+            let asked = cloud.count(Operation::ListTagsForResource);
+            assert!(asked >= 1, "{code}");
+            if code != "TargetNotFoundException" {
+                assert!(asked <= 8, "{code}: {asked} times");
+            }
+        }
+    }
+    // Of those that it knows, it tells.
+    let (cloud, attempts) = world();
+    let tag = Tag {
+        name: "owner".to_owned(),
+        value: "team".to_owned(),
+    };
+    cloud.with(|s| s.account_tags.insert(id(1).to_string(), vec![tag]));
+    let mut request = organization();
+    request.mode = Mode::AccountList(vec![id(1)]);
+    request.tags.owner = Some("owner".to_owned());
+    let scope = find(&cloud, &attempts, &request).await.expect("scope");
+    assert_eq!(scope.accounts[0].owner.as_deref(), Some("team"));
+}
+
 #[tokio::test]
 async fn the_wrong_organization_is_refused_before_anything_is_listed() {
     let (cloud, attempts) = world();

@@ -24,6 +24,12 @@ pub enum QueryError {
     /// The engine refused the statement: an unknown column, types that do not fit.
     #[error("the statement does not fit the views: {0}")]
     Plan(String),
+    /// Sorting, joining or grouping needs more than the limit, and cannot go on in files.
+    #[error(
+        "the query needs more than {limit_mib} MiB of memory: ask for fewer rows, columns or dates; a \
+         join without a condition multiplies rows ({detail})"
+    )]
+    Memory { limit_mib: usize, detail: String },
     /// The engine failed on the way.
     #[error("the query failed: {0}")]
     Engine(String),
@@ -59,7 +65,13 @@ impl QueryError {
     }
 
     pub(super) fn engine(error: DataFusionError) -> Self {
-        Self::Engine(error.strip_backtrace())
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(detail) => Self::Memory {
+                limit_mib: super::POOL_BYTES / 1024 / 1024,
+                detail: detail.lines().next().unwrap_or_default().to_owned(),
+            },
+            _ => Self::Engine(error.strip_backtrace()),
+        }
     }
 
     pub(super) fn plan(error: DataFusionError) -> Self {

@@ -10,6 +10,7 @@
 
 mod ask;
 pub mod athena;
+mod bounded;
 mod error;
 pub mod named;
 pub mod output;
@@ -18,6 +19,7 @@ mod tables;
 mod views;
 
 pub use ask::Question;
+pub use bounded::POOL_BYTES;
 pub use error::QueryError;
 pub use named::{Named, Span};
 pub use output::Format;

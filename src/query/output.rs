@@ -27,6 +27,50 @@ pub enum Format {
 }
 
 pub(super) async fn write<W: Write + Send>(
+    rows: SendableRecordBatchStream,
+    format: Format,
+    to: W,
+) -> Result<u64, QueryError> {
+    let mut to = Told { to, failed: None };
+    let written = write_to(rows, format, &mut to).await;
+    // The writers of formats put what the disk or the pipe said into words of their own.
+    match to.failed {
+        Some(error) => Err(QueryError::Write(error)),
+        None => written,
+    }
+}
+
+/// A writer that keeps why it failed.
+struct Told<W> {
+    to: W,
+    failed: Option<std::io::Error>,
+}
+
+impl<W> Told<W> {
+    fn told<T>(&mut self, done: std::io::Result<T>) -> std::io::Result<T> {
+        done.map_err(|e| {
+            let kind = e.kind();
+            if kind != std::io::ErrorKind::Interrupted {
+                self.failed = Some(e);
+            }
+            kind.into()
+        })
+    }
+}
+
+impl<W: Write> Write for Told<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let done = self.to.write(bytes);
+        self.told(done)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let done = self.to.flush();
+        self.told(done)
+    }
+}
+
+async fn write_to<W: Write + Send>(
     mut rows: SendableRecordBatchStream,
     format: Format,
     mut to: W,
@@ -35,12 +79,12 @@ pub(super) async fn write<W: Write + Send>(
     let mut count = 0;
     match format {
         Format::Table => {
-            let mut all = Vec::new();
+            let mut table = table::Table::new(&schema);
             while let Some(batch) = next(&mut rows).await? {
-                count += batch.num_rows() as u64;
-                all.push(batch);
+                table.add(&batch)?;
             }
-            to.write_all(table::render(&schema, &all)?.as_bytes())?;
+            count = table.count;
+            to.write_all(table.render().as_bytes())?;
         }
         Format::Csv => {
             // The header, when there is no row that would bring it along.

@@ -275,7 +275,7 @@ async fn every_format_is_well_formed_with_rows_and_without() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_fits_a_terminal_and_says_what_it_shortens() {
+async fn a_table_fits_a_terminal_and_shortens_nothing() {
     let place = Place::with_verdicts();
     let sql = "SELECT cluster_id, verdict, 12 AS n, name FROM verdict ORDER BY cluster_id";
     assert_eq!(
@@ -287,12 +287,29 @@ async fn a_table_fits_a_terminal_and_says_what_it_shortens() {
          j-3         NO_LOGS    12  NULL\n\
          3 rows\n"
     );
-    let long = "SELECT cluster_id, file_sha256, file_sha256 AS again FROM verdict";
+    let long = "SELECT '123456789012' AS account_id, 'us-east-1' AS region, \
+                'elasticmapreduce:ListSecurityConfigurations' AS why, \
+                'security_configurations' AS source";
     let text = place.text(long, Format::Table).await;
-    assert!(
-        text.contains('…') && text.contains("--format csv"),
-        "{text}"
-    );
+    let line = |cells: [&str; 4]| {
+        let [account, region, why, source] = cells;
+        let line = format!("{account:<12}  {region:<9}  {why:<30}  {source}");
+        format!("{}\n", line.trim_end())
+    };
+    let (dashes, why) = ("-".repeat(30), "ListSecurityConfigurations");
+    let expected = [
+        line(["account_id", "region", "why", "source"]),
+        line([&dashes[..12], &dashes[..9], &dashes, &dashes[..23]]),
+        line([
+            "123456789012",
+            "us-east-1",
+            "elasticmapreduce:",
+            "security_configurations",
+        ]),
+        line(["", "", why, ""]),
+        "1 row\n".to_owned(),
+    ];
+    assert_eq!(text, expected.concat());
     // Names from outside cannot move the cursor, and 'NULL' is told from nothing.
     let hostile = "SELECT chr(27) || '[2J' AS a, 'NULL' AS b, CAST(NULL AS VARCHAR) AS c";
     let text = place.text(hostile, Format::Table).await;
@@ -376,4 +393,116 @@ async fn a_long_expression_is_answered_or_refused() {
     assert!(place.text(&sum(1_990), Format::Csv).await.contains("1990"));
     let error = place.error(&sum(20_000)).await;
     assert!(matches!(error, QueryError::TooLong { .. }), "{error}");
+}
+
+/// A cross join of constants: 10 to the power of `tens` rows.
+fn many(tens: usize, columns: &str) -> String {
+    let ten: Vec<String> = (0..10).map(|n| format!("({n})")).collect();
+    let ten = format!("(VALUES {})", ten.join(", "));
+    let joined: Vec<String> = (0..tens).map(|t| format!("{ten} AS t{t}(c{t})")).collect();
+    format!("SELECT {columns} FROM {}", joined.join(" CROSS JOIN "))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_shows_the_first_rows_of_many_and_says_how_many_there_are() {
+    let place = Place::new();
+    let text = place.text(&many(5, "c0, c4"), Format::Table).await;
+    let last = text.lines().last();
+    let said = "and 90,000 more rows, 100,000 rows in all; --format csv has them all";
+    assert_eq!(last, Some(said));
+    assert_eq!(text.lines().count(), 10_000 + 3);
+    // Some large texts are as much as many rows.
+    let large = many(2, "repeat('x', 1000000) AS x");
+    let text = place.text(&large, Format::Table).await;
+    assert!(text.len() < 12 * 1024 * 1024, "{}", text.len());
+    assert!(
+        text.contains(", 100 rows in all"),
+        "{:?}",
+        text.lines().last()
+    );
+    let csv = place.text(&many(5, "c0"), Format::Csv).await;
+    assert_eq!(csv.lines().count(), 100_001);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sort_that_does_not_fit_goes_on_in_files_and_a_group_that_cannot_ends_in_words() {
+    let place = Place::new();
+    let sql = many(
+        5,
+        "c0, c1, c2, c3, c4, repeat(CAST(c0 AS VARCHAR), 400) AS h",
+    );
+    let sorted = format!("{sql} ORDER BY h, c4, c3, c2, c1, c0");
+    // 45 MB of rows.
+    let views = place.views().with_pool(32 * 1024 * 1024);
+    let sink = Sink::default();
+    let question = Question::parse(&sorted).expect("a question");
+    let rows = views.answer(&question, Format::Csv, 1, sink.clone()).await;
+    assert_eq!(rows.expect("sorted in files"), 100_000);
+    // A join's whole side is held in memory.
+    let views = place.views().with_pool(1024 * 1024);
+    let side = many(5, "repeat(CAST(c0 AS VARCHAR), 50) AS x");
+    let whole = format!("SELECT COUNT(*) FROM ({side}) AS a JOIN ({side}) AS b ON a.x = b.x");
+    let question = Question::parse(&whole).expect("a question");
+    let error = views
+        .answer(&question, Format::Csv, 2, Sink::default())
+        .await;
+    let error = error.expect_err("too much");
+    assert!(matches!(error, QueryError::Memory { .. }), "{error}");
+    assert!(error.to_string().contains("ask for fewer rows"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_that_make_text_are_bounded() {
+    let place = Place::with_verdicts();
+    for sql in [
+        "SELECT repeat('x', 2000000000)",
+        "SELECT repeat('xy', 600000)",
+        "SELECT lpad('x', 2000000000, 'y')",
+        "SELECT rpad('x', 2000000000)",
+        "SELECT repeat(cluster_id, 1000 * 1000 * 1000) FROM verdict",
+        "SELECT repeat(cluster_id, CAST(CASE WHEN active THEN 2000000000 END AS BIGINT)) FROM verdict",
+    ] {
+        let error = place.error(sql).await;
+        assert!(error.to_string().contains("ask for less"), "{sql}: {error}");
+    }
+    for (sql, text) in [
+        ("SELECT repeat('ab', 3) AS x", "x\nababab\n"),
+        ("SELECT lpad('7', 3, '0') AS x", "x\n007\n"),
+        ("SELECT rpad('7', 3) || '.' AS x", "x\n7  .\n"),
+        ("SELECT repeat('ab', -2000000000) || '.' AS x", "x\n.\n"),
+        ("SELECT repeat(NULL, 2) AS x, 1 AS n", "x,n\n,1\n"),
+        (
+            "SELECT repeat(cluster_id, 2) AS x FROM verdict WHERE cluster_id = 'j-2'",
+            "x\nj-2j-2\n",
+        ),
+    ] {
+        assert_eq!(place.text(sql, Format::Csv).await, text, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_goes_away_is_told_from_a_failure_in_every_format() {
+    /// Takes so many bytes, then nobody reads.
+    struct Closes(usize);
+    impl Write for Closes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let room = self.0.min(bytes.len());
+            self.0 -= room;
+            if room == 0 {
+                return Err(std::io::ErrorKind::BrokenPipe.into());
+            }
+            Ok(room)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let place = Place::new();
+    let question = Question::parse(&many(4, "c0, c1, c2, c3")).expect("a question");
+    for format in [Format::Csv, Format::Json, Format::Parquet, Format::Table] {
+        let answer = place.views().answer(&question, format, 2, Closes(10)).await;
+        let error = answer.expect_err("nobody reads");
+        assert!(error.is_closed_pipe(), "{format:?}: {error}");
+    }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/<dataset>/file_sha256=<hex>/rows.parquet    a fetched file; its digest becomes a column
 //! <folder>/<view>/rows.parquet                         a view that is no dataset
+//! <folder>/datafusion-<random>/                        what a query could not hold in memory
 //! ```
 
 use std::io::Write;
@@ -14,11 +15,14 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
+use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::ask::{Question, SCHEMA};
+use super::bounded::{self, Bounded, MAKERS, POOL_BYTES};
 use super::error::QueryError;
 use super::output::{self, Format};
 use super::tables::{FILE_SHA256, for_each_table};
@@ -32,6 +36,7 @@ use crate::{for_each_backfilled, for_each_dataset};
 #[derive(Debug, Clone)]
 pub struct Views {
     folder: PathBuf,
+    pool_bytes: usize,
 }
 
 impl Views {
@@ -39,7 +44,14 @@ impl Views {
     pub fn below(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
+            pool_bytes: POOL_BYTES,
         }
+    }
+
+    /// The same views with another limit on memory.
+    #[cfg(test)]
+    pub(super) fn with_pool(self, pool_bytes: usize) -> Self {
+        Self { pool_bytes, ..self }
     }
 
     /// Where a file with rows of a dataset is to be put, before the question is answered. Its digest is
@@ -64,8 +76,8 @@ impl Views {
         Ok(folder.join("rows.parquet"))
     }
 
-    /// Answers a question and gives the number of rows. Rows are written as they come, a table once all
-    /// are there. The rows and their order are the same for any `target_partitions` where the statement
+    /// Answers a question and gives the number of rows. Rows are written as they come, a table once the
+    /// first of them are there and all are counted. The rows and their order are the same for any `target_partitions` where the statement
     /// orders them.
     ///
     /// Must be called inside a Tokio runtime.
@@ -89,15 +101,18 @@ impl Views {
                 .await
                 .map_err(QueryError::plan)?;
             let nothing_else = Question::options().verify_plan(&plan);
-            nothing_else.map_err(|e| QueryError::NotReading(e.strip_backtrace()))?;
+            nothing_else.map_err(|_| {
+                QueryError::NotReading("what makes or changes a table (SELECT … INTO)".to_owned())
+            })?;
             let frame = session.execute_logical_plan(plan).await;
             let frame = frame.map_err(QueryError::engine)?;
             let rows = frame.execute_stream().await.map_err(QueryError::engine)?;
             output::write(rows, format, to).await
         });
-        answered
-            .await
-            .unwrap_or_else(|| Err(QueryError::Engine("it gave up on a file".to_owned())))
+        answered.await.unwrap_or_else(|| {
+            let why = "it gave up: a file it cannot bear, or no memory for its threads";
+            Err(QueryError::Engine(why.to_owned()))
+        })
     }
 
     fn session(&self, target_partitions: usize) -> Result<SessionContext, QueryError> {
@@ -105,7 +120,13 @@ impl Views {
             .with_target_partitions(target_partitions.max(1))
             .with_default_catalog_and_schema("awsdatacatalog", SCHEMA)
             .with_information_schema(false);
-        let session = SessionContext::new_with_config(config);
+        let runtime = bounded::runtime(&self.folder, self.pool_bytes);
+        let runtime = runtime.map_err(QueryError::engine)?;
+        let session = SessionContext::new_with_config_rt(config, runtime);
+        for name in MAKERS {
+            let made = session.udf(name).map_err(QueryError::engine)?;
+            session.register_udf(ScalarUDF::new_from_impl(Bounded(made)));
+        }
         // Paths begin at the folder, and there is no other store: nothing outside can be read.
         let store = LocalFileSystem::new_with_prefix(&self.folder)
             .map_err(|e| QueryError::Engine(e.to_string()))?;

@@ -308,6 +308,7 @@ impl Whole<'_> {
         let sealing = Sealing {
             signer: self.signer,
             producer: self.producer,
+            until: Some(running.begun.start.deadline_at),
             files,
             orphans: Vec::new(),
             previous,

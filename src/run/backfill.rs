@@ -26,7 +26,8 @@ use crate::model::s3_location::S3Location;
 use crate::model::table::Dataset;
 use crate::model::words::{Lookup, RunOutcome, TrailOutcome};
 use crate::record::{Encoded, Journal, write_rows};
-use crate::report::text::{counted, number};
+use crate::report::WIDTH;
+use crate::report::text::{counted, number, wrap};
 use crate::rollup::{DEFAULT_PRICES, parse_prices};
 use crate::seal::{BackfillSeal, Content, Period, Producer};
 use crate::time::{Date, HOUR_MS, UtcMillis};
@@ -41,6 +42,8 @@ use super::sealed::{self, SealedRun};
 use super::work::Work;
 use super::{RunError, Shell, memory, producer, random, reassess, record};
 
+/// Where words begin after a line's first.
+const INDENT: usize = 11;
 /// Stretches that are named one by one.
 const MOST_NAMED: usize = 10;
 
@@ -82,7 +85,7 @@ impl BackfillRequest {
 /// A backfill that ended.
 #[derive(Debug)]
 pub struct Backfilled {
-    /// `None` of one that only listed.
+    /// `None` of one that only listed, unless it could not list everything.
     pub outcome: Option<RunOutcome>,
     pub text: String,
 }
@@ -119,16 +122,28 @@ pub async fn backfill(
     let wanted = wanted(config, request, (from, to), &evidence, &run).await?;
     let context = context(config, &asking, &run_id, today);
     let planned = trail::list(&context, &wanted).await.map_err(stopped)?;
+    if planned.units.is_empty() {
+        return Err(RunError::Usage(format!(
+            "s3://{}/{} has no files of a trail of {}; name another place with --trail s3://bucket/prefix",
+            wanted.place.bucket,
+            wanted.place.prefix,
+            asked_for(&wanted)
+        )));
+    }
     let told = tell(&wanted, &planned);
     if request.dry_run {
         return Ok(Backfilled {
-            outcome: None,
+            // What could not be listed is not counted.
+            outcome: (!planned.untold.is_empty()).then_some(RunOutcome::Partial),
             text: format!("{told}Nothing was read (--dry-run).\n"),
         });
     }
-    for line in told.lines() {
-        tracing::info!("{line}");
-    }
+    let (logs, digests, bytes) = planned.totals();
+    tracing::info!(
+        "reading {} files, {} bytes",
+        number((logs + digests) as i64),
+        number(bytes as i64)
+    );
     // Before hours of reading: whoever may not seal is told now.
     let signer = open_signer(shell, config, Some(&asking.aws), KeyFile::Load).await?;
     chain.check_signer(signer.public_key())?;
@@ -182,7 +197,8 @@ pub async fn backfill(
     .await?;
     anchor(shell, config, archive.store.as_ref(), &chain).await;
     let text = format!(
-        "{told}{}Sealed     {outcome}, chain {}, head {}\nNext       keyproof rollup --archive URL --quarter {}\n",
+        "{told}{}Sealed     {outcome}, chain {}, head {}\n\
+         Next       keyproof rollup --archive {url} --quarter {}\n",
         found.text,
         committed.seq,
         &committed.sha256.as_str()[..12],
@@ -245,22 +261,33 @@ async fn wanted(
         }
     };
     let part = |at: usize| seen.as_ref().and_then(|t| t.trail_arn.split(':').nth(at));
-    let owner = part(4).and_then(|id| id.parse().ok());
+    let mut owner = part(4).and_then(|id| id.parse().ok());
     let missing = |flag: &str| {
         RunError::Usage(format!(
             "the newest run of record does not tell of this trail; name {flag}"
         ))
     };
     let home = seen.as_ref().map(|trail| trail.region.clone());
-    let mut accounts = request.accounts.clone();
-    if accounts.is_empty() {
-        for row in evidence.rows::<Account>(run).await? {
-            let row = row?;
-            if row.in_scope {
-                accounts.insert(row.account_id);
-            }
+    let mut listed = BTreeSet::new();
+    let mut in_scope = BTreeSet::new();
+    for row in evidence.rows::<Account>(run).await? {
+        let row = row?;
+        if row.in_scope {
+            in_scope.insert(row.account_id.clone());
         }
+        listed.insert(row.account_id);
     }
+    if let Some(unknown) = request.accounts.difference(&listed).next() {
+        return Err(RunError::Usage(format!(
+            "account {unknown} is not among those that run {} listed, and nothing would judge its launches",
+            run.seal.run_id
+        )));
+    }
+    let accounts = if request.accounts.is_empty() {
+        in_scope
+    } else {
+        request.accounts.clone()
+    };
     let mut keys = BTreeSet::new();
     for row in evidence.rows::<KmsKey>(run).await? {
         let row = row?;
@@ -274,8 +301,22 @@ async fn wanted(
         if let (Lookup::Found, Some(account), Some(region)) =
             (row.lookup, row.account_id, row.region)
         {
+            if row.bucket == bucket {
+                owner = Some(account.clone());
+            }
             buckets.insert((account, region));
         }
+    }
+    let emr = discover::emr_regions();
+    let is_known = |asked: &Region| {
+        let places = keys.iter().chain(&buckets).map(|(_, region)| region);
+        let mut known = places.chain(emr.iter().map(|emr| &emr.region)).chain(&home);
+        known.any(|known| known == asked)
+    };
+    if let Some(unknown) = request.regions.iter().find(|asked| !is_known(asked)) {
+        return Err(RunError::Usage(format!(
+            "{unknown} is no Region that has EMR"
+        )));
     }
     Ok(Wanted {
         keys,
@@ -330,6 +371,18 @@ impl FactSink for NoFacts {
     }
 }
 
+/// Whose files were looked for, in words.
+fn asked_for(wanted: &Wanted) -> String {
+    let accounts = counted(wanted.accounts.len() as i64, "account", "accounts");
+    match &wanted.regions {
+        None => format!("the {accounts} asked for"),
+        Some(regions) => {
+            let regions: Vec<_> = regions.iter().map(Region::as_str).collect();
+            format!("the {accounts} asked for in {}", regions.join(", "))
+        }
+    }
+}
+
 /// What will be read, as a person reads it.
 fn tell(wanted: &Wanted, contents: &Contents) -> String {
     let (logs, digests, bytes) = contents.totals();
@@ -341,7 +394,7 @@ fn tell(wanted: &Wanted, contents: &Contents) -> String {
     // Writing to a String does not fail.
     let _ = writeln!(
         text,
-        "To read    {} and {}, {} bytes, of {} in {}",
+        "To read    {} and {}, {} bytes,\n           of {} in {}",
         counted(logs as i64, "log file", "log files"),
         counted(digests as i64, "digest file", "digest files"),
         number(bytes as i64),
@@ -371,9 +424,23 @@ fn tell(wanted: &Wanted, contents: &Contents) -> String {
         let _ = writeln!(text, "No trail   of account {account} lies there");
     }
     for (account, region, error) in contents.untold.iter().take(MOST_NAMED) {
-        let _ = writeln!(text, "Not told   {account} {region}: {error}");
+        let line = format!("Not told   {account} {region}: {error}");
+        let _ = writeln!(text, "{}", hanging(&line));
+    }
+    if contents.untold.len() > MOST_NAMED {
+        let _ = writeln!(
+            text,
+            "           and {} more",
+            contents.untold.len() - MOST_NAMED
+        );
     }
     text
+}
+
+/// A line whose first word stands in a column of its own, broken where the page ends.
+fn hanging(line: &str) -> String {
+    let (head, words) = line.split_at_checked(INDENT).unwrap_or((line, ""));
+    format!("{head}{}", wrap(words, WIDTH, INDENT))
 }
 
 /// A file to be sealed.
@@ -448,9 +515,8 @@ impl Working<'_> {
             number(changes as i64),
         );
         for row in named.iter().take(MOST_NAMED) {
-            let _ = writeln!(
-                text,
-                "  {} {} {} from {} to {}: {}{}",
+            let line = format!(
+                "{} {} {} from {} to {}: {}{}",
                 row.outcome,
                 row.account_id,
                 row.region,
@@ -462,6 +528,7 @@ impl Working<'_> {
                     .map(|f| format!(", {f}"))
                     .unwrap_or_default(),
             );
+            let _ = writeln!(text, "  {}", wrap(&line, WIDTH, 4));
         }
         if wanting > MOST_NAMED {
             let _ = writeln!(

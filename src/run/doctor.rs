@@ -314,7 +314,7 @@ async fn organization(
         }
     };
     let mut lines = population(config, &scope);
-    if has_any(&tags) && scope.organization_id.is_some() {
+    if has_any(&tags) {
         lines.push(tags_line(asking, &scope).await);
     }
     let any = scope.accounts.iter().any(|account| account.in_scope);
@@ -382,6 +382,9 @@ async fn tags_line(asking: &Asking, scope: &Scope) -> Line {
     });
     match asked.await {
         Ok(_) => Line::pass("tags of accounts may be read"),
+        Err(error) if scope.organization_id.is_none() => Line::note(format!(
+            "tags of accounts stay unknown, AWS Organizations does not tell them: {error}"
+        )),
         Err(error) => {
             let what = format!("tags of accounts cannot be read, and a run fails: {error}");
             let next = "allow organizations:ListTagsForResource, or name no [tags]";

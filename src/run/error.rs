@@ -41,7 +41,7 @@ pub enum RunError {
     #[error(transparent)]
     Query(#[from] crate::query::QueryError),
     #[error(
-        "{url} holds no run of record for {when} ({sealed} runs sealed in all), so nothing may be counted; `keyproof query --named late-and-missed` tells what is there"
+        "{url} holds no run of record for {when} ({sealed} runs sealed in all), so nothing may be counted; `keyproof query --archive {url} --named late-and-missed` tells what is there"
     )]
     NothingToQuery {
         when: String,

@@ -85,7 +85,7 @@ pub use doctor::{Duties, doctor, unconfigured};
 pub use error::RunError;
 pub use keys::{KeyChanging, change_signing_key, create_key, keys};
 pub use note::{About, note};
-pub use permissions::{Named, Role, actions, policy};
+pub use permissions::{Named, Role, policy};
 pub use query::{QueryRequest, When, query};
 pub use reassess::{By, Reassessed, reassess};
 pub use rollup::{RolledUp, RollupRequest, rollup};

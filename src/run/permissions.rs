@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use crate::archive::layout;
 use crate::collect::operation::{Caller, Operation};
+use crate::collect::probe::source_of;
+use crate::collect::scope::TagNames;
 use crate::config::{ArchiveUrl, Config, ScopeMode, SigningKey};
+use crate::model::words::Source;
 
 use super::RunError;
 
@@ -71,20 +74,33 @@ const READ_BUCKET: [&str; 9] = [
 const READ_KEY: [&str; 3] = ["kms:Decrypt", "kms:DescribeKey", "kms:GetKeyPolicy"];
 const WRITE: [&str; 2] = ["s3:PutObject", "s3:PutObjectRetention"];
 
-/// The actions that the operations of a caller need.
-pub fn actions(caller: Caller) -> BTreeSet<&'static str> {
+/// The actions of a caller's operations that a run with this configuration asks for.
+fn asked(caller: Caller, config: &Config) -> BTreeSet<&'static str> {
+    let TagNames {
+        owner,
+        cost_center,
+        business_unit,
+        ..
+    } = &config.tags;
+    let names = [owner, cost_center, business_unit];
+    let is_asked = |operation: &&Operation| match (source_of(**operation), operation) {
+        (Some(Source::Launches | Source::Trails), _) => config.launch_days > 0,
+        (_, Operation::ListTagsForResource) => names.iter().any(|name| name.is_some()),
+        _ => true,
+    };
     let operations = Operation::ALL.iter().filter(|o| o.caller() == caller);
+    let operations = operations.filter(is_asked);
     operations.filter_map(|o| o.iam_action()).collect()
 }
 
-/// The policy of a role, as JSON.
+/// The policy of a role, as JSON: of what is configured, and no more.
 ///
 /// # Errors
 /// For a sealer with nothing to seal on AWS.
 pub fn policy(role: Role, config: &Config, named: &Named) -> Result<Value, RunError> {
     let partition = partition(config);
     let statements = match role {
-        Role::Reader => reader(),
+        Role::Reader => reader(config),
         Role::Sampler => vec![
             allow(
                 "List",
@@ -142,9 +158,9 @@ fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
     json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource})
 }
 
-fn reader() -> Vec<Value> {
+fn reader(config: &Config) -> Vec<Value> {
     let mut services: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for action in actions(Caller::Reader) {
+    for action in asked(Caller::Reader, config) {
         let service = action.split(':').next().unwrap_or_default();
         services.entry(service).or_default().push(action);
     }
@@ -158,7 +174,7 @@ fn reader() -> Vec<Value> {
 
 fn collector(config: &Config, partition: &str) -> Vec<Value> {
     let enter = "sts:AssumeRole";
-    let discover: Vec<&str> = actions(Caller::Collector)
+    let discover: Vec<&str> = asked(Caller::Collector, config)
         .into_iter()
         .filter(|action| *action != enter)
         .collect();
@@ -167,17 +183,19 @@ fn collector(config: &Config, partition: &str) -> Vec<Value> {
         all.push(allow("Discover", &discover, json!("*")));
     }
     if config.scope != ScopeMode::SingleAccount {
-        let source_reader = config.source_reader_role_name.as_deref();
+        let is_sampled = config.sample_objects > 0 || config.listing.is_some();
+        let sampler = Some(&config.sampler_role_name).filter(|_| is_sampled);
         let roles = [
-            config.role_name.as_str(),
-            config.sampler_role_name.as_str(),
-            source_reader.unwrap_or("keyproof-source-reader"),
+            Some(&config.role_name),
+            sampler,
+            config.source_reader_role_name.as_ref(),
         ];
-        let arn = |role: &str| {
+        let arn = |role: &String| {
             let role = role.trim_start_matches('/');
             format!("arn:{partition}:iam::*:role/{role}")
         };
-        let roles = json!(roles.map(arn));
+        let roles: Vec<String> = roles.into_iter().flatten().map(arn).collect();
+        let roles = json!(roles);
         // Keyproof sends no source identity; AWS carries one that the caller's session has.
         all.push(allow("Enter", &[enter, "sts:SetSourceIdentity"], roles));
     }
@@ -298,6 +316,35 @@ mod tests {
         for part in ["organizations:", "sts:", "keyproof/starts/"] {
             assert!(!sealer.contains(part), "{part}: {sealer}");
         }
+    }
+
+    #[test]
+    fn nothing_is_allowed_that_is_not_configured() {
+        let none = Named::default();
+        let quiet = config(&[("launches", "false")]);
+        let reader = text(Role::Reader, &quiet, &none);
+        assert!(!reader.contains("cloudtrail:"), "{reader}");
+        assert!(reader.contains("elasticmapreduce:ListClusters"), "{reader}");
+        let collector = text(Role::Collector, &quiet, &none);
+        assert!(collector.contains("role/keyproof-reader"), "{collector}");
+        for part in [
+            "keyproof-sampler",
+            "keyproof-source-reader",
+            "ListTagsForResource",
+        ] {
+            assert!(!collector.contains(part), "{part}: {collector}");
+        }
+        let all = config(&[
+            ("sample_objects", "1"),
+            ("source_reader_role_name", "reports"),
+            ("tags.owner", "owner"),
+        ]);
+        let collector = text(Role::Collector, &all, &none);
+        for part in ["keyproof-sampler", "role/reports", "ListTagsForResource"] {
+            assert!(collector.contains(part), "{part}: {collector}");
+        }
+        let reader = text(Role::Reader, &all, &none);
+        assert!(reader.contains("cloudtrail:LookupEvents"), "{reader}");
     }
 
     #[test]

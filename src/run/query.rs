@@ -78,7 +78,7 @@ pub async fn query<W: Write + Send + 'static>(
             sealed: chain.runs().count(),
         });
     }
-    tell(request, &runs);
+    tell(request, &runs, &fetch.url());
     let name = format!("query-{:08x}", u32::from_be_bytes(random()?));
     let work = Work::create(config, &name)?;
     let folder = work.path.join("views");
@@ -129,10 +129,20 @@ fn words(when: When) -> String {
     }
 }
 
-/// Says what a figure alone would hide.
-fn tell(request: &QueryRequest, runs: &[&SealedRun]) {
+/// Says what a figure alone would hide, and of which dates it is.
+fn tell(request: &QueryRequest, runs: &[&SealedRun], url: &str) {
     if !request.question.names_rows() {
         return;
+    }
+    let (Some(first), Some(last)) = (runs.first(), runs.last()) else {
+        return;
+    };
+    let (first, last) = (first.seal.scheduled_for, last.seal.scheduled_for);
+    if runs.len() == 1 {
+        tracing::info!("in view: the run of record of {last}");
+    } else {
+        let runs = counted(runs.len() as i64, "run", "runs");
+        tracing::info!("in view: {runs} of record, {first} to {last}");
     }
     let partial: Vec<String> = runs
         .iter()
@@ -141,29 +151,24 @@ fn tell(request: &QueryRequest, runs: &[&SealedRun]) {
         .collect();
     if let Some(newest) = partial.last() {
         let shown = &partial[partial.len().saturating_sub(SHOWN)..];
+        let before = if shown.len() < partial.len() {
+            "…, "
+        } else {
+            ""
+        };
         tracing::warn!(
-            "PARTIAL: {} of {} in view ({}{}); `keyproof query --named not-seen --at {newest}` lists \
-             what the newest could not look at",
+            "PARTIAL: {} of {} in view: {before}{}",
             partial.len(),
-            counted(runs.len() as i64, "run of record", "runs of record"),
-            if shown.len() < partial.len() {
-                "…, "
-            } else {
-                ""
-            },
+            runs.len(),
             shown.join(", ")
         );
+        tracing::warn!("  keyproof query --archive {url} --named not-seen --at {newest}");
     }
-    if let (Some(first), Some(last)) = (runs.first(), runs.last()) {
-        let (first, last) = (first.seal.scheduled_for, last.seal.scheduled_for);
-        let dates = i64::from(last.days() - first.days()) + 1;
-        let holes = dates - runs.len() as i64;
-        if holes > 0 {
-            tracing::warn!(
-                "from {first} to {last} {holes} of {dates} dates have no run of record; `keyproof \
-                 query --named late-and-missed` lists them"
-            );
-        }
+    let dates = i64::from(last.days() - first.days()) + 1;
+    let holes = dates - runs.len() as i64;
+    if holes > 0 {
+        tracing::warn!("{holes} of {dates} dates have no run of record");
+        tracing::warn!("  keyproof query --archive {url} --named late-and-missed");
     }
 }
 

@@ -124,6 +124,7 @@ pub async fn seal(
         content,
         manifest: &manifest,
         producer,
+        until: None,
     };
     Ok(commit::commit(store, signer, clock, chain, &request).await?)
 }

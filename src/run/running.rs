@@ -48,6 +48,8 @@ use super::{RunError, RunOptions, Shell, exceptions, progress, rates};
 
 /// Time kept back from the deadline for judging, writing and sealing: a fifth of it, at most this.
 const LONGEST_RESERVE_MS: i64 = 10 * 60_000;
+/// At least this, of a deadline that has as much time again for collecting.
+const LEAST_RESERVE_MS: i64 = 10_000;
 
 /// A sealed run.
 #[derive(Debug)]
@@ -113,6 +115,8 @@ pub struct Concluded {
 pub struct Sealing<'a> {
     pub signer: &'a dyn Signer,
     pub producer: Producer,
+    /// After this nothing is sealed.
+    pub until: Option<UtcMillis>,
     /// Data files and receipts.
     pub files: Vec<FileEntry>,
     pub orphans: Vec<String>,
@@ -244,7 +248,8 @@ impl Running<'_> {
     ) -> Result<Context, RunError> {
         let config = self.config;
         let start = &self.begun.start;
-        let reserve = ((start.deadline_at.0 - start.started_at.0) / 5).min(LONGEST_RESERVE_MS);
+        let whole = start.deadline_at.0 - start.started_at.0;
+        let reserve = (whole / 5).clamp(LEAST_RESERVE_MS.min(whole / 2), LONGEST_RESERVE_MS);
         let mut wanted =
             collect::Options::new(self.run_id().clone(), self.date(), discover::emr_regions());
         wanted.role_name = config.role_name.clone();
@@ -468,6 +473,7 @@ impl Running<'_> {
             content: Content::Run(self.content(&run_row, &counts, clock, rows)),
             manifest: &manifest,
             producer: sealing.producer,
+            until: sealing.until,
         };
         let clock = &*self.shell.clock;
         let committed = commit::commit(self.store, sealing.signer, clock, chain, &request).await?;

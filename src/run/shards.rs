@@ -100,7 +100,8 @@ pub async fn prepare(
     let expected = accounts.filter(|a| is_expected(a)).count() as i64;
     let text = format!(
         "Run {run_id} for {date} is PREPARED\n\n{} in {}, until {}\n\
-         Next       keyproof collect --run-id {run_id} --shard 1/{shards} (and all others)\n\
+         Next       keyproof collect --run-id {run_id} --shard 1/{shards}\n\
+         \u{20}          (and the other shards)\n\
          \u{20}          keyproof assess --run-id {run_id}\n\
          \u{20}          keyproof seal --run-id {run_id}\n",
         counted(expected, "account", "accounts"),
@@ -431,6 +432,7 @@ pub async fn seal(
     let sealing = Sealing {
         signer: signer.as_ref(),
         producer: producer_of(&running.begun.start.config, caller_arn, lacking),
+        until: None,
         files,
         orphans,
         previous: running.previous(&evidence, &before, &conclusions).await?,

@@ -289,6 +289,7 @@ impl SampleArchive {
             content,
             manifest,
             producer: self.producer.clone(),
+            until: None,
         };
         commit::commit(&*self.store, &*self.signer, &*self.clock, chain, &request).await
     }

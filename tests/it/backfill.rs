@@ -584,3 +584,59 @@ async fn what_cannot_be_read_is_said_and_what_is_not_asked_well_is_refused() {
         "nothing is half written"
     );
 }
+
+/// Where nothing could be listed, nothing is known: neither "0 files" nor an entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_cannot_be_listed_is_a_failure_and_names_the_way_out() {
+    let place = place().await;
+    place.at_day(1);
+    place.audit_with(&config(&place)).await.expect("sealed");
+    let before = files_below(&place.archive());
+    let said = |ended: Result<Backfilled, RunError>| match ended {
+        Ok(done) => panic!("{}", done.text),
+        Err(error) => error.to_string(),
+    };
+    for dry_run in [true, false] {
+        let asked = BackfillRequest {
+            dry_run,
+            ..request(&place, -5, 0)
+        };
+        // Nobody said whose the bucket is, and it is not the trail's account's.
+        let error = said(
+            backfill(
+                &place,
+                &BackfillRequest {
+                    bucket_owner: None,
+                    ..asked.clone()
+                },
+            )
+            .await,
+        );
+        assert!(error.contains("--bucket-owner"), "{error}");
+        assert!(!error.contains("SourceObject"), "{error}");
+        // An account that no run knows, and a Region that is none.
+        let stranger = BackfillRequest {
+            accounts: ["999999999999".parse().expect("an id")].into(),
+            ..asked.clone()
+        };
+        let error = said(backfill(&place, &stranger).await);
+        assert!(
+            error.contains("account 999999999999 is not among"),
+            "{error}"
+        );
+        let mars = BackfillRequest {
+            regions: ["mars".parse().expect("looks like one")].into(),
+            ..asked.clone()
+        };
+        let error = said(backfill(&place, &mars).await);
+        assert!(error.contains("mars is no Region"), "{error}");
+        // A Region that the trail has nothing of.
+        let far = BackfillRequest {
+            regions: ["ap-northeast-3".parse().expect("a Region")].into(),
+            ..asked
+        };
+        let error = said(backfill(&place, &far).await);
+        assert!(error.contains("has no files of a trail"), "{error}");
+    }
+    assert_eq!(before, files_below(&place.archive()), "nothing is sealed");
+}

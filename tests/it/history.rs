@@ -215,6 +215,7 @@ pub async fn seal_by_other_rules(
         }),
         manifest: &manifest,
         producer,
+        until: None,
     };
     let committed = commit::commit(&store, &key, clock, &mut chain, &request).await;
     committed.expect("sealed");

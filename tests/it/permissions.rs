@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use keyproof::archive::layout;
-use keyproof::collect::operation::{Caller, Operation};
+use keyproof::collect::operation::Operation;
 use keyproof::config::{Config, Layer};
 use keyproof::run::{self, Named, Role, RunOptions};
 use keyproof::sandbox::Options;
@@ -25,6 +25,10 @@ fn config() -> Config {
             "arn:aws:kms:eu-west-1:111122223333:key/a",
         ),
         ("signing_key", "arn:aws:kms:eu-west-1:444455556666:key/s"),
+        // The templates allow what any configuration asks for.
+        ("tags.owner", "owner"),
+        ("sample_objects", "100"),
+        ("source_reader_role_name", "keyproof-source-reader"),
     ] {
         layer.flag(name, Some(value.to_owned()));
     }
@@ -33,7 +37,11 @@ fn config() -> Config {
 
 /// The actions of one effect in a policy.
 fn printed(role: Role, named: &Named, effect: &str) -> BTreeSet<String> {
-    let policy = run::policy(role, &config(), named).expect("a policy");
+    printed_by(&config(), role, named, effect)
+}
+
+fn printed_by(config: &Config, role: Role, named: &Named, effect: &str) -> BTreeSet<String> {
+    let policy = run::policy(role, config, named).expect("a policy");
     let statements = policy["Statement"].as_array().expect("statements");
     let of_effect = statements.iter().filter(|s| s["Effect"] == effect);
     let actions = of_effect.flat_map(|s| s["Action"].as_array().expect("actions"));
@@ -117,8 +125,9 @@ fn action_of(service: &str, operation: &str) -> String {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_calls_nothing_that_no_policy_allows() {
+/// Runs on two days with an archive on S3 and these settings more, and checks that every call is allowed by
+/// a policy that `init` prints for the same configuration. Gives the actions that were needed.
+async fn needed(settings: &[(&'static str, &str)]) -> (BTreeSet<String>, Config) {
     let options = Options {
         accounts: 8,
         regions: 2,
@@ -134,20 +143,14 @@ async fn a_run_calls_nothing_that_no_policy_allows() {
         place.world.log_archive_account().to_owned(),
     );
     let (key, signing) = (place.world.archive_key_arn(), place.world.signing_key_arn());
-    let config = place.config_with(
-        &[
-            ("archive", &url),
-            ("archive_kms_key", &key),
-            ("archive_owner", &owner),
-            ("archive_lock_days", "30"),
-            ("signing_key", &signing),
-            ("control_events", "true"),
-            ("sample_objects", "100"),
-            ("list_objects", "1000"),
-            ("source_reader_role_name", "keyproof-source-reader"),
-        ],
-        "",
-    );
+    let archive = [
+        ("archive", url.as_str()),
+        ("archive_kms_key", &key),
+        ("archive_owner", &owner),
+        ("archive_lock_days", "30"),
+        ("signing_key", &signing),
+    ];
+    let config = place.config_with(&[&archive, settings].concat(), "");
     for day in 0..2 {
         place.at_day(day);
         let asked = RunOptions {
@@ -158,27 +161,46 @@ async fn a_run_calls_nothing_that_no_policy_allows() {
             .await
             .expect("sealed");
     }
-    let roles = [Caller::Reader, Caller::Sampler, Caller::SourceReader];
-    let mut in_accounts: BTreeSet<&str> = roles.into_iter().flat_map(run::actions).collect();
-    // Asked of a bucket by listing it.
-    in_accounts.insert("s3:ListBucket");
     let plain = Named::default();
-    let mut of_job: BTreeSet<String> = [Role::Collector, Role::Sealer]
-        .into_iter()
-        .flat_map(|role| printed(role, &plain, "Allow"))
-        .collect();
+    let of = |roles: &[Role]| -> BTreeSet<String> {
+        let roles = roles.iter();
+        roles
+            .flat_map(|role| printed_by(&config, *role, &plain, "Allow"))
+            .collect()
+    };
+    let mut in_accounts = of(&[Role::Reader]);
+    if config.sample_objects > 0 || config.listing.is_some() {
+        in_accounts.extend(of(&[Role::Sampler]));
+    }
+    if config.source_reader_role_name.is_some() {
+        in_accounts.extend(of(&[Role::SourceReader]));
+    }
+    let mut of_job = of(&[Role::Collector, Role::Sealer]);
     of_job.insert("none".to_owned());
     let management = place.world.management_account();
-    let calls = place.sandbox.calls();
     let mut seen = BTreeSet::new();
-    for call in &calls {
+    for call in &place.sandbox.calls() {
         let action = action_of(&call.service, &call.operation);
-        let is_read = in_accounts.contains(action.as_str());
         // The management account runs the job, and is looked into as well.
         let is_job = call.account == management && of_job.contains(&action);
-        assert!(is_read || is_job, "{call:?} needs {action}");
+        assert!(
+            in_accounts.contains(&action) || is_job,
+            "{call:?} needs {action}"
+        );
         seen.insert(action);
     }
+    (seen, config)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_calls_nothing_that_no_policy_allows() {
+    let (seen, config) = needed(&[
+        ("control_events", "true"),
+        ("sample_objects", "100"),
+        ("list_objects", "1000"),
+        ("source_reader_role_name", "keyproof-source-reader"),
+    ])
+    .await;
     // And the policies hold little that this run had no use for.
     for action in [
         "kms:Sign",
@@ -188,8 +210,29 @@ async fn a_run_calls_nothing_that_no_policy_allows() {
     ] {
         assert!(seen.contains(action), "{action} was not called: {seen:?}");
     }
-    let all = run::actions(Caller::Reader).into_iter();
-    let unused: Vec<&str> = all.filter(|action| !seen.contains(*action)).collect();
+    let all = printed_by(&config, Role::Reader, &Named::default(), "Allow");
+    let unused: Vec<&String> = all.difference(&seen).collect();
     // Only asked where ListBuckets does not tell the Region.
     assert_eq!(unused, ["s3:GetBucketLocation"], "allowed and never called");
+}
+
+/// The same of a run that asks for less: its policies allow less, and are enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_asks_for_less_needs_no_more_than_its_policies() {
+    let (seen, config) = needed(&[("launches", "false")]).await;
+    let plain = Named::default();
+    let reader = printed_by(&config, Role::Reader, &plain, "Allow");
+    assert!(
+        !reader
+            .iter()
+            .any(|action| action.starts_with("cloudtrail:")),
+        "{reader:?}"
+    );
+    let unused: Vec<&String> = reader.difference(&seen).collect();
+    assert_eq!(unused, ["s3:GetBucketLocation"], "allowed and never called");
+    let collector = run::policy(Role::Collector, &config, &plain).expect("a policy");
+    let collector = collector.to_string();
+    for part in ["keyproof-sampler", "keyproof-source-reader"] {
+        assert!(!collector.contains(part), "{collector}");
+    }
 }

@@ -435,22 +435,66 @@ fn the_command_line_reads_and_writes_nothing_else() {
         let out = format!("rows.{format}");
         to(format, &out).says(0, &[]);
         assert!(std::fs::metadata(desk.path(&out)).expect("a file").len() > 0);
-        assert!(!desk.path(&format!("{out}.part")).exists());
     }
+    // What is there is left as it is, unless somebody says so.
+    to("csv", "rows.csv").fails(2, &["rows.csv is there already", "--overwrite"]);
+    let over = "query --archive archive --out rows.csv --overwrite --format csv --named owners";
+    desk.line(over).says(0, &[]);
+    let again = std::fs::read_to_string(desk.path("rows.csv")).expect("a file");
+    assert!(again.starts_with("owner,"), "{again}");
     to("csv", "archive/rows.csv").fails(2, &["inside the archive"]);
-    to("csv", "nowhere/rows.csv").fails(1, &["cannot write"]);
+    to("csv", "nowhere/rows.csv").fails(1, &["cannot write nowhere/rows.csv:"]);
     let kept = std::fs::read(desk.path("rows.csv")).expect("a file");
     let bad = [
         "query",
         "--archive",
         "archive",
+        "--overwrite",
         "--out",
         "rows.csv",
         "SELECT nothing FROM verdict",
     ];
     desk.keyproof(bad).fails(2, &["nothing"]);
     assert_eq!(std::fs::read(desk.path("rows.csv")).expect("a file"), kept);
-    assert!(!desk.path("rows.csv.part").exists());
+    let left = |path: &String| path.contains(".part") || path.contains("keyproof-query");
+    assert!(!desk.listing().iter().any(left), "{:?}", desk.listing());
+
+    // A seed is for a sample.
+    desk.changes_nothing("query --archive archive --named owners --seed 1")
+        .fails(2, &["--seed is for --named sample-clusters"]);
+    desk.line("query --archive archive --named sample-clusters --seed -1 --n 2")
+        .says(0, &["2 rows"]);
+    desk.keyproof([
+        "query",
+        "--archive",
+        "archive",
+        "SELECT * INTO t FROM verdict",
+    ])
+    .fails(2, &["only reading is possible", "makes or changes a table"]);
+}
+
+/// What the engine does not count, either.
+#[test]
+fn a_query_that_fills_the_memory_ends_in_words_and_leaves_nothing() {
+    let desk = SEALED.desk();
+    // Each level doubles a text, and nothing counts it.
+    let doubled = (0..14).map(|n| {
+        let before = if n == 0 {
+            "s".to_owned()
+        } else {
+            format!("t{}", n - 1)
+        };
+        format!("t{n} AS (SELECT concat(x, x) AS x FROM {before})")
+    });
+    let doubled: Vec<String> = doubled.collect();
+    let sql = format!(
+        "WITH s AS (SELECT repeat(run_id, 20000) AS x FROM sealed_run), {} SELECT x FROM t13",
+        doubled.join(", ")
+    );
+    let before = desk.listing();
+    let ended = desk.keyproof(["query", "--archive", "archive", "--format", "csv", &sql]);
+    ended.fails(1, &["the query needs more than 1536 MiB of memory"]);
+    assert_eq!(before, desk.listing());
 }
 
 #[test]

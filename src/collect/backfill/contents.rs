@@ -78,7 +78,8 @@ pub(super) fn source<'b>(
 /// Lists what there is to read.
 ///
 /// # Errors
-/// When the bucket's owner lets nobody in, or the process was told to stop.
+/// When the bucket's owner lets nobody in, when nothing was found and not all was listed, or when the process was told
+/// to stop.
 pub async fn list(context: &Context, wanted: &Wanted) -> Result<Contents, BackfillError> {
     let session = open(context, wanted).await?;
     let wanted = Arc::new(wanted.clone());
@@ -102,6 +103,10 @@ pub async fn list(context: &Context, wanted: &Wanted) -> Result<Contents, Backfi
     contents
         .units
         .sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
+    if contents.units.is_empty() && !contents.untold.is_empty() {
+        // Nothing is known of what is there, which is not that there is nothing.
+        return Err(contents.untold.swap_remove(0).2.into());
+    }
     contents.absent.sort();
     contents
         .untold

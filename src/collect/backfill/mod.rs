@@ -85,7 +85,10 @@ pub struct Found {
 #[derive(Debug, thiserror::Error)]
 pub enum BackfillError {
     /// Nothing can be said without an answer.
-    #[error("the trail's bucket cannot be read: {0}")]
+    #[error(
+        "the trail's bucket cannot be read: {0}; where it lies in another account than its trail, as in a \
+         log archive, name that account with --bucket-owner"
+    )]
     Call(#[from] CallError),
     #[error(transparent)]
     Sink(#[from] SinkError),

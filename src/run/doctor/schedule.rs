@@ -53,7 +53,8 @@ pub async fn look(seen: Option<&Seen>, now: UtcMillis) -> Vec<Line> {
         .entries()
         .first()
         .map(|entry| entry.statement.at.date());
-    lines.extend(judge(newest.as_ref(), &dates, begun, now));
+    let url = seen.archive.as_fetch().url();
+    lines.extend(judge(newest.as_ref(), &dates, begun, now, &url));
     super::accounts::worst_first(lines)
 }
 
@@ -71,6 +72,7 @@ fn judge(
     dates: &BTreeSet<Date>,
     begun: Option<Date>,
     now: UtcMillis,
+    url: &str,
 ) -> Vec<Line> {
     let Some(newest) = newest else {
         return vec![Line::note("no run is sealed yet")];
@@ -110,7 +112,9 @@ fn judge(
                     stay missing";
         Line::fail(what, next)
     } else {
-        Line::note(what).next("keyproof query --named late-and-missed")
+        Line::note(what).next(format!(
+            "keyproof query --archive {url} --named late-and-missed"
+        ))
     });
     lines
 }
@@ -159,7 +163,7 @@ mod tests {
         let of_record = dates.iter().map(|d| date(d)).collect();
         let now = now.parse().expect("time");
         let begun = dates.first().map(|d| date(d));
-        let lines = judge(newest.as_ref(), &of_record, begun, now);
+        let lines = judge(newest.as_ref(), &of_record, begun, now, "file:///evidence");
         let said: Vec<String> = lines.iter().map(|line| line.what.clone()).collect();
         let check = Check {
             name: "schedule",

@@ -213,6 +213,27 @@ mod tests {
             .collect()
     }
 
+    /// The document's example is read, and its table names every kind.
+    #[test]
+    fn the_document_tells_the_format() {
+        let page = include_str!("../../../docs/sandbox.md");
+        let from = page.find("```json\n").expect("an example") + "```json\n".len();
+        let (example, _) = page[from..].split_once("```").expect("its end");
+        let faults: Faults = serde_json::from_str(example).expect("the example");
+        assert_eq!(faults.rules.len(), 5);
+        let mut kinds = 0;
+        for line in page.lines().filter(|line| line.starts_with("| `")) {
+            let kind = line.split('`').nth(1).expect("a code span");
+            if !kind.starts_with(['"', '{']) {
+                continue;
+            }
+            let kind = kind.replace("STATUS", "409").replace("MS", "7");
+            serde_json::from_str::<FaultKind>(&kind).expect(&kind);
+            kinds += 1;
+        }
+        assert_eq!(kinds, 12);
+    }
+
     #[test]
     fn reads_rules_from_json() {
         let text = r#"{"seed":7,"rules":[{"service":"kms","kind":"lost_acknowledgement","share":0.5},{"kind":{"slow":200},"first_n":3},{"kind":{"refuse":409},"code":"ConditionalRequestConflict"}]}"#;
