@@ -12,8 +12,9 @@ CREATE DATABASE IF NOT EXISTS keyproof;
 
 -- The signed entries of the chain, as far as SQL can tell: entry 1 is the pinned one, and each later entry
 -- belongs to the same archive, stands in the slot that it was signed for, and links to the entry before it
--- by digest; slots between the two are those that it names as burnt. Where a link is missing the chain ends:
--- what comes after a gap counts for nothing. SQL cannot check signatures: `keyproof verify` does.
+-- by digest; slots between the two are burnt, as many as it names, and nothing links to them. Where a link is
+-- missing the chain ends: what comes after a gap counts for nothing. SQL cannot check signatures:
+-- `keyproof verify` does.
 CREATE OR REPLACE VIEW keyproof_raw.entry AS
 WITH
 slot AS (
@@ -51,10 +52,22 @@ ours AS (
     JOIN told g ON g.archive_id = t.archive_id
     WHERE g.seq = 1 AND g.sha256 = '{{pin}}'
 ),
-burnt AS (
-    SELECT DISTINCT TRY(CAST(u.slot_text AS bigint)) AS seq
+link AS (
+    SELECT o.seq, p.seq AS previous_seq
     FROM ours o
-    CROSS JOIN UNNEST(o.burnt_slots) AS u (slot_text)
+    JOIN ours p ON p.sha256 = o.previous_sha256
+    WHERE o.seq = p.seq + 1 + cardinality(o.burnt_slots)
+),
+burner AS (
+    SELECT l.seq, l.previous_seq
+    FROM link l
+    LEFT JOIN link n ON n.previous_seq > l.previous_seq AND n.previous_seq < l.seq
+    WHERE n.seq IS NULL AND l.seq > l.previous_seq + 1
+),
+burnt AS (
+    SELECT DISTINCT o.seq
+    FROM ours o
+    JOIN burner b ON o.seq > b.previous_seq AND o.seq < b.seq
 ),
 linked AS (
     SELECT

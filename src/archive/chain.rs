@@ -1,17 +1,22 @@
 //! The chain as a writer reads it: the dense prefix of `chain/`, from entry 1 to the first slot that
 //! is empty. What lies beyond an empty slot is not part of it, so nobody can move the head by putting
-//! something at a high number.
+//! something at a high number. An entry of this archive beyond it shows that others were removed, and
+//! then there is no chain to read: whoever went on would count too little, or seal into the hole.
 
 use super::keyring::{self, KeyFault, Keyring};
 use super::layout::{self, Name};
-use super::slot::{BATCH, SlotFault, Unjudged};
+use super::slot::{self, BATCH, ENTRY_LIMIT, SlotFault, Unjudged};
 use super::store::{Fetch, Listed, StoreError};
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{
     ArchiveId, BackfillSeal, Content, Genesis, PublicKey, RollupSeal, RunSeal, Statement,
 };
 
-/// Why a chain cannot be written to.
+/// Objects beyond the head that are looked at. The entries right behind a hole show it; whoever can
+/// remove so many in a row can remove the chain's end as a whole, which only a remembered head shows.
+const BEYOND: usize = 4 * BATCH;
+
+/// Why a chain cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     #[error(transparent)]
@@ -43,6 +48,14 @@ pub enum ChainError {
         seq: u64,
         detail: String,
     },
+    /// A later entry is there, signed for this archive.
+    #[error(
+        "entry {seq} was removed from the chain of {url}: entry {later} comes after it and is signed by \
+         the archive's key. Nothing is counted or sealed before a hole: run keyproof verify {url}, find \
+         out who removed it, and put it back from an earlier version, a backup or the copy of the chain \
+         (docs/verification.md, gap)"
+    )]
+    Removed { url: String, seq: u64, later: u64 },
     /// A signed entry does not link to the signed one before it. Only a change of stored entries
     /// leads to this, so nothing may be built on top.
     #[error("the chain of {url} is damaged at entry {seq}: {detail}; run keyproof verify")]
@@ -72,28 +85,42 @@ pub struct Chain {
     next_seq: u64,
     /// Slots after the last signed entry that something unsigned took.
     burnt: Vec<u64>,
+    /// The first object beyond the end that is no entry of this archive.
+    stray: Option<String>,
 }
 
 impl Chain {
     /// Reads the chain; none when `chain/` is empty. Its keys are those that it names itself, so it
     /// says nothing of whose archive it is: see [`Chain::check_signer`].
     pub async fn read(fetch: &dyn Fetch) -> Result<Option<Self>, ChainError> {
-        let slots = match list(fetch, 1).await {
+        let mut slots = match list(fetch, 1).await {
             Err(StoreError::Absent { .. }) => return Ok(None),
             other => other?,
         };
-        let Some((first, rest)) = slots.split_first() else {
-            return Ok(None);
-        };
-        let mut chain = Self::begin(fetch, first).await?;
-        chain.extend(fetch, rest).await?;
+        if slots.dense.is_empty() {
+            let Some((_, later)) = slots.beyond.first() else {
+                return Ok(None);
+            };
+            let later = later.name.clone();
+            // Another process may have begun the archive while the list was made.
+            slots = list(fetch, 1).await?;
+            if slots.dense.is_empty() {
+                return Err(ChainError::NotAnArchive {
+                    url: fetch.url(),
+                    detail: format!("not there, and {later} is; run keyproof verify"),
+                });
+            }
+        }
+        let first = slots.dense.remove(0);
+        let mut chain = Self::begin(fetch, &first).await?;
+        chain.extend(fetch, slots).await?;
         Ok(Some(chain))
     }
 
     /// Reads what was added since.
     pub async fn advance(&mut self, fetch: &dyn Fetch) -> Result<(), ChainError> {
         let slots = list(fetch, self.next_seq).await?;
-        self.extend(fetch, &slots).await
+        self.extend(fetch, slots).await
     }
 
     /// The archive's name.
@@ -161,6 +188,12 @@ impl Chain {
         &self.burnt
     }
 
+    /// The first object beyond the end, when last read, that is no entry of this archive: it stops
+    /// nobody, and says that somebody else may write here.
+    pub fn stray(&self) -> Option<&str> {
+        self.stray.as_deref()
+    }
+
     /// The sealed runs, oldest first.
     pub fn runs(&self) -> impl DoubleEndedIterator<Item = (&Entry, &RunSeal)> {
         self.entries
@@ -224,6 +257,7 @@ impl Chain {
             next_seq: entry.seq + 1,
             entries: vec![entry],
             burnt: Vec::new(),
+            stray: None,
         }
     }
 
@@ -274,10 +308,62 @@ impl Chain {
         Ok(Self::created(url, keys, entry))
     }
 
-    async fn extend(&mut self, fetch: &dyn Fetch, slots: &[Listed]) -> Result<(), ChainError> {
-        for batch in slots.chunks(BATCH) {
+    async fn extend(&mut self, fetch: &dyn Fetch, slots: Slots) -> Result<(), ChainError> {
+        for batch in slots.dense.chunks(BATCH) {
             for unjudged in Unjudged::read(fetch, batch).await {
                 self.place(fetch, unjudged?).await?;
+            }
+        }
+        self.stray = None;
+        if !slots.beyond.is_empty() {
+            // A list that takes its time may show an entry and not the one before it, which was written
+            // meanwhile. It is signed only when that one is durable, so a read finds it.
+            while let Some(unjudged) = self.read_next(fetch).await? {
+                self.place(fetch, unjudged).await?;
+            }
+            self.look_beyond(fetch, slots.beyond).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_next(&self, fetch: &dyn Fetch) -> Result<Option<Unjudged>, StoreError> {
+        let read = fetch.read(&layout::entry(self.next_seq), ENTRY_LIMIT).await;
+        match read {
+            Ok(bytes) => Ok(Some(Unjudged::of(bytes))),
+            Err(StoreError::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fails where an entry of this archive lies beyond the end. What nobody signed, or somebody else
+    /// did, stops nobody: else whoever may write junk could stop every run.
+    async fn look_beyond(
+        &mut self,
+        fetch: &dyn Fetch,
+        mut beyond: Vec<(u64, Listed)>,
+    ) -> Result<(), ChainError> {
+        beyond.retain(|(seq, _)| *seq > self.next_seq);
+        self.stray = beyond.first().map(|(_, listed)| listed.name.clone());
+        // No entry is as large.
+        beyond.retain(|(_, listed)| listed.bytes <= ENTRY_LIMIT);
+        beyond.truncate(BEYOND);
+        for batch in beyond.chunks(BATCH) {
+            let listed: Vec<Listed> = batch.iter().map(|(_, listed)| listed.clone()).collect();
+            let read = Unjudged::read(fetch, &listed).await;
+            for ((later, _), unjudged) in batch.iter().zip(read) {
+                let unjudged = match unjudged {
+                    // Nobody who may read the archive is denied an entry.
+                    Err(StoreError::Absent { .. } | StoreError::Denied { .. }) => continue,
+                    read => read?,
+                };
+                let judged = unjudged.judge(*later, &self.keys, Some(self.archive_id()));
+                if slot::is_of_archive(&judged) {
+                    return Err(ChainError::Removed {
+                        url: self.url.clone(),
+                        seq: self.next_seq,
+                        later: *later,
+                    });
+                }
             }
         }
         Ok(())
@@ -348,9 +434,17 @@ impl Chain {
     }
 }
 
-/// The dense run of slots that begins at `from`. A slot that then cannot be read is an error and not
-/// burnt: it may hold a good entry.
-async fn list(fetch: &dyn Fetch, from: u64) -> Result<Vec<Listed>, StoreError> {
+/// What is listed under `chain/`.
+struct Slots {
+    /// Slots without a gap between them.
+    dense: Vec<Listed>,
+    /// Those after the first empty one, with their numbers.
+    beyond: Vec<(u64, Listed)>,
+}
+
+/// The slots from `from` on. A slot that then cannot be read is an error and not burnt: it may hold a
+/// good entry.
+async fn list(fetch: &dyn Fetch, from: u64) -> Result<Slots, StoreError> {
     if let Some(name) = fetch.hidden(layout::CHAIN).await?.into_iter().next() {
         return Err(StoreError::Failed {
             name,
@@ -360,12 +454,19 @@ async fn list(fetch: &dyn Fetch, from: u64) -> Result<Vec<Listed>, StoreError> {
         });
     }
     let mut expected = from;
-    let mut slots = Vec::new();
+    let mut slots = Slots {
+        dense: Vec::new(),
+        beyond: Vec::new(),
+    };
     for listed in fetch.list(layout::CHAIN).await? {
         // Sorted by name, and names have fixed width: by number.
-        if Name::parse(&listed.name) == Some(Name::Entry { seq: expected }) {
-            expected += 1;
-            slots.push(listed);
+        match Name::parse(&listed.name) {
+            Some(Name::Entry { seq }) if seq == expected => {
+                expected += 1;
+                slots.dense.push(listed);
+            }
+            Some(Name::Entry { seq }) if seq > expected => slots.beyond.push((seq, listed)),
+            _ => {}
         }
     }
     Ok(slots)
@@ -375,6 +476,7 @@ async fn list(fetch: &dyn Fetch, from: u64) -> Result<Vec<Listed>, StoreError> {
 mod tests {
     use super::*;
     use crate::archive::signer::Signer as _;
+    use crate::seal::Envelope;
     use crate::testkit::{MemoryStore, SampleArchive, TestSigner};
 
     async fn three_runs() -> (SampleArchive, std::sync::Arc<MemoryStore>) {
@@ -402,9 +504,164 @@ mod tests {
             &Sha256Hex::of(&memory.read_now("chain/0000000004.dsse.json"))
         ));
         assert!(!chain.holds(3, &chain.head().sha256));
-        memory.remove("chain/0000000003.dsse.json");
-        let shorter = read(&archive).await.expect("chain").expect("begun");
-        assert_eq!(shorter.next_seq(), 3);
+        assert_eq!(chain.stray(), Some("chain/9999999999.dsse.json"));
+    }
+
+    #[tokio::test]
+    async fn a_removed_entry_is_no_end_of_the_chain() {
+        let (mut archive, memory) = three_runs().await;
+        let mut known = read(&archive).await.expect("chain").expect("begun");
+        let whole = memory.objects();
+        for (removed, later) in [(2, 3), (3, 4)] {
+            memory.remove(&layout::entry(removed));
+            let read = read(&archive).await;
+            assert!(
+                matches!(read, Err(ChainError::Removed { seq, later: l, .. }) if (seq, l) == (removed, later)),
+                "{read:?}"
+            );
+            memory.replace(
+                &layout::entry(removed),
+                whole[&layout::entry(removed)].clone(),
+            );
+        }
+        memory.remove(&layout::entry(1));
+        let headless = read(&archive).await;
+        assert!(
+            matches!(headless, Err(ChainError::NotAnArchive { .. })),
+            "{headless:?}"
+        );
+        // A process that read the chain while it was whole looks again before it seals.
+        memory.replace(&layout::entry(1), whole[&layout::entry(1)].clone());
+        archive.run().await.expect("run");
+        archive.run().await.expect("run");
+        memory.remove(&layout::entry(5));
+        let advanced = known.advance(archive.store.as_fetch()).await;
+        assert!(
+            matches!(
+                advanced,
+                Err(ChainError::Removed {
+                    seq: 5,
+                    later: 6,
+                    ..
+                })
+            ),
+            "{advanced:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_removed_entry_shows_whatever_its_successor_says() {
+        let (archive, memory) = three_runs().await;
+        let name = layout::entry(4);
+        let entry = Envelope::parse(&memory.read_now(&name)).expect("an entry");
+        let text = String::from_utf8(entry.payload.clone()).expect("text");
+        let payload = text.replace("urn:keyproof:seal:v1", "urn:keyproof:seal:v2");
+        let to_sign = Envelope::to_sign(payload.as_bytes());
+        let newer = Envelope {
+            payload: payload.into_bytes(),
+            signature: archive.signer.sign(&to_sign).await.expect("signed"),
+            ..entry
+        };
+        memory.replace(&name, newer.to_bytes());
+        memory.remove(&layout::entry(3));
+        let read = read(&archive).await;
+        assert!(
+            matches!(
+                read,
+                Err(ChainError::Removed {
+                    seq: 3,
+                    later: 4,
+                    ..
+                })
+            ),
+            "{read:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_archive_did_not_sign_beyond_the_head_stops_nobody() {
+        let (mut archive, memory) = three_runs().await;
+        let mut foreign = SampleArchive::in_memory();
+        for _ in 0..7 {
+            foreign.0.run().await.expect("another archive");
+        }
+        let mut changed = memory.read_now(&layout::entry(4));
+        changed[60] ^= 1;
+        for (seq, junk) in [
+            (6, b"junk".to_vec()),
+            (7, Vec::new()),
+            // An intruder's own key, for the right slot.
+            (8, foreign.1.read_now(&layout::entry(8))),
+            (9, changed),
+            // Copies of good entries, in other slots.
+            (10, memory.read_now(&layout::entry(4))),
+            (11, memory.read_now(&layout::entry(1))),
+            (12, vec![b'x'; ENTRY_LIMIT as usize + 1]),
+        ] {
+            memory.replace(&layout::entry(seq), junk);
+            let chain = read(&archive).await.expect("chain").expect("begun");
+            assert_eq!((chain.next_seq(), chain.head().seq), (5, 4), "{seq}");
+            assert_eq!(chain.stray(), Some(layout::entry(6).as_str()));
+        }
+        // The next seal takes the slot in between, and the one after it names them as burnt.
+        archive.run().await.expect("run");
+        archive.run().await.expect("run");
+        let chain = read(&archive).await.expect("chain").expect("begun");
+        assert_eq!(chain.head().seq, 13);
+        assert_eq!(chain.head().statement.burnt_slots, [6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(chain.stray(), None);
+    }
+
+    /// A list that shows only what was there when it began, and the last entry.
+    struct Slow {
+        inner: std::sync::Arc<MemoryStore>,
+        unseen: std::ops::Range<u64>,
+    }
+
+    #[async_trait::async_trait]
+    impl Fetch for Slow {
+        async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+            self.inner.read(name, limit).await
+        }
+        async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+            let mut listed = self.inner.list(prefix).await?;
+            listed.retain(|l| {
+                !matches!(Name::parse(&l.name), Some(Name::Entry { seq }) if self.unseen.contains(&seq))
+            });
+            Ok(listed)
+        }
+        async fn copy_to(
+            &self,
+            name: &str,
+            limit: u64,
+            to: &mut std::fs::File,
+        ) -> Result<(Sha256Hex, u64), StoreError> {
+            self.inner.copy_to(name, limit, to).await
+        }
+        async fn digest(&self, name: &str) -> Result<(Sha256Hex, u64), StoreError> {
+            self.inner.digest(name).await
+        }
+        fn url(&self) -> String {
+            self.inner.url()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_sealed_while_a_list_was_made_is_no_hole() {
+        let (mut archive, memory) = three_runs().await;
+        let mut chain = read(&archive).await.expect("chain").expect("begun");
+        for _ in 0..3 {
+            archive.run().await.expect("run");
+        }
+        let slow = Slow {
+            inner: memory,
+            unseen: 5..7,
+        };
+        chain.advance(&slow).await.expect("no hole");
+        assert_eq!((chain.head().seq, chain.next_seq()), (7, 8));
+        let fresh = Chain::read(&slow).await.expect("no hole").expect("begun");
+        assert_eq!(fresh.head(), chain.head());
+        assert_eq!(fresh.stray(), None);
     }
 
     #[tokio::test]

@@ -76,8 +76,15 @@ pub fn dataset_files<'a>(
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{name}: {error}")]
+    Store(StoreError),
+    #[error("{name} was sealed and is not there any more; run keyproof verify")]
+    Missing { name: String },
+    #[error(
+        "{name} is not what was sealed: it is larger than the {limit} bytes that it may have; run \
+         keyproof verify"
+    )]
+    Larger { name: String, limit: u64 },
+    #[error("{name}: {error}; run keyproof verify")]
     Manifest { name: String, error: ManifestError },
     #[error("{name} was changed: sealed with SHA-256 {expected}; run keyproof verify")]
     Changed { name: String, expected: Sha256Hex },
@@ -89,7 +96,10 @@ pub enum RecordError {
         bytes: u64,
         limit: u64,
     },
-    #[error("{name} is listed with {listed} bytes and has {found}")]
+    #[error(
+        "{name} is not what was sealed: it is listed with {listed} bytes and has {found}; run keyproof \
+         verify"
+    )]
     OtherSize {
         name: String,
         listed: u64,
@@ -104,13 +114,23 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// Why an object that was sealed could not be read.
+    fn of_sealed(error: StoreError) -> Self {
+        match error {
+            StoreError::Absent { name } => Self::Missing { name },
+            StoreError::TooLarge { name, limit } => Self::Larger { name, limit },
+            error => Self::Store(error),
+        }
+    }
+
     /// Whether storage or this machine failed, rather than that the archive holds something else than was
     /// sealed.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Store(StoreError::Absent { .. } | StoreError::TooLarge { .. }) => false,
             Self::Store(_) | Self::NotCopied { .. } => true,
-            Self::Manifest { .. }
+            Self::Missing { .. }
+            | Self::Larger { .. }
+            | Self::Manifest { .. }
             | Self::Changed { .. }
             | Self::NoRun { .. }
             | Self::TooLarge { .. }
@@ -129,7 +149,8 @@ pub async fn read_manifest(fetch: &dyn Fetch, entry: &Entry) -> Result<Manifest,
         }
     };
     let subject = subject.ok_or(RecordError::NoRun { seq: entry.seq })?;
-    let bytes = fetch.read(&subject.name, MANIFEST_LIMIT).await?;
+    let read = fetch.read(&subject.name, MANIFEST_LIMIT).await;
+    let bytes = read.map_err(RecordError::of_sealed)?;
     if Sha256Hex::of(&bytes) != subject.sha256 {
         return Err(RecordError::Changed {
             name: subject.name.clone(),
@@ -150,7 +171,8 @@ pub async fn read_file(
     limit: u64,
 ) -> Result<Vec<u8>, RecordError> {
     within(file, limit)?;
-    let bytes = fetch.read(&file.name, file.bytes).await?;
+    let read = fetch.read(&file.name, file.bytes).await;
+    let bytes = read.map_err(RecordError::of_sealed)?;
     compare(file, &Sha256Hex::of(&bytes), bytes.len() as u64)?;
     Ok(bytes)
 }
@@ -170,7 +192,7 @@ pub async fn copy_file(fetch: &dyn Fetch, file: &FileEntry, to: &Path) -> Result
     };
     let compared = match copied {
         Ok((sha256, bytes)) => compare(file, &sha256, bytes),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(RecordError::of_sealed(error)),
     };
     if compared.is_err() {
         // It is of no use to anybody, and the folder goes with the command that works in it.

@@ -128,6 +128,16 @@ impl Unjudged {
     }
 }
 
+/// Whether a slot was judged to hold an entry that a trusted key signed for it and for this archive, even
+/// if it says what this program cannot read, or what the key may not say as far as the entries that are
+/// here tell.
+pub fn is_of_archive(judged: &Result<Statement, SlotFault>) -> bool {
+    matches!(
+        judged,
+        Ok(_) | Err(SlotFault::NewerVersion(_) | SlotFault::KeyMisused(_))
+    )
+}
+
 /// The statement in an envelope, whoever signed it.
 fn read_statement(envelope: &Envelope) -> Result<Statement, SlotFault> {
     let statement = Statement::parse(&envelope.payload).map_err(|e| match e {

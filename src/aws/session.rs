@@ -73,6 +73,12 @@ pub enum ConnectError {
     )]
     NoCredentials { detail: String },
     #[error(
+        "AWS profile '{profile}' gives no credentials: the shared files (~/.aws/config and \
+         ~/.aws/credentials) do not have it, or it names none ({detail}); `aws configure list-profiles` \
+         lists the profiles that are there"
+    )]
+    NoProfile { profile: String, detail: String },
+    #[error(
         "AWS profile '{profile}' cannot be used: {detail}; see `aws configure list-profiles`, and \
          log in again (`aws sso login`) if it is an SSO profile"
     )]
@@ -303,6 +309,9 @@ fn connect_error(error: &CredentialsError, profile: Option<&str>) -> ConnectErro
         .map(str::to_owned)
         .or_else(|| std::env::var("AWS_PROFILE").ok());
     match (error, named) {
+        (CredentialsError::CredentialsNotLoaded(_), Some(profile)) => {
+            ConnectError::NoProfile { profile, detail }
+        }
         // Whatever else was tried, the profile that was named did not do.
         (_, Some(profile)) => ConnectError::BadProfile { profile, detail },
         (CredentialsError::CredentialsNotLoaded(_), None) => ConnectError::NoCredentials { detail },

@@ -15,7 +15,7 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 
 pub use resolve::{ArchiveUrl, Config, ScopeMode, SigningKey, default_state_dir};
 pub use schema::json_schema;
-pub use settings::{Layer, Origin, SETTINGS, Setting, Settings};
+pub use settings::{Layer, Origin, SETTINGS, Setting, Settings, distance};
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]

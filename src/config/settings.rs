@@ -373,7 +373,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 /// Levenshtein distance of short names.
-fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().take(64).enumerate() {

@@ -18,6 +18,10 @@ pub struct RunSummary {
     pub date: Date,
     pub outcome: RunOutcome,
     pub late: bool,
+    /// Accounts or Regions were left out that the archive is about.
+    pub narrowed: bool,
+    /// Regions that were named and are on in no account.
+    pub regions_off: Vec<Region>,
     pub tally: Tally,
     /// The previous run of record and what changed since.
     pub previous: Option<(Date, Changes)>,
@@ -93,6 +97,11 @@ fn remedy(reason: &str) -> &'static str {
     }
 }
 
+/// The check of storage that has no others: a folder.
+const NO_PROTECTION: &str = "protection";
+/// Longest detail of a check.
+const LONGEST: usize = 240;
+
 /// Renders the summary.
 pub fn render(s: &RunSummary) -> String {
     let mut out = String::new();
@@ -105,6 +114,7 @@ pub fn render(s: &RunSummary) -> String {
     let state = format!("SEALED, {}{late}{exit}", s.outcome);
     let title = format!("Run {} for {}", s.run_id, s.date);
     line(&mut out, &format!("{title:<56}{state}"));
+    speaks_not(&mut out, s);
     out.push('\n');
     verdict_table(&mut out, s);
     share(&mut out, s);
@@ -160,6 +170,26 @@ pub fn render(s: &RunSummary) -> String {
     let fits = whole.chars().count() <= WIDTH;
     let _ = writeln!(out, "{}", if fits { whole } else { next("URL") });
     out
+}
+
+/// Why the run is not of record, or holds nothing, whatever its outcome says.
+fn speaks_not(out: &mut String, s: &RunSummary) {
+    if s.narrowed {
+        let text = format!(
+            "this run does not speak for {}, and no KPI counts it: it left out accounts or \
+             Regions that the archive is about",
+            s.date
+        );
+        labelled(out, "Narrowed", &text);
+    }
+    if !s.regions_off.is_empty() {
+        let names: Vec<&str> = s.regions_off.iter().map(Region::as_str).collect();
+        let text = format!(
+            "{}: on in no account that answered, so that nothing was looked at there",
+            names.join(", ")
+        );
+        labelled(out, "Regions", &text);
+    }
 }
 
 fn verdict_table(out: &mut String, s: &RunSummary) {
@@ -421,17 +451,35 @@ fn expired(out: &mut String, exceptions: &[Exception]) {
     }
 }
 
-/// What the archive's own checks found amiss; nothing where all is well, or where storage has none.
+/// What the archive's own checks found amiss, in their words; nothing where all is well.
 fn protection(out: &mut String, checks: &[ArchiveCheck]) {
-    let named = |outcome: CheckOutcome| {
-        let those = checks.iter().filter(|c| c.outcome == outcome);
-        let names: Vec<&str> = those.map(|c| c.check_name.as_str()).collect();
-        (!names.is_empty()).then(|| format!("{outcome}: {}", names.join(", ")))
-    };
-    let amiss = [CheckOutcome::Fail, CheckOutcome::Unknown].map(named);
-    let amiss: Vec<String> = amiss.into_iter().flatten().collect();
-    if !amiss.is_empty() {
-        labelled(out, "Protection", &amiss.join("; "));
+    const SHOWN: usize = 3;
+    let named = |outcome: CheckOutcome| checks.iter().filter(move |c| c.outcome == outcome);
+    let (failed, unknown) = (named(CheckOutcome::Fail), named(CheckOutcome::Unknown));
+    let amiss: Vec<&ArchiveCheck> = failed.chain(unknown).collect();
+    let mut label = "Protection";
+    for check in amiss.iter().take(SHOWN) {
+        let text = match (check.check_name.as_str(), check.outcome) {
+            // Storage that has none of the checks.
+            (NO_PROTECTION, _) => {
+                "none: a folder shows changes, and prevents none (see keyproof doctor)".to_owned()
+            }
+            (name, CheckOutcome::Unknown) => format!("not known: {name}: {}", check.detail),
+            (name, _) => format!("{name}: {}", check.detail),
+        };
+        labelled(out, label, &name(&text, LONGEST));
+        label = "";
+    }
+    let more = amiss.len().saturating_sub(SHOWN) as i64;
+    if more > 0 {
+        labelled(
+            out,
+            "",
+            &format!("and {}", counted(more, "more check", "more checks")),
+        );
+    }
+    if amiss.iter().any(|check| check.check_name != NO_PROTECTION) {
+        labelled(out, "", "`keyproof doctor` looks again and says what to do");
     }
 }
 
@@ -470,6 +518,8 @@ mod tests {
             date: "2026-11-24".parse().expect("date"),
             outcome: RunOutcome::Partial,
             late: false,
+            narrowed: false,
+            regions_off: Vec::new(),
             tally,
             previous: None,
             expired: Vec::new(),
@@ -593,10 +643,52 @@ mod tests {
             ("versioning", CheckOutcome::Pass),
         ];
         s.checks = all.map(check).to_vec();
-        let told = "Protection fail: create_only, tls_only; unknown: key_decrypt\n";
+        for check in &mut s.checks {
+            check.detail = format!("about {}", check.check_name);
+        }
+        let told = "Protection create_only: about create_only\n           \
+                    tls_only: about tls_only\n           \
+                    not known: key_decrypt: about key_decrypt\n           \
+                    `keyproof doctor` looks again and says what to do\n";
         assert!(render(&s).contains(told), "{}", render(&s));
-        s.checks.drain(..3);
+        s.checks.extend(s.checks.clone());
+        assert!(render(&s).contains("\n           and 3 more checks\n"));
+        s.checks.retain(|check| check.outcome == CheckOutcome::Pass);
         assert!(!render(&s).contains("Protection"));
+    }
+
+    #[test]
+    fn of_a_folder_nothing_is_said_that_it_has_not() {
+        let mut s = summary();
+        s.checks = vec![ArchiveCheck {
+            scheduled_for: s.date,
+            check_name: NO_PROTECTION.to_owned(),
+            outcome: CheckOutcome::Fail,
+            required: false,
+            detail: "none: a local folder".to_owned(),
+        }];
+        let text = render(&s);
+        let told =
+            "Protection none: a folder shows changes, and prevents none (see keyproof doctor)\n";
+        assert!(text.contains(told), "{text}");
+        assert!(!text.contains("fail"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_speaks_for_no_date_says_so() {
+        let mut s = summary();
+        assert!(!render(&s).contains("speak"));
+        s.narrowed = true;
+        s.regions_off = vec!["af-south-1".parse().expect("Region")];
+        let text = render(&s);
+        let told =
+            "\nNarrowed   this run does not speak for 2026-11-24, and no KPI counts it: it left";
+        assert!(text.contains(told), "{text}");
+        assert!(
+            text.contains("Regions    af-south-1: on in no account"),
+            "{text}"
+        );
+        assert!(text.lines().all(|l| l.chars().count() <= WIDTH), "{text}");
     }
 
     #[test]

@@ -325,7 +325,7 @@ pub enum Standing {
 
 /// Looks at what is there before anything is written.
 pub async fn look(fetch: &dyn Fetch, signer: &dyn Signer) -> Result<Standing, RunError> {
-    match Chain::read(fetch).await? {
+    match try_chain(fetch).await? {
         Some(chain) => {
             chain.check_signer(signer.public_key())?;
             Ok(Standing::Chain(Box::new(chain)))
@@ -376,8 +376,22 @@ async fn list(fetch: &dyn Fetch, prefix: &str) -> Result<Vec<Listed>, RunError> 
 /// The chain of an archive, by the keys that it names itself. Whose they are, only a pin or a
 /// remembered archive can say.
 pub async fn read_chain(fetch: &dyn Fetch) -> Result<Chain, RunError> {
-    match Chain::read(fetch).await? {
+    match try_chain(fetch).await? {
         Some(chain) => Ok(chain),
         None => Err(RunError::NoChain { url: fetch.url() }),
     }
+}
+
+/// The same; none where no chain was begun. What lies beyond its end is told: a removed change of key
+/// looks like that, and so does somebody who may write there.
+pub async fn try_chain(fetch: &dyn Fetch) -> Result<Option<Chain>, RunError> {
+    let chain = Chain::read(fetch).await?;
+    if let Some(stray) = chain.as_ref().and_then(Chain::stray) {
+        let url = fetch.url();
+        tracing::warn!(
+            "{stray} lies beyond the end of the chain of {url}, signed by no key that the chain names, \
+             and counts for nothing; `keyproof verify {url}` tells whether entries are missing before it"
+        );
+    }
+    Ok(chain)
 }

@@ -12,15 +12,16 @@ use crate::archive::signer::Signer;
 use crate::archive::starts::{self, Begun, StartRequest};
 use crate::archive::store::Store;
 use crate::aws::AwsShell;
+use crate::collect::Regions;
 use crate::collect::api::{CallerIdentity, Cloud};
 use crate::collect::attempt::{Attempts, Budget};
 use crate::collect::exceptions::expired;
 use crate::collect::operation::Operation;
 use crate::collect::scope::Scope;
-use crate::config::{ArchiveUrl, Config, ScopeMode};
+use crate::config::{ArchiveUrl, Config, ScopeMode, distance};
 use crate::discover::{self, DiscoverError, Listing, ScopeRequest};
 use crate::model::datasets::ArchiveCheck;
-use crate::model::ids::{AccountId, RunId, Sha256Hex};
+use crate::model::ids::{AccountId, Region, RunId, Sha256Hex};
 use crate::model::words::CheckOutcome;
 use crate::seal::{ArchiveId, Lacking, Producer, PublicKey};
 use crate::time::Date;
@@ -97,6 +98,40 @@ fn account_list(path: &Path) -> Result<Vec<AccountId>, RunError> {
         return Err(usage("it names no account".to_owned()));
     }
     Ok(accounts.into_iter().collect())
+}
+
+/// Refuses a Region that was named and that nobody knows: a mistyped one holds no cluster, and a run
+/// over nothing would be COMPLETE.
+pub fn check_regions(config: &Config) -> Result<(), RunError> {
+    const MOST_MISTYPED: usize = 3;
+    let Regions::List(named) = &config.regions else {
+        return Ok(());
+    };
+    let known = discover::emr_regions();
+    // Of a partition that the list does not tell of, nobody can say what is mistyped.
+    let is_known = |region: &Region| {
+        let mut partition = known
+            .iter()
+            .filter(|emr| emr.region.partition() == region.partition())
+            .peekable();
+        partition.peek().is_none() || partition.any(|emr| emr.region == *region)
+    };
+    let Some(region) = named.iter().find(|region| !is_known(region)) else {
+        return Ok(());
+    };
+    let far = |emr: &Region| distance(region.as_str(), emr.as_str());
+    let mut near: Vec<&Region> = known.iter().map(|emr| &emr.region).collect();
+    near.retain(|emr| far(emr) <= MOST_MISTYPED);
+    near.sort_by_key(|emr| far(emr));
+    let near: Vec<&str> = near.into_iter().take(3).map(Region::as_str).collect();
+    Err(RunError::UnknownRegion {
+        region: region.clone(),
+        near: if near.is_empty() {
+            String::new()
+        } else {
+            format!(" (did you mean {}?)", near.join(" or "))
+        },
+    })
 }
 
 pub fn check_clock(aws: &AwsShell) -> Result<(), RunError> {
@@ -323,6 +358,7 @@ pub async fn open(
     purpose: Purpose,
 ) -> Result<Opened, RunError> {
     let date = check_date(shell, options)?;
+    check_regions(config)?;
     for rule in expired(&config.exceptions, date) {
         tracing::warn!(
             "exception {} (approved by {}) expired on {} and has no effect",
@@ -385,7 +421,7 @@ pub async fn open(
         KeyFile::Load
     };
     let begun = match purpose {
-        Purpose::Prepare => Chain::read(store.as_fetch()).await?,
+        Purpose::Prepare => archive::try_chain(store.as_fetch()).await?,
         Purpose::Run => None,
     };
     let (signer, chain, begun_now) = if let Some(chain) = begun {

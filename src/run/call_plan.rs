@@ -25,8 +25,8 @@ use crate::report::call_plan::{ArchiveRequests, Basis, Busiest, CallPlan};
 use crate::rollup::{DEFAULT_PRICES, Price, parse_prices};
 use crate::time::Date;
 
-use super::archive::{AtUrl, find, open_store};
-use super::beginning::{begin_scope, check_clock, check_date, refuse_other_scope};
+use super::archive::{AtUrl, find, open_store, try_chain};
+use super::beginning::{begin_scope, check_clock, check_date, check_regions, refuse_other_scope};
 use super::evidence::Evidence;
 use super::known::{self, Wanted, Watermarks};
 use super::running::Asking;
@@ -49,6 +49,7 @@ pub async fn call_plan(
     cancelled: watch::Receiver<bool>,
 ) -> Result<CallPlan, RunError> {
     let date = check_date(shell, options)?;
+    check_regions(config)?;
     let asking = Asking::new(shell, config, cancelled).await?;
     let archive = open_store(shell, config, Some(&asking.aws)).await?;
     let (fetch, url) = (archive.as_fetch(), archive.url());
@@ -68,7 +69,7 @@ pub async fn call_plan(
     check_clock(&asking.aws)?;
     let scope = scope?;
     let chain = match found {
-        AtUrl::Archive => Chain::read(fetch).await?,
+        AtUrl::Archive => try_chain(fetch).await?,
         AtUrl::Nothing | AtUrl::Foreign => None,
     };
     if let Some(chain) = &chain {

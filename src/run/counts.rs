@@ -6,7 +6,7 @@ use crate::collect::footprint;
 use crate::collect::operation::Caller;
 use crate::collect::scope::{Scope, left_out};
 use crate::model::datasets::Coverage;
-use crate::model::ids::AccountId;
+use crate::model::ids::{AccountId, Region};
 use crate::model::table::Dataset as _;
 use crate::model::words::{CellOutcome, Source};
 use crate::report::run_summary::{Accounts, Busiest, NotObserved};
@@ -25,6 +25,8 @@ pub struct Counts {
     pub not_observed: NotObserved,
     /// The bucket of an audited account of whose grant most was used.
     pub busiest: Option<Busiest>,
+    /// Every Region in which clusters were asked for, and whether it is on in any account.
+    pub regions_on: BTreeMap<Region, bool>,
     /// How many accounts or cells each exception covered.
     pub used: BTreeMap<String, i64>,
     open: BTreeMap<AccountId, CellOutcome>,
@@ -77,6 +79,10 @@ impl Counts {
 
     fn cell(&mut self, cell: &Coverage) {
         self.cells += 1;
+        if cell.source == Source::Clusters {
+            let on = self.regions_on.entry(cell.region.clone()).or_default();
+            *on |= cell.outcome != CellOutcome::RegionOff;
+        }
         for cost in footprint::read(cell.operations.as_deref().unwrap_or_default()) {
             let most = self.busiest.as_ref().map_or(0, |busiest| busiest.percent);
             if cost.operation.caller() != Caller::Collector && cost.percent > most {
@@ -178,6 +184,19 @@ mod tests {
         accepted.accepted_by = Some("gap-1".to_owned());
         assert!(differ(&[denied], std::slice::from_ref(&accepted)));
         assert!(!differ(&[], &[accepted]));
+    }
+
+    #[test]
+    fn a_region_is_on_where_any_account_has_it_on() {
+        let mut counts = Counts::default();
+        let region = "eu-west-1".parse().expect("region");
+        counts.cell(&cell(A, Source::Steps, CellOutcome::Collected));
+        assert!(counts.regions_on.is_empty());
+        counts.cell(&cell(A, Source::Clusters, CellOutcome::RegionOff));
+        assert_eq!(counts.regions_on.get(&region), Some(&false));
+        counts.cell(&cell(B, Source::Clusters, CellOutcome::DeniedIam));
+        counts.cell(&cell(A, Source::Clusters, CellOutcome::RegionOff));
+        assert_eq!(counts.regions_on.get(&region), Some(&true));
     }
 
     #[test]

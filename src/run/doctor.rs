@@ -38,8 +38,8 @@ use crate::report::doctor_summary::{Check, DoctorSummary, Line, Outcome, State};
 use crate::report::text::counted;
 use crate::time::Date;
 
-use super::archive::key_at;
-use super::beginning::{find_caller, scope_request};
+use super::archive::{AtUrl, key_at};
+use super::beginning::{check_regions, find_caller, is_full_scope, scope_request};
 use super::running::Asking;
 use super::{RunError, RunOptions, Shell, progress, random};
 
@@ -119,7 +119,7 @@ pub async fn doctor(
     cancelled: watch::Receiver<bool>,
 ) -> Result<DoctorSummary, RunError> {
     let date = shell.clock.now().date();
-    let (configured, request) = configuration(config, date);
+    let (mut configured, request) = configuration(config, date);
 
     let connected = Asking::new(shell, config, cancelled.clone()).await;
     let (credentials, asking, caller) = match connected {
@@ -155,6 +155,7 @@ pub async fn doctor(
     };
 
     let (archive, seen) = evidence::look(shell, config, known, scope.as_ref()).await;
+    configured.extend(speaks(config, seen.as_ref()));
     let signer = match duties {
         Duties::Collect => not_asked("collect"),
         _ => signer::look(shell, config, known, seen.as_ref()).await,
@@ -243,9 +244,8 @@ fn configuration(config: &Config, date: Date) -> (Vec<Line>, Option<ScopeRequest
     };
     let regions = config.region_words();
     lines.push(Line::pass(format!("{whose}, {how}, Regions {regions}")));
-    if !config.is_whole() || config.regions_by_hand {
-        let what = "accounts or Regions are narrowed: such a run speaks for no date";
-        lines.push(Line::note(what));
+    if let Err(error) = check_regions(config) {
+        lines.push(Line::new(State::Fail, error.to_string()));
     }
     for rule in expired(&config.exceptions, date) {
         let (id, expires) = (&rule.id, rule.expires);
@@ -253,6 +253,25 @@ fn configuration(config: &Config, date: Date) -> (Vec<Line>, Option<ScopeRequest
         lines.push(Line::note(what).next("renew or remove it"));
     }
     (lines, request)
+}
+
+/// Whether a run of these settings may become a run of record; nothing where all is looked at.
+fn speaks(config: &Config, seen: Option<&evidence::Seen>) -> Option<Line> {
+    let chain = seen.and_then(|seen| seen.chain.as_ref());
+    let begins = seen.is_some_and(|seen| seen.at == AtUrl::Nothing);
+    let what = if !config.is_whole() {
+        "accounts are narrowed: such a run speaks for no date"
+    } else if !config.regions_by_hand {
+        return None;
+    } else if begins {
+        "the first run begins the archive for these Regions: it speaks for its date, and later runs of \
+         others do not"
+    } else if chain.is_none_or(|chain| is_full_scope(config, chain)) {
+        return None;
+    } else {
+        "Regions are narrowed, for the archive was begun with others: such a run speaks for no date"
+    };
+    Some(Line::note(what))
 }
 
 fn credentials(found: Result<CallerIdentity, RunError>) -> (Vec<Line>, Option<CallerIdentity>) {

@@ -1,5 +1,8 @@
 //! Why a command failed.
 
+use crate::archive::chain::ChainError;
+use crate::archive::commit::CommitError;
+use crate::archive::starts::StartError;
 use crate::error::Exit;
 use crate::model::ids::RunId;
 use crate::time::Date;
@@ -9,6 +12,16 @@ use crate::time::Date;
 pub enum RunError {
     #[error("{0}")]
     Usage(String),
+    #[error(
+        "regions: this version knows no Region '{region}' where EMR exists{near}; nothing is looked at in a \
+         Region that is not there. A Region newer than this version is looked at with regions = auto, \
+         which asks AWS which ones are on"
+    )]
+    UnknownRegion {
+        region: crate::model::ids::Region,
+        /// Empty, or a question that names the nearest known ones.
+        near: String,
+    },
     #[error("the run is scheduled for {date}, which has not begun; today is {today} UTC")]
     FutureDate { date: Date, today: Date },
     #[error(transparent)]
@@ -23,11 +36,11 @@ pub enum RunError {
         source: crate::archive::store::StoreError,
     },
     #[error(transparent)]
-    Chain(#[from] crate::archive::chain::ChainError),
+    Chain(#[from] ChainError),
     #[error(transparent)]
-    Start(#[from] crate::archive::starts::StartError),
+    Start(#[from] StartError),
     #[error(transparent)]
-    Commit(#[from] crate::archive::commit::CommitError),
+    Commit(#[from] CommitError),
     #[error(transparent)]
     Sign(#[from] crate::archive::signer::SignError),
     #[error(transparent)]
@@ -105,7 +118,7 @@ pub enum RunError {
     },
     #[error("{cluster} means several clusters; name one of them: {arns}")]
     AmbiguousCluster { cluster: String, arns: String },
-    #[error("{name} of the archive does not have the digest that was sealed")]
+    #[error("{name} of the archive does not have the digest that was sealed; run keyproof verify")]
     Changed { name: String },
     #[error(
         "{name} of the archive is not kept as its writer says (version, lock, key): ask who changed it"
@@ -214,6 +227,7 @@ impl RunError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_)
+            | Self::UnknownRegion { .. }
             | Self::OtherScope { .. }
             | Self::FutureDate { .. }
             | Self::OtherThanBegun { .. }
@@ -225,6 +239,9 @@ impl RunError {
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Query(error) if error.is_usage() => Exit::Usage,
             Self::Sealed(error) if error.is_outage() => Exit::Failed,
+            Self::Chain(ChainError::Removed { .. })
+            | Self::Start(StartError::Chain(ChainError::Removed { .. }))
+            | Self::Commit(CommitError::Chain(ChainError::Removed { .. })) => Exit::Unverified,
             Self::Unverified { .. }
             | Self::Changed { .. }
             | Self::KeptOtherwise { .. }

@@ -34,6 +34,19 @@ pub fn check(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> 
     Ok(())
 }
 
+/// The same for a command that only reads: where nothing is remembered, that nothing vouches for the
+/// archive is told once.
+pub fn check_to_read(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
+    check(config, url, chain)?;
+    if remembered::lookup(&config.state_dir, url)?.is_none() {
+        tracing::warn!(
+            "UNPINNED: this machine never saw {url}, and nothing vouches for whose archive it is or that \
+             its end is there; `keyproof verify {url} --pin SHA256-OF-ENTRY-1` does, and is remembered"
+        );
+    }
+    Ok(())
+}
+
 /// Remembers the chain as it stands.
 pub fn remember(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
     let seen = Remembered {

@@ -68,7 +68,7 @@ pub async fn query<W: Write + Send + 'static>(
         return Err(RunError::NoChain { url: fetch.url() });
     }
     let chain = read_chain(fetch).await?;
-    memory::check(config, &fetch.url(), &chain)?;
+    memory::check_to_read(config, &fetch.url(), &chain)?;
     let of_record = sealed::of_record(&chain);
     let runs = in_view(&of_record, request.when);
     if runs.is_empty() && request.question.names_rows() {

@@ -76,7 +76,7 @@ pub async fn rollup(
             work: &work.path,
         };
         let chain = read_chain(archive.as_fetch()).await?;
-        memory::check(config, &archive.url(), &chain)?;
+        memory::check_to_read(config, &archive.url(), &chain)?;
         let measures = compute(&evidence, &chain, request, &*shell.clock).await?;
         let shown = measures::summary(&measures, quarter, shell.clock.now());
         let text = format!("{shown}\nNot sealed.\n");
@@ -85,7 +85,7 @@ pub async fn rollup(
     let signer = open_signer(shell, config, None, KeyFile::Load).await?;
     let mut chain = read_chain(archive.as_fetch()).await?;
     chain.check_signer(signer.public_key())?;
-    memory::check(config, &archive.url(), &chain)?;
+    memory::check_to_read(config, &archive.url(), &chain)?;
     let archive = archive.for_writing(config).await?;
     let lacking = archive.lacking();
     let store = archive.store;

@@ -21,11 +21,11 @@ use crate::collect::attempt::Attempts;
 use crate::collect::facts::AlreadyCollected;
 use crate::collect::footprint;
 use crate::collect::random::stable_hash;
-use crate::collect::{self, Context, Part};
+use crate::collect::{self, Context, Part, Regions};
 use crate::config::{Config, ScopeMode};
 use crate::discover;
 use crate::model::datasets::{ArchiveCheck, Coverage, Exception, Run, Verdict};
-use crate::model::ids::RunId;
+use crate::model::ids::{Region, RunId};
 use crate::model::words::{Judgement, RunOutcome, Severity};
 use crate::record::Journal;
 use crate::report::metrics::RunMetrics;
@@ -497,6 +497,8 @@ impl Running<'_> {
             date: self.date(),
             outcome: run_row.outcome,
             late: run_row.late,
+            narrowed: !self.frozen.full_scope,
+            regions_off: self.regions_off(&counts),
             previous: sealing.previous,
             expired: exceptions.iter().filter(|e| e.expired).cloned().collect(),
             account_names: names.collect(),
@@ -523,6 +525,15 @@ impl Running<'_> {
             summary: run_summary::render(&summary),
             metrics,
         })
+    }
+
+    /// Regions that were named and are on in no account. Of those that AWS lists it is no surprise.
+    fn regions_off(&self, counts: &Counts) -> Vec<Region> {
+        let off = counts.regions_on.iter().filter(|(_, on)| !**on);
+        match self.frozen.regions {
+            Regions::Auto => Vec::new(),
+            Regions::List(_) => off.map(|(region, _)| region.clone()).collect(),
+        }
     }
 
     fn content(

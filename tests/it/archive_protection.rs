@@ -246,8 +246,14 @@ async fn the_flag_writes_all_the_same_and_the_seal_tells() {
     }
     let (exit, said, shown) = run(&["--create-archive", "--allow-unprotected"]).await;
     assert!(matches!(exit, Some(0 | 4)), "{said}");
-    let amiss = "Protection fail: lock_covers_retention, public_access_block, tls_only";
-    assert!(shown.contains(amiss), "{shown}");
+    for check in [
+        "Protection lock_covers_retention: ",
+        " public_access_block: ",
+        " tls_only: ",
+    ] {
+        assert!(shown.contains(check), "{shown}");
+    }
+    assert!(shown.contains("`keyproof doctor`"), "{shown}");
 
     // The next run is not let in by what the first was told.
     let (exit, said, _) = run(&[]).await;

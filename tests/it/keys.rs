@@ -302,6 +302,30 @@ async fn a_removed_key_change_is_a_gap() {
     // The recovery key speaks next, about a key that nobody knows.
     removed(&[3, 4, 5], "key_misused").await;
     removed(&[3, 4, 5, 6], "unknown_signer").await;
+    // Whoever reads the chain to answer or to seal is stopped by what a trusted key signed, and by nothing
+    // else: a key that lies in `keys/` may be anybody's.
+    let read = async |slots: &[u64]| {
+        let mut objects = sample.memory.objects();
+        for slot in slots {
+            objects.remove(&layout::entry(*slot));
+        }
+        Chain::read(&MemoryStore::holding(objects)).await
+    };
+    let misused = read(&[3, 4, 5]).await;
+    let stopped = |read: &Result<Option<Chain>, ChainError>| {
+        matches!(
+            read,
+            Err(ChainError::Removed {
+                seq: 3,
+                later: 6,
+                ..
+            })
+        )
+    };
+    assert!(stopped(&misused), "{misused:?}");
+    let unknown = read(&[3]).await.expect("readable").expect("begun");
+    assert_eq!(unknown.next_seq(), 3);
+    assert_eq!(unknown.stray(), Some(layout::entry(4).as_str()));
 
     // By a key that signs no more, by one that is not in the archive, for another slot: no entry is missed.
     let stray = TestSigner::generate();

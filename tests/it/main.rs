@@ -14,6 +14,7 @@ mod doctor;
 mod edges;
 mod faults;
 mod flips;
+mod gaps;
 mod history;
 mod hostile;
 mod identities;

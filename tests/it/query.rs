@@ -322,6 +322,22 @@ async fn what_nothing_vouches_for_reaches_no_answer_and_no_kpi() {
         .expect_err("missing");
     assert_eq!(error.exit(), Exit::Unverified, "{error}");
     assert!(error.to_string().contains(&file_name), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("was sealed and is not there any more; run keyproof verify"),
+        "{error}"
+    );
+    let longer = [good.as_slice(), b"more"].concat();
+    std::fs::write(&finding, longer).expect("a change");
+    let error = rows(&place, "SELECT COUNT(*) FROM finding", EVERY)
+        .await
+        .expect_err("longer");
+    assert_eq!(error.exit(), Exit::Unverified, "{error}");
+    assert!(
+        error.to_string().contains("is not what was sealed"),
+        "{error}"
+    );
     std::fs::write(&finding, good).expect("as it was");
     let verdict = only_file(&archive, "verdict", &run_id(1));
     let good = std::fs::read(&verdict).expect("a file");
@@ -330,20 +346,24 @@ async fn what_nothing_vouches_for_reaches_no_answer_and_no_kpi() {
     assert_eq!(error.exit(), Exit::Unverified, "{error}");
     std::fs::write(&verdict, good).expect("as it was");
 
-    // After a gap in the chain nothing counts: not here, where the head is remembered, and not elsewhere.
+    // A chain with a hole gives no answer at all: not here, where the head is remembered, and not
+    // elsewhere. What came before the hole is not all that was sealed.
     std::fs::remove_file(archive.join(layout::entry(runs[1].0.seq))).expect("a gap");
-    let error = rows(&place, COUNTS, EVERY).await.expect_err("a gap");
-    assert_eq!(error.exit(), Exit::Unverified, "{error}");
     let state = place.path("elsewhere").display().to_string();
     let elsewhere = place.config_with(&[("state_dir", state.as_str())], "");
-    let found = rows_of(&place, &elsewhere, &request(COUNTS, EVERY)).await;
-    assert_eq!(found.expect("rows"), counts[..1]);
-    let cut = share(&place, &elsewhere).await.expect("a KPI");
-    let whole = |rows: &[CompliantShare]| {
-        let whole = rows.iter().find(|row| row.scope_kind == "organization");
-        whole.expect("a row").runs_of_record
-    };
-    assert_eq!((whole(&kpi), whole(&cut)), (3, 1));
+    for config in [&config, &elsewhere] {
+        let asked = rows_of(&place, config, &request(COUNTS, EVERY)).await;
+        let measured = share(&place, config).await;
+        for error in [asked.expect_err("a gap"), measured.expect_err("a gap")] {
+            assert_eq!(error.exit(), Exit::Unverified, "{error}");
+            let said = error.to_string();
+            let removed = format!("entry {} was removed", runs[1].0.seq);
+            assert!(
+                said.contains(&removed) && said.contains("keyproof verify"),
+                "{said}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

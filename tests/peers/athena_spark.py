@@ -192,6 +192,18 @@ def plant(root, program):
     slot(root, seq + 11).write_text(envelope(odd, slot(root, seq)))
     unlinked = {**forged, "predicate": {**forged["predicate"], "seq": str(seq + 12)}}
     slot(root, seq + 12).write_text(envelope(unlinked, slot(root, seq)))
+    # Three that name entries which count as burnt: one that links to nothing, one that links to an early
+    # entry and claims everything since, one that links to the head and names other slots than those between.
+    early_seq, early, _ = chain[1]
+    claims = [str(number) for number in range(early_seq + 1, seq + 14)]
+    for number, link, burnt in (
+        (seq + 13, "0" * 64, [str(early_seq + 1)]),
+        (seq + 14, early, claims),
+        (seq + 15, note, [str(early_seq + 1)]),
+    ):
+        words = {"seq": str(number), "previous_sha256": link, "burnt_slots": burnt}
+        burner = {**forged, "predicate": {**forged["predicate"], **words}}
+        slot(root, number).write_text(envelope(burner, slot(root, seq)))
     far = {**forged, "predicate": {**forged["predicate"], "seq": "9999999999", "previous_sha256": note}}
     slot(root, 9_999_999_999).write_text(envelope(far, slot(root, seq)))
     (root / "chain" / "readme.txt").write_text("hello\n")
@@ -275,8 +287,9 @@ def main():
         slot(root, gone).unlink()
         open_views(spark, root, pin, first, end)
         checks.expect("a gap in the chain", rows(spark, COUNTS), counts[:1])
-        elsewhere = ask(arguments.binary, root, folder / "elsewhere", "--quarter", quarter, COUNTS)
-        checks.expect("a gap in the chain: keyproof query", elsewhere, counts[:1])
+        command = [arguments.binary, "query", "--archive", root, "--state-dir", folder / "elsewhere", COUNTS]
+        refused = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        checks.expect("a gap in the chain: keyproof query refuses", refused.returncode, 5)
         spark.stop()
     return checks.end()
 

@@ -6,7 +6,7 @@ use super::failure::{Failure, Notice};
 use crate::archive::chain::Entry;
 use crate::archive::keyring::{self, Keyring};
 use crate::archive::layout::{self, Name};
-use crate::archive::slot::{BATCH, SlotFault, Unjudged};
+use crate::archive::slot::{self, BATCH, SlotFault, Unjudged};
 use crate::archive::store::{Fetch, Listed};
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::seal::{ArchiveId, Content, Statement};
@@ -96,12 +96,10 @@ impl Linker<'_> {
         let judged = slot.judge(seq, &self.keys, Some(&self.archive_id));
         if seq != self.expected {
             let signed = match &judged {
-                // A trusted key may not say that, as far as the entries that are here tell.
-                Ok(_) | Err(SlotFault::NewerVersion(_) | SlotFault::KeyMisused(_)) => true,
                 Err(SlotFault::UnknownSigner { keyid }) => {
                     self.is_by_next_key(seq, &slot, keyid).await
                 }
-                Err(_) => false,
+                judged => slot::is_of_archive(judged),
             };
             if !signed {
                 self.failures.push(Failure::UnexpectedObject {
