@@ -161,6 +161,15 @@ impl Chain {
         &self.burnt
     }
 
+    /// The chain as it was when entry `seq` was its head; entry 1 stays in any case.
+    pub fn until(&self, seq: u64) -> Self {
+        let mut earlier = self.clone();
+        earlier.entries.retain(|entry| entry.seq <= seq.max(1));
+        earlier.next_seq = earlier.head().seq + 1;
+        earlier.burnt.clear();
+        earlier
+    }
+
     /// The sealed runs, oldest first.
     pub fn runs(&self) -> impl DoubleEndedIterator<Item = (&Entry, &RunSeal)> {
         self.entries
