@@ -131,8 +131,6 @@ impl Measures {
     /// Every measure as one JSON object: `rollup`, what a reader must know beside them, then the name of
     /// each with its rows, ratios at the end of a row. Instants are milliseconds.
     pub fn json(&self, label: &Label) -> String {
-        let none = Ratios::new();
-        let of = |name| self.ratios.get(name).unwrap_or(&none);
         fn member<D: Dataset>(rows: &[D], ratios: &Ratios) -> String {
             let lines = rows.iter().enumerate().map(|(n, row)| {
                 let mut line = Vec::new();
@@ -147,6 +145,8 @@ impl Measures {
             });
             format!("\"{}\":[{}]", D::NAME, lines.collect::<Vec<_>>().join(","))
         }
+        let none = Ratios::new();
+        let of = |name: &'static str| self.ratios.get(name).unwrap_or(&none);
         let sealed = label.sealed.as_ref();
         let label = serde_json::json!({
             "quarter": label.quarter.to_string(),

@@ -215,10 +215,10 @@ fn edition_of(
     quarter: Quarter,
     number: Option<u64>,
 ) -> Option<(&Entry, &RollupSeal)> {
-    let editions = chain.rollups().filter(|(_, seal)| {
+    let mut editions = chain.rollups().filter(|(_, seal)| {
         seal.quarter == quarter && number.is_none_or(|number| seal.edition == number)
     });
-    editions.last()
+    editions.next_back()
 }
 
 fn edition(entry: &Entry, seal: &RollupSeal) -> Edition {
@@ -300,7 +300,12 @@ pub async fn check_rollup(
         }
         sealed.insert(measure, file);
     }
-    // Without the prices that it was sealed with nothing can be compared.
+    if prices.is_none() {
+        wrong.push(format!(
+            "without its table {} nothing can be computed",
+            Price::NAME
+        ));
+    }
     if let Some(prices) = prices {
         let evidence = Evidence {
             fetch,
@@ -312,7 +317,7 @@ pub async fn check_rollup(
             let rows = again.encoded.rows;
             match sealed.remove(again.measure) {
                 None => wrong.push(format!("{}: not sealed, {rows} rows now", again.measure)),
-                Some(file) if file.rows_sha256 == Some(again.encoded.rows_sha256) => {}
+                Some(file) if file.rows_sha256.as_ref() == Some(&again.encoded.rows_sha256) => {}
                 Some(file) => wrong.push(format!(
                     "{}: {} rows sealed, {rows} rows now, not the same ones",
                     again.measure,

@@ -43,7 +43,7 @@ pub fn files(folders: &Folders, measures: &[(&str, &'static str)]) -> Vec<(Strin
     });
     let is_view = |name: &str| name == Remediation::NAME;
     let kpis = measures.iter().filter(|(name, _)| !is_view(name));
-    let kpis = kpis.map(|(name, sql)| Kept {
+    let kpis = kpis.map(|&(name, sql)| Kept {
         name: name.replace('_', "-"),
         sql,
     });
