@@ -36,6 +36,21 @@ TBLPROPERTIES (
   'storage.location.template' = 's3://{{bucket}}/manifest/v1/dt=${dt}'
 );
 
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_manifest (
+  `line` string COMMENT 'One line of a file.'
+)
+COMMENT 'Manifests of rollups, planted ones included: a manifest is one line of JSON.'
+PARTITIONED BY (`quarter` string)
+ROW FORMAT DELIMITED FIELDS TERMINATED BY '\001' LINES TERMINATED BY '\n'
+STORED AS TEXTFILE
+LOCATION 's3://{{bucket}}/manifest/v1/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.quarter.type' = 'enum',
+  'projection.quarter.values' = '2026Q1,2026Q2,2026Q3,2026Q4,2027Q1,2027Q2,2027Q3,2027Q4,2028Q1,2028Q2,2028Q3,2028Q4,2029Q1,2029Q2,2029Q3,2029Q4,2030Q1,2030Q2,2030Q3,2030Q4,2031Q1,2031Q2,2031Q3,2031Q4,2032Q1,2032Q2,2032Q3,2032Q4,2033Q1,2033Q2,2033Q3,2033Q4,2034Q1,2034Q2,2034Q3,2034Q4,2035Q1,2035Q2,2035Q3,2035Q4,2036Q1,2036Q2,2036Q3,2036Q4,2037Q1,2037Q2,2037Q3,2037Q4,2038Q1,2038Q2,2038Q3,2038Q4,2039Q1,2039Q2,2039Q3,2039Q4,2040Q1,2040Q2,2040Q3,2040Q4,2041Q1,2041Q2,2041Q3,2041Q4,2042Q1,2042Q2,2042Q3,2042Q4,2043Q1,2043Q2,2043Q3,2043Q4,2044Q1,2044Q2,2044Q3,2044Q4,2045Q1,2045Q2,2045Q3,2045Q4,2046Q1,2046Q2,2046Q3,2046Q4,2047Q1,2047Q2,2047Q3,2047Q4,2048Q1,2048Q2,2048Q3,2048Q4,2049Q1,2049Q2,2049Q3,2049Q4,2050Q1,2050Q2,2050Q3,2050Q4,2051Q1,2051Q2,2051Q3,2051Q4,2052Q1,2052Q2,2052Q3,2052Q4,2053Q1,2053Q2,2053Q3,2053Q4,2054Q1,2054Q2,2054Q3,2054Q4,2055Q1,2055Q2,2055Q3,2055Q4',
+  'storage.location.template' = 's3://{{bucket}}/manifest/v1/quarter=${quarter}'
+);
+
 CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.account_v1 (
   `scheduled_for` date COMMENT 'Date the run speaks for.',
   `account_id` string COMMENT 'The account.',
@@ -1026,3 +1041,214 @@ TBLPROPERTIES (
   'projection.dt.interval.unit' = 'DAYS',
   'storage.location.template' = 's3://{{bucket}}/evidence/trail_reading/v1/dt=${dt}'
 );
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_compliant_share_v1 (
+  `quarter_start` date COMMENT 'First date of the quarter.',
+  `scope_kind` string COMMENT 'Kind of the scope.',
+  `scope` string COMMENT 'The scope; `(all)` for the organization, `(no owner)` and the like where a cluster has none.',
+  `days_expected` bigint COMMENT 'Dates of the quarter.',
+  `runs_of_record` bigint COMMENT 'Dates of the quarter that have a run of record.',
+  `end_date` date COMMENT 'Date of the latest run of record in the quarter, for which the columns `end_…` speak.',
+  `end_compliant` bigint COMMENT 'Active clusters at quarter end that are COMPLIANT.',
+  `end_non_compliant` bigint COMMENT 'Active clusters at quarter end that are NON_COMPLIANT.',
+  `end_unknown` bigint COMMENT 'Active clusters at quarter end that are UNKNOWN.',
+  `end_no_logs` bigint COMMENT 'Active clusters at quarter end that archive no logs.',
+  `end_delivery_broken` bigint COMMENT 'Active clusters at quarter end whose logs cannot be written with the key.',
+  `end_delivery_unknown` bigint COMMENT 'Active clusters at quarter end of which this is not known.',
+  `end_copies_retained` bigint COMMENT 'Active clusters at quarter end whose logs AWS keeps in storage of its own too.',
+  `end_copies_unknown` bigint COMMENT 'Active clusters at quarter end of which this is not known.',
+  `days_compliant` bigint COMMENT 'Clusters active and COMPLIANT at the run of a date, summed over the quarter.',
+  `days_non_compliant` bigint COMMENT 'The same for NON_COMPLIANT.',
+  `days_unknown` bigint COMMENT 'The same for UNKNOWN.',
+  `days_no_logs` bigint COMMENT 'The same for NO_LOGS.',
+  `compliant_ms` bigint COMMENT 'Time in the quarter for which a verdict COMPLIANT held.',
+  `non_compliant_ms` bigint COMMENT 'The same for NON_COMPLIANT.',
+  `unknown_ms` bigint COMMENT 'The same for UNKNOWN.',
+  `no_logs_ms` bigint COMMENT 'The same for NO_LOGS.',
+  `unobserved_ms` bigint COMMENT 'Time in the quarter that clusters lived and no verdict held.',
+  `end_cells` bigint COMMENT 'Cells expected at quarter end; organization, OU and account only, as the next three.',
+  `end_cells_open` bigint COMMENT 'Of these, cells that ended neither in an answer nor in an accepted gap.',
+  `cells` bigint COMMENT 'Cells expected, summed over the quarter’s runs of record.',
+  `cells_open` bigint COMMENT 'Of these, cells that ended neither in an answer nor in an accepted gap.'
+)
+COMMENT 'One row per scope and quarter: sums from which the compliant share of active clusters is derived as COMPLIANT / (COMPLIANT + NON_COMPLIANT + UNKNOWN). A sum of zero below the line means not applicable.'
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/rollup/compliant_share/v1/';
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_key_cost_v1 (
+  `quarter_start` date COMMENT 'First date of the quarter.',
+  `scope_kind` string COMMENT 'Kind of the scope.',
+  `scope` string COMMENT 'The scope; `(all)` for the organization, `(no owner)` and the like where nobody is named.',
+  `days_expected` bigint COMMENT 'Dates of the quarter.',
+  `runs_of_record` bigint COMMENT 'Dates of the quarter that have a run of record.',
+  `log_keys` bigint COMMENT 'Customer keys that clusters of the quarter named for logs.',
+  `key_month_nano_usd` bigint COMMENT 'Their monthly price.',
+  `idle_keys` bigint COMMENT 'Of these, keys that no cluster active at quarter end names.',
+  `idle_key_month_nano_usd` bigint COMMENT 'Their monthly price.',
+  `keys_pending_deletion` bigint COMMENT 'Log keys whose deletion is pending: not charged, and not counted above.',
+  `keys_unknown` bigint COMMENT 'Keys that could not be described: not counted above.',
+  `buckets` bigint COMMENT 'Log buckets.',
+  `buckets_without_bucket_key` bigint COMMENT 'Of these, buckets whose S3 Bucket Key is off.',
+  `buckets_unknown` bigint COMMENT 'Of these, buckets that could not be read.',
+  `audit_calls` bigint COMMENT 'Calls of the quarter’s runs of record; organization, OU and account only, as the next.',
+  `audit_nano_usd` bigint COMMENT 'Their price.'
+)
+COMMENT 'One row per scope and quarter: log keys with their price, and calls of the audit with theirs.'
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/rollup/key_cost/v1/';
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_launch_attempts_v1 (
+  `quarter_start` date COMMENT 'First date of the quarter.',
+  `scope_kind` string COMMENT 'Kind of the scope.',
+  `scope` string COMMENT 'The scope; `(all)` for the organization, `(no owner)` and the like where nobody is named.',
+  `days_expected` bigint COMMENT 'Dates of the quarter.',
+  `runs_of_record` bigint COMMENT 'Dates of the quarter that have a run of record.',
+  `events` bigint COMMENT 'RunJobFlow events.',
+  `attempts` bigint COMMENT 'Distinct attempts that they belong to.',
+  `blocked_events` bigint COMMENT 'Events of attempts that a configured guardrail denied.',
+  `blocked_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `flagged_events` bigint COMMENT 'Events of launches that were accepted and are not compliant.',
+  `flagged_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `unknown_events` bigint COMMENT 'Events of accepted launches of which nobody knows whether they are compliant.',
+  `unknown_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `blocked_failing_events` bigint COMMENT 'Events of blocked attempts whose parameters would not have met the policy.',
+  `blocked_failing_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `blocked_meeting_events` bigint COMMENT 'Events of blocked attempts whose parameters would have met the policy.',
+  `blocked_meeting_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `blocked_params_unknown_events` bigint COMMENT 'Events of blocked attempts of whose parameters this is not known.',
+  `blocked_params_unknown_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `accepted_compliant_events` bigint COMMENT 'Events of class `accepted_compliant`.',
+  `accepted_compliant_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `accepted_noncompliant_events` bigint COMMENT 'Events of class `accepted_noncompliant`.',
+  `accepted_noncompliant_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `accepted_no_log_place_events` bigint COMMENT 'Events of class `accepted_no_log_place`.',
+  `accepted_no_log_place_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `accepted_params_unavailable_events` bigint COMMENT 'Events of class `accepted_params_unavailable`.',
+  `accepted_params_unavailable_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `accepted_key_unknown_events` bigint COMMENT 'Events of class `accepted_key_unknown`.',
+  `accepted_key_unknown_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `accepted_then_failed_events` bigint COMMENT 'Events of class `accepted_then_failed`.',
+  `accepted_then_failed_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `denied_noncompliant_events` bigint COMMENT 'Events of class `denied_noncompliant`.',
+  `denied_noncompliant_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `denied_compliant_events` bigint COMMENT 'Events of class `denied_compliant`.',
+  `denied_compliant_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `denied_params_unavailable_events` bigint COMMENT 'Events of class `denied_params_unavailable`.',
+  `denied_params_unavailable_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `rejected_invalid_events` bigint COMMENT 'Events of class `rejected_invalid`.',
+  `rejected_invalid_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `throttled_events` bigint COMMENT 'Events of class `throttled`.',
+  `throttled_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `other_error_events` bigint COMMENT 'Events of class `other_error`.',
+  `other_error_attempts` bigint COMMENT 'Distinct attempts among these.',
+  `approved_events` bigint COMMENT 'Events of accepted launches whose security configuration is approved.',
+  `not_approved_events` bigint COMMENT 'Events of accepted launches whose security configuration is not.',
+  `approval_unknown_events` bigint COMMENT 'Events of accepted launches without one, or of which this is not known.',
+  `launches_seen` bigint COMMENT 'Accepted launches that stand among the clusters that runs saw.',
+  `launches_not_seen` bigint COMMENT 'Accepted launches that do not.',
+  `launches_population_unknown` bigint COMMENT 'Accepted launches of which this is not known.',
+  `trail_events` bigint COMMENT 'Events that were read from a trail’s files.',
+  `clusters_launched` bigint COMMENT 'Clusters that runs saw and that were launched in the quarter.',
+  `clusters_without_event` bigint COMMENT 'Of these, clusters without a launch event.',
+  `cells` bigint COMMENT 'Accounts and Regions whose launches were to be read; organization, OU and account only, as the next two.',
+  `expected_ms` bigint COMMENT 'Time of the quarter in which they were to be read.',
+  `unobserved_ms` bigint COMMENT 'Of this, time whose events nobody read.'
+)
+COMMENT 'One row per scope and quarter: events and distinct attempts by bucket and class.'
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/rollup/launch_attempts/v1/';
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_logs_reencrypted_v1 (
+  `quarter_start` date COMMENT 'First date of the quarter.',
+  `scope_kind` string COMMENT 'Kind of the scope.',
+  `scope` string COMMENT 'The scope; `(all)` for the organization, `(no owner)` and the like where nobody is named.',
+  `days_expected` bigint COMMENT 'Dates of the quarter.',
+  `runs_of_record` bigint COMMENT 'Dates of the quarter that have a run of record.',
+  `evidences` bigint COMMENT 'What the quarter’s counts come from.',
+  `moved_versions` bigint COMMENT 'Versions moved from outside a wanted key to a wanted one. NULL, as the nine after it, where no run of the quarter could ask for jobs and no evidence tells of any.',
+  `moved_bytes` bigint COMMENT 'Their bytes.',
+  `snapshot_only_bytes` bigint COMMENT 'Bytes that snapshots show as moved in buckets that jobs count: not added, since they may be the same.',
+  `moved_elsewhere_versions` bigint COMMENT 'Versions moved to a key that is not wanted, or not known to be.',
+  `moved_elsewhere_bytes` bigint COMMENT 'Their bytes.',
+  `rotated_versions` bigint COMMENT 'Versions moved from one wanted key to another: no progress.',
+  `rotated_bytes` bigint COMMENT 'Their bytes.',
+  `unknown_versions` bigint COMMENT 'Versions that succeeded, but whose key before, or size, is not known.',
+  `failed_versions` bigint COMMENT 'Versions that failed.',
+  `left_behind_bytes` bigint COMMENT 'Bytes of older versions that copies left under their old key.',
+  `remaining_versions` bigint COMMENT 'Versions outside a customer key at quarter end. NULL, as the nine after it, where no bucket was counted.',
+  `remaining_bytes` bigint COMMENT 'Their bytes.',
+  `key_unknown_versions` bigint COMMENT 'Versions whose key is not known at quarter end.',
+  `key_unknown_bytes` bigint COMMENT 'Their bytes.',
+  `old_remaining_versions` bigint COMMENT 'Of the versions outside a customer key, older ones.',
+  `old_remaining_bytes` bigint COMMENT 'Their bytes.',
+  `old_key_unknown_versions` bigint COMMENT 'Of the versions whose key is not known, older ones.',
+  `old_key_unknown_bytes` bigint COMMENT 'Their bytes.',
+  `under_key_versions` bigint COMMENT 'Versions under a customer key at quarter end.',
+  `under_key_bytes` bigint COMMENT 'Their bytes.',
+  `buckets` bigint COMMENT 'Log buckets of the quarter. NULL in editions of programs that did not count them.',
+  `buckets_reported` bigint COMMENT 'Of these, buckets whose log objects some run of the quarter counted. Of the others nothing is known.'
+)
+COMMENT 'One row per scope and quarter: what was counted as moved in it, and what remains at its end.'
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/rollup/logs_reencrypted/v1/';
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_price_v1 (
+  `item` string COMMENT 'What is priced.',
+  `valid_from` date COMMENT 'First date on which the price holds.',
+  `nano_usd` bigint COMMENT 'The price of one unit.',
+  `unit` string COMMENT 'One unit.'
+)
+COMMENT 'One row per item and date from which a price holds. Sealed with the rollup that reckons with it.'
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/rollup/price/v1/';
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_remediation_v1 (
+  `quarter_start` date COMMENT 'First date of the quarter.',
+  `account_id` string COMMENT 'Account of the lineage.',
+  `region` string COMMENT 'Region of the lineage.',
+  `lineage` string COMMENT 'The lineage, as verdicts name it; a cluster id where they name none.',
+  `number` bigint COMMENT '1 for the first interval of the lineage; more mean that it was opened again.',
+  `how` string COMMENT 'How the interval closed; `ended` is no remediation.',
+  `opened_on` date COMMENT 'Date of the run that first found a cluster bad.',
+  `opened_ms` bigint COMMENT 'Start of that run: detected.',
+  `closed_on` date COMMENT 'Date of the run that found out that nothing is bad any more.',
+  `closed_ms` bigint COMMENT 'Start of that run: verified.',
+  `exposed_since_ms` bigint COMMENT 'Launch of the first bad cluster.',
+  `alerted_at` timestamp COMMENT 'When the first alert about the interval was sent; absent where none was.',
+  `age_ms` bigint COMMENT 'From detection to verification; of an open interval to the start of the quarter’s latest run.',
+  `clusters` bigint COMMENT 'Clusters that were bad in the interval.',
+  `last_cluster_id` string COMMENT 'The one that was found bad last; the following columns are its.',
+  `ou_path` string COMMENT 'Path of organizational unit ids of the account.',
+  `owner` string COMMENT 'Owner.',
+  `cost_center` string COMMENT 'Cost centre.',
+  `business_unit` string COMMENT 'Business unit.'
+)
+COMMENT 'One row per interval in which a lineage had clusters that were not compliant, unless it closed before the quarter; as known at quarter end.'
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/rollup/remediation/v1/';
+
+CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_time_to_remediate_v1 (
+  `quarter_start` date COMMENT 'First date of the quarter.',
+  `scope_kind` string COMMENT 'Kind of the scope.',
+  `scope` string COMMENT 'The scope; `(all)` for the organization, `(no owner)` and the like where nobody is named.',
+  `days_expected` bigint COMMENT 'Dates of the quarter.',
+  `runs_of_record` bigint COMMENT 'Dates of the quarter that have a run of record.',
+  `opened` bigint COMMENT 'Intervals that opened in the quarter.',
+  `reopened` bigint COMMENT 'Of these, intervals of lineages that had one before.',
+  `fixed_in_place` bigint COMMENT 'Intervals that closed in the quarter because the same cluster was mended.',
+  `replaced` bigint COMMENT 'Intervals that closed in the quarter because a compliant cluster took over.',
+  `ended` bigint COMMENT 'Intervals that closed in the quarter without a remediation.',
+  `open_count` bigint COMMENT 'Intervals that were open at quarter end.',
+  `detected_sum_ms` bigint COMMENT 'Time from detection to verified mending, summed over remediated intervals.',
+  `detected_median_ms` bigint COMMENT 'Its median, by nearest rank.',
+  `detected_p90_ms` bigint COMMENT 'Its 90th percentile, by nearest rank.',
+  `exposed_sum_ms` bigint COMMENT 'Time from the launch of the first bad cluster to verified mending, summed likewise.',
+  `exposed_median_ms` bigint COMMENT 'Its median, by nearest rank.',
+  `exposed_p90_ms` bigint COMMENT 'Its 90th percentile, by nearest rank.',
+  `open_age_sum_ms` bigint COMMENT 'Ages of the open intervals, summed.',
+  `open_age_median_ms` bigint COMMENT 'Their median, by nearest rank.',
+  `open_age_max_ms` bigint COMMENT 'The oldest.'
+)
+COMMENT 'One row per scope and quarter: how many intervals closed how, and the sums from which mean times are derived. A count of zero below the line means not applicable.'
+STORED AS PARQUET
+LOCATION 's3://{{bucket}}/rollup/time_to_remediate/v1/';

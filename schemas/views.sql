@@ -5,7 +5,7 @@
 -- began), and run the statements in order; scripts/deploy/athena-views.sh does both.
 --
 -- Athena filters; only `keyproof verify` proves. These views show rows of runs of record alone (of backfilled_launch
--- and trail_reading: of sealed backfills), from files that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
+-- and trail_reading: of sealed backfills; of rollup_*: of every sealed edition), from files that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
 -- stands around what is decoded, so that junk below chain/ or manifest/ cannot kill a view.
 
 CREATE DATABASE IF NOT EXISTS keyproof;
@@ -205,6 +205,64 @@ CROSS JOIN UNNEST(
     TRY(CAST(json_extract(m.line, '$.files') AS ARRAY(ROW(name varchar, sha256 varchar))))
 ) AS f (name, sha256)
 WHERE f.name LIKE 'evidence/%';
+
+-- Every file of a sealed rollup, of every quarter and edition, listed in a manifest whose digest the chain
+-- names.
+CREATE OR REPLACE VIEW keyproof.rollup_file AS
+WITH
+told AS (
+    SELECT
+        seq AS chain_seq,
+        sha256 AS chain_sha256,
+        json_extract_scalar(payload, '$.predicate.rollup.run_id') AS run_id,
+        json_extract_scalar(payload, '$.predicate.rollup.quarter') AS quarter,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.rollup.edition') AS bigint)) AS edition,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.rollup.chain_from') AS bigint)) AS chain_from,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.rollup.chain_to') AS bigint)) AS chain_to,
+        json_extract_scalar(payload, '$.predicate.rollup.unfinished') AS unfinished,
+        substr(json_extract_scalar(payload, '$.predicate.at'), 1, 10) AS signed_on,
+        json_extract_scalar(payload, '$.subject[0].name') AS manifest_name,
+        json_extract_scalar(payload, '$.subject[0].digest.sha256') AS manifest_sha256
+    FROM keyproof_raw.entry
+    WHERE json_extract_scalar(payload, '$.predicate.kind') = 'rollup'
+),
+editions AS (
+    SELECT
+        t.*,
+        MAX(t.chain_seq) OVER (PARTITION BY t.quarter) AS newest_seq,
+        -- Where the seal does not say, when it was signed does.
+        CASE
+            WHEN t.unfinished IS NOT NULL THEN t.unfinished = 'true'
+            ELSE t.signed_on < CASE substr(t.quarter, 6, 1)
+                WHEN '1' THEN substr(t.quarter, 1, 4) || '-04-01'
+                WHEN '2' THEN substr(t.quarter, 1, 4) || '-07-01'
+                WHEN '3' THEN substr(t.quarter, 1, 4) || '-10-01'
+                ELSE substr(t.quarter, 1, 4) || '-12-32'
+            END
+        END AS is_unfinished
+    FROM told t
+)
+SELECT
+    f.sha256 AS file_sha256,
+    f.name,
+    split_part(f.name, '/', 2) AS measure,
+    e.quarter,
+    e.edition,
+    e.chain_seq = e.newest_seq AS newest_edition,
+    e.is_unfinished AS unfinished,
+    e.run_id,
+    e.chain_from,
+    e.chain_to,
+    e.chain_seq,
+    e.chain_sha256
+FROM editions e
+JOIN keyproof_raw.rollup_manifest m
+    ON m."$path" = 's3://{{bucket}}/' || e.manifest_name
+    AND lower(to_hex(sha256(to_utf8(m.line || chr(10))))) = e.manifest_sha256
+CROSS JOIN UNNEST(
+    TRY(CAST(json_extract(m.line, '$.files') AS ARRAY(ROW(name varchar, sha256 varchar))))
+) AS f (name, sha256)
+WHERE f.name LIKE 'rollup/%';
 
 -- What the named queries are asked for: edit dates, seed and size, and run this again.
 CREATE OR REPLACE VIEW keyproof.asked AS
@@ -990,3 +1048,557 @@ FROM keyproof_raw.trail_reading_v1 d
 JOIN keyproof.evidence_file f
     ON d."$path" = 's3://{{bucket}}/' || f.name
     AND d.dt = CAST(f.scheduled_for AS varchar);
+
+CREATE OR REPLACE VIEW keyproof.rollup_compliant_share AS
+SELECT
+    d."quarter_start",
+    d."scope_kind",
+    d."scope",
+    d."days_expected",
+    d."runs_of_record",
+    d."end_date",
+    d."end_compliant",
+    d."end_non_compliant",
+    d."end_unknown",
+    d."end_no_logs",
+    d."end_delivery_broken",
+    d."end_delivery_unknown",
+    d."end_copies_retained",
+    d."end_copies_unknown",
+    d."days_compliant",
+    d."days_non_compliant",
+    d."days_unknown",
+    d."days_no_logs",
+    d."compliant_ms",
+    d."non_compliant_ms",
+    d."unknown_ms",
+    d."no_logs_ms",
+    d."unobserved_ms",
+    d."end_cells",
+    d."end_cells_open",
+    d."cells",
+    d."cells_open",
+    f.quarter,
+    f.edition,
+    f.newest_edition,
+    f.unfinished,
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.rollup_compliant_share_v1 d
+JOIN keyproof.rollup_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name;
+
+CREATE OR REPLACE VIEW keyproof.rollup_key_cost AS
+SELECT
+    d."quarter_start",
+    d."scope_kind",
+    d."scope",
+    d."days_expected",
+    d."runs_of_record",
+    d."log_keys",
+    d."key_month_nano_usd",
+    d."idle_keys",
+    d."idle_key_month_nano_usd",
+    d."keys_pending_deletion",
+    d."keys_unknown",
+    d."buckets",
+    d."buckets_without_bucket_key",
+    d."buckets_unknown",
+    d."audit_calls",
+    d."audit_nano_usd",
+    f.quarter,
+    f.edition,
+    f.newest_edition,
+    f.unfinished,
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.rollup_key_cost_v1 d
+JOIN keyproof.rollup_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name;
+
+CREATE OR REPLACE VIEW keyproof.rollup_launch_attempts AS
+SELECT
+    d."quarter_start",
+    d."scope_kind",
+    d."scope",
+    d."days_expected",
+    d."runs_of_record",
+    d."events",
+    d."attempts",
+    d."blocked_events",
+    d."blocked_attempts",
+    d."flagged_events",
+    d."flagged_attempts",
+    d."unknown_events",
+    d."unknown_attempts",
+    d."blocked_failing_events",
+    d."blocked_failing_attempts",
+    d."blocked_meeting_events",
+    d."blocked_meeting_attempts",
+    d."blocked_params_unknown_events",
+    d."blocked_params_unknown_attempts",
+    d."accepted_compliant_events",
+    d."accepted_compliant_attempts",
+    d."accepted_noncompliant_events",
+    d."accepted_noncompliant_attempts",
+    d."accepted_no_log_place_events",
+    d."accepted_no_log_place_attempts",
+    d."accepted_params_unavailable_events",
+    d."accepted_params_unavailable_attempts",
+    d."accepted_key_unknown_events",
+    d."accepted_key_unknown_attempts",
+    d."accepted_then_failed_events",
+    d."accepted_then_failed_attempts",
+    d."denied_noncompliant_events",
+    d."denied_noncompliant_attempts",
+    d."denied_compliant_events",
+    d."denied_compliant_attempts",
+    d."denied_params_unavailable_events",
+    d."denied_params_unavailable_attempts",
+    d."rejected_invalid_events",
+    d."rejected_invalid_attempts",
+    d."throttled_events",
+    d."throttled_attempts",
+    d."other_error_events",
+    d."other_error_attempts",
+    d."approved_events",
+    d."not_approved_events",
+    d."approval_unknown_events",
+    d."launches_seen",
+    d."launches_not_seen",
+    d."launches_population_unknown",
+    d."trail_events",
+    d."clusters_launched",
+    d."clusters_without_event",
+    d."cells",
+    d."expected_ms",
+    d."unobserved_ms",
+    f.quarter,
+    f.edition,
+    f.newest_edition,
+    f.unfinished,
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.rollup_launch_attempts_v1 d
+JOIN keyproof.rollup_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name;
+
+CREATE OR REPLACE VIEW keyproof.rollup_logs_reencrypted AS
+SELECT
+    d."quarter_start",
+    d."scope_kind",
+    d."scope",
+    d."days_expected",
+    d."runs_of_record",
+    d."evidences",
+    d."moved_versions",
+    d."moved_bytes",
+    d."snapshot_only_bytes",
+    d."moved_elsewhere_versions",
+    d."moved_elsewhere_bytes",
+    d."rotated_versions",
+    d."rotated_bytes",
+    d."unknown_versions",
+    d."failed_versions",
+    d."left_behind_bytes",
+    d."remaining_versions",
+    d."remaining_bytes",
+    d."key_unknown_versions",
+    d."key_unknown_bytes",
+    d."old_remaining_versions",
+    d."old_remaining_bytes",
+    d."old_key_unknown_versions",
+    d."old_key_unknown_bytes",
+    d."under_key_versions",
+    d."under_key_bytes",
+    d."buckets",
+    d."buckets_reported",
+    f.quarter,
+    f.edition,
+    f.newest_edition,
+    f.unfinished,
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.rollup_logs_reencrypted_v1 d
+JOIN keyproof.rollup_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name;
+
+CREATE OR REPLACE VIEW keyproof.rollup_price AS
+SELECT
+    d."item",
+    d."valid_from",
+    d."nano_usd",
+    d."unit",
+    f.quarter,
+    f.edition,
+    f.newest_edition,
+    f.unfinished,
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.rollup_price_v1 d
+JOIN keyproof.rollup_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name;
+
+CREATE OR REPLACE VIEW keyproof.rollup_remediation AS
+SELECT
+    d."quarter_start",
+    d."account_id",
+    d."region",
+    d."lineage",
+    d."number",
+    d."how",
+    d."opened_on",
+    d."opened_ms",
+    d."closed_on",
+    d."closed_ms",
+    d."exposed_since_ms",
+    d."alerted_at",
+    d."age_ms",
+    d."clusters",
+    d."last_cluster_id",
+    d."ou_path",
+    d."owner",
+    d."cost_center",
+    d."business_unit",
+    f.quarter,
+    f.edition,
+    f.newest_edition,
+    f.unfinished,
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.rollup_remediation_v1 d
+JOIN keyproof.rollup_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name;
+
+CREATE OR REPLACE VIEW keyproof.rollup_time_to_remediate AS
+SELECT
+    d."quarter_start",
+    d."scope_kind",
+    d."scope",
+    d."days_expected",
+    d."runs_of_record",
+    d."opened",
+    d."reopened",
+    d."fixed_in_place",
+    d."replaced",
+    d."ended",
+    d."open_count",
+    d."detected_sum_ms",
+    d."detected_median_ms",
+    d."detected_p90_ms",
+    d."exposed_sum_ms",
+    d."exposed_median_ms",
+    d."exposed_p90_ms",
+    d."open_age_sum_ms",
+    d."open_age_median_ms",
+    d."open_age_max_ms",
+    f.quarter,
+    f.edition,
+    f.newest_edition,
+    f.unfinished,
+    f.file_sha256 AS file_sha256
+FROM keyproof_raw.rollup_time_to_remediate_v1 d
+JOIN keyproof.rollup_file f
+    ON d."$path" = 's3://{{bucket}}/' || f.name;
+
+-- What the KPI of costs reckons with: put your own prices here, and run this again.
+CREATE OR REPLACE VIEW keyproof.price AS
+SELECT item, valid_from, nano_usd, unit
+FROM (VALUES
+    ('calls/bucket_owners', DATE '2026-11-24', CAST(5000 AS bigint), 'S3 list request'),
+    ('calls/buckets', DATE '2026-11-24', CAST(400 AS bigint), 'S3 read request'),
+    ('calls/keys', DATE '2026-11-24', CAST(3000 AS bigint), 'KMS request'),
+    ('calls/log_history', DATE '2026-11-24', CAST(5000 AS bigint), 'S3 list request'),
+    ('calls/log_objects', DATE '2026-11-24', CAST(5000 AS bigint), 'S3 list request'),
+    ('kms_key_month', DATE '2026-11-24', CAST(1000000000 AS bigint), 'key and month')
+) AS p (item, valid_from, nano_usd, unit);
+
+-- What schemas/kpi/remediation.sql gives for the quarter above.
+CREATE OR REPLACE VIEW keyproof.remediation AS
+WITH
+runs AS (
+    SELECT r.scheduled_for, r.started_ms
+    FROM run r
+    CROSS JOIN quarter q
+    WHERE r.started_ms < q.end_ms
+),
+last_run AS (
+    SELECT MAX(started_ms) AS last_ms FROM runs
+),
+-- Lineages that were ever bad; the others need no further look.
+bad_lineages AS (
+    SELECT DISTINCT v.account_id, v.region, COALESCE(v.lineage, v.cluster_id) AS lineage
+    FROM verdict v
+    JOIN runs r ON r.scheduled_for = v.scheduled_for
+    WHERE v.verdict = 'NON_COMPLIANT' AND v.rule_change IS NULL
+),
+seen AS (
+    SELECT
+        v.account_id,
+        v.region,
+        b.lineage,
+        v.cluster_id,
+        v.verdict,
+        CASE WHEN v.rule_change IS NULL THEN 0 ELSE 1 END AS by_rules,
+        CASE WHEN v.active THEN 1 ELSE 0 END AS alive,
+        COALESCE(v.created_ms, r.started_ms) AS created_ms,
+        v.ended_ms,
+        r.started_ms,
+        -- Which of the times between two looks that found the cluster COMPLIANT.
+        COALESCE(SUM(CASE WHEN v.verdict = 'COMPLIANT' THEN 1 ELSE 0 END) OVER (
+            PARTITION BY v.account_id, v.region, v.cluster_id
+            ORDER BY r.started_ms
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), 0) AS spell
+    FROM verdict v
+    JOIN runs r ON r.scheduled_for = v.scheduled_for
+    JOIN bad_lineages b
+        ON b.account_id = v.account_id
+        AND b.region = v.region
+        AND b.lineage = COALESCE(v.lineage, v.cluster_id)
+),
+-- Every run of an account and Region, with the next one that listed its clusters.
+cells AS (
+    SELECT
+        c.account_id,
+        c.region,
+        r.started_ms,
+        CASE WHEN c.outcome IN ('collected', 'empty') THEN r.started_ms END AS listed_ms,
+        MIN(CASE WHEN c.outcome IN ('collected', 'empty') THEN r.started_ms END) OVER (
+            PARTITION BY c.account_id, c.region
+            ORDER BY r.started_ms
+            ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS next_listed_ms
+    FROM coverage c
+    JOIN runs r ON r.scheduled_for = c.scheduled_for
+    WHERE c.source = 'clusters'
+),
+lives AS (
+    SELECT
+        account_id,
+        region,
+        lineage,
+        cluster_id,
+        MIN(created_ms) AS created_ms,
+        MAX(ended_ms) AS ended_ms,
+        MAX(started_ms) AS last_ms,
+        MIN(CASE WHEN alive = 0 THEN started_ms END) AS known_ended_ms,
+        -- A cluster that changed rules alone made COMPLIANT replaces nothing.
+        NULLIF(
+            MIN(CASE WHEN verdict = 'COMPLIANT' THEN started_ms END),
+            MIN(CASE WHEN verdict = 'COMPLIANT' AND by_rules = 1 THEN started_ms END)
+        ) AS compliant_ms
+    FROM seen
+    GROUP BY account_id, region, lineage, cluster_id
+),
+-- A cluster that a later list does not show any more is gone.
+clusters AS (
+    SELECT
+        l.account_id,
+        l.region,
+        l.lineage,
+        l.cluster_id,
+        l.created_ms,
+        COALESCE(l.known_ended_ms, c.next_listed_ms) AS known_ended_ms,
+        CASE
+            WHEN COALESCE(l.known_ended_ms, c.next_listed_ms) IS NULL THEN 9000000000000000
+            ELSE COALESCE(l.ended_ms, l.known_ended_ms, c.next_listed_ms) + 2592000000
+        END AS survives_ms,
+        -- The first run that knows of a COMPLIANT cluster launched later.
+        MIN(l.compliant_ms) OVER (
+            PARTITION BY l.account_id, l.region, l.lineage
+            ORDER BY l.created_ms, l.cluster_id
+            ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS successor_ms
+    FROM lives l
+    LEFT JOIN cells c
+        ON c.account_id = l.account_id
+        AND c.region = l.region
+        AND c.started_ms = l.last_ms
+),
+-- Clusters of a lineage, numbered by the times that it died out before they were launched.
+successions AS (
+    SELECT
+        account_id, region, lineage, cluster_id, created_ms, known_ended_ms, survives_ms,
+        successor_ms,
+        SUM(CASE WHEN created_ms > before_ms THEN 1 ELSE 0 END) OVER (
+            PARTITION BY account_id, region, lineage
+            ORDER BY created_ms, cluster_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS succession
+    FROM (
+        SELECT
+            c.*,
+            MAX(survives_ms) OVER (
+                PARTITION BY account_id, region, lineage
+                ORDER BY created_ms, cluster_id
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS before_ms
+        FROM clusters c
+    ) AS ordered
+),
+died_out AS (
+    SELECT
+        s.account_id,
+        s.region,
+        s.lineage,
+        s.succession,
+        MIN(c.listed_ms) AS died_out_ms
+    FROM (
+        SELECT account_id, region, lineage, succession, MAX(survives_ms) AS survives_ms
+        FROM successions
+        GROUP BY account_id, region, lineage, succession
+    ) AS s
+    JOIN cells c
+        ON c.account_id = s.account_id
+        AND c.region = s.region
+        AND c.listed_ms >= s.survives_ms
+    GROUP BY s.account_id, s.region, s.lineage, s.succession
+),
+-- The times in which one cluster was bad.
+spells AS (
+    SELECT
+        account_id,
+        region,
+        lineage,
+        cluster_id,
+        spell,
+        MIN(CASE WHEN verdict = 'NON_COMPLIANT' AND by_rules = 0 THEN started_ms END)
+            AS opened_ms,
+        MAX(CASE WHEN verdict = 'NON_COMPLIANT' THEN started_ms END) AS last_bad_ms,
+        MIN(CASE WHEN verdict = 'NON_COMPLIANT' AND by_rules = 1 THEN started_ms END)
+            AS excused_ms,
+        MIN(CASE WHEN verdict = 'COMPLIANT' THEN started_ms END) AS healed_ms,
+        MAX(CASE WHEN verdict = 'COMPLIANT' THEN by_rules ELSE 0 END) AS healed_by_rules
+    FROM seen
+    GROUP BY account_id, region, lineage, cluster_id, spell
+),
+closings AS (
+    SELECT
+        p.account_id,
+        p.region,
+        p.lineage,
+        p.cluster_id,
+        p.opened_ms,
+        p.last_bad_ms,
+        s.created_ms,
+        COALESCE(p.healed_ms, 9000000000000000) AS healed_ms,
+        p.healed_by_rules,
+        COALESCE(
+            CASE
+                WHEN s.successor_ms > s.known_ended_ms THEN s.successor_ms
+                WHEN s.successor_ms IS NOT NULL THEN s.known_ended_ms
+            END,
+            9000000000000000
+        ) AS replaced_ms,
+        COALESCE(d.died_out_ms, 9000000000000000) AS died_out_ms
+    FROM spells p
+    JOIN successions s
+        ON s.account_id = p.account_id
+        AND s.region = p.region
+        AND s.cluster_id = p.cluster_id
+    LEFT JOIN died_out d
+        ON d.account_id = s.account_id
+        AND d.region = s.region
+        AND d.lineage = s.lineage
+        AND d.succession = s.succession
+    WHERE p.opened_ms IS NOT NULL
+        AND (p.excused_ms IS NULL OR p.opened_ms < p.excused_ms)
+),
+-- 3 fixed in place, 2 replaced, 1 ended, 0 still open.
+closed AS (
+    SELECT
+        account_id, region, lineage, cluster_id, opened_ms, last_bad_ms, created_ms,
+        LEAST(healed_ms, replaced_ms, died_out_ms) AS closed_ms,
+        CASE
+            WHEN LEAST(healed_ms, replaced_ms, died_out_ms) = 9000000000000000 THEN 0
+            WHEN healed_ms <= LEAST(replaced_ms, died_out_ms) AND healed_by_rules = 0 THEN 3
+            WHEN healed_ms <= LEAST(replaced_ms, died_out_ms) THEN 1
+            WHEN replaced_ms <= died_out_ms THEN 2
+            ELSE 1
+        END AS way
+    FROM closings
+),
+numbered AS (
+    SELECT
+        o.*,
+        SUM(CASE WHEN before_ms IS NULL OR opened_ms > before_ms THEN 1 ELSE 0 END) OVER (
+            PARTITION BY account_id, region, lineage
+            ORDER BY opened_ms, created_ms, cluster_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS ordinal
+    FROM (
+        SELECT
+            c.*,
+            MAX(closed_ms) OVER (
+                PARTITION BY account_id, region, lineage
+                ORDER BY opened_ms, created_ms, cluster_id
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS before_ms
+        FROM closed c
+    ) AS o
+),
+placed AS (
+    SELECT
+        n.*,
+        MAX(closed_ms) OVER (
+            PARTITION BY account_id, region, lineage, ordinal
+        ) AS end_ms,
+        ROW_NUMBER() OVER (
+            PARTITION BY account_id, region, lineage, ordinal
+            ORDER BY opened_ms, created_ms, cluster_id
+        ) AS from_first,
+        ROW_NUMBER() OVER (
+            PARTITION BY account_id, region, lineage, ordinal
+            ORDER BY last_bad_ms DESC, created_ms DESC, cluster_id DESC
+        ) AS from_last
+    FROM numbered n
+),
+intervals AS (
+    SELECT
+        account_id,
+        region,
+        lineage,
+        ordinal,
+        MIN(opened_ms) AS opened_ms,
+        MAX(end_ms) AS closed_ms,
+        MAX(CASE WHEN closed_ms = end_ms THEN way ELSE 0 END) AS way,
+        MAX(CASE WHEN from_first = 1 THEN created_ms END) AS exposed_since_ms,
+        COUNT(DISTINCT cluster_id) AS clusters,
+        MAX(CASE WHEN from_last = 1 THEN cluster_id END) AS last_cluster_id,
+        MAX(CASE WHEN from_last = 1 THEN last_bad_ms END) AS last_bad_ms
+    FROM placed
+    GROUP BY account_id, region, lineage, ordinal
+)
+SELECT
+    q.first_day AS quarter_start,
+    i.account_id,
+    i.region,
+    i.lineage,
+    CAST(i.ordinal AS BIGINT) AS number,
+    CASE i.way
+        WHEN 3 THEN 'fixed_in_place'
+        WHEN 2 THEN 'replaced'
+        WHEN 1 THEN 'ended'
+        ELSE 'open'
+    END AS how,
+    o.scheduled_for AS opened_on,
+    i.opened_ms,
+    z.scheduled_for AS closed_on,
+    NULLIF(i.closed_ms, 9000000000000000) AS closed_ms,
+    i.exposed_since_ms,
+    CAST(NULL AS TIMESTAMP) AS alerted_at,
+    LEAST(i.closed_ms, l.last_ms) - i.opened_ms AS age_ms,
+    CAST(i.clusters AS BIGINT) AS clusters,
+    i.last_cluster_id,
+    v.ou_path,
+    v.owner,
+    v.cost_center,
+    v.business_unit
+FROM intervals i
+CROSS JOIN quarter q
+CROSS JOIN last_run l
+JOIN runs o ON o.started_ms = i.opened_ms
+JOIN runs b ON b.started_ms = i.last_bad_ms
+LEFT JOIN runs z ON z.started_ms = i.closed_ms
+JOIN verdict v
+    ON v.scheduled_for = b.scheduled_for
+    AND v.account_id = i.account_id
+    AND v.region = i.region
+    AND v.cluster_id = i.last_cluster_id
+WHERE i.closed_ms >= q.start_ms
+ORDER BY i.account_id, i.region, i.lineage, i.ordinal;

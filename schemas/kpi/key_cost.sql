@@ -19,7 +19,7 @@
 --   other scopes these columns are NULL.
 --
 -- Owner, cost centre and business unit are those of the key's tags, else of its account's; those of a
--- bucket are its account's. Integers are summed; nothing is divided.
+-- bucket are its account's; without a tag, the account's innermost OU is the business unit. Integers are summed; nothing is divided.
 WITH
 runs AS (
     SELECT r.scheduled_for, r.started_ms
@@ -29,6 +29,29 @@ runs AS (
 ),
 quarter_runs AS (
     SELECT MAX(scheduled_for) AS end_date, CAST(COUNT(*) AS BIGINT) AS runs_of_record FROM runs
+),
+-- An account without the tag belongs to the business unit that its innermost organizational unit is, as a
+-- cluster does.
+accounts AS (
+    SELECT
+        scheduled_for,
+        account_id,
+        ou_path,
+        COALESCE(business_unit, CASE WHEN inner_ou LIKE 'ou-%' THEN inner_ou END) AS business_unit,
+        owner,
+        cost_center
+    FROM (
+        SELECT
+            a.*,
+            REVERSE(
+                SUBSTR(
+                    REVERSE(a.ou_path),
+                    2,
+                    GREATEST(POSITION('/' IN SUBSTR(REVERSE(a.ou_path), 2)) - 1, 0)
+                )
+            ) AS inner_ou
+        FROM account a
+    ) AS with_units
 ),
 prices AS (
     SELECT item, nano_usd
@@ -85,7 +108,7 @@ keys AS (
             ) AS newest
         FROM runs r
         JOIN kms_key k ON k.scheduled_for = r.scheduled_for
-        LEFT JOIN account a
+        LEFT JOIN accounts a
             ON a.scheduled_for = k.scheduled_for AND a.account_id = k.account_id
     ) AS rows_of_keys
     WHERE newest = 1
@@ -124,7 +147,7 @@ buckets AS (
             ) AS newest
         FROM runs r
         JOIN log_bucket b ON b.scheduled_for = r.scheduled_for
-        LEFT JOIN account a
+        LEFT JOIN accounts a
             ON a.scheduled_for = b.scheduled_for AND a.account_id = b.account_id
     ) AS rows_of_buckets
     WHERE newest = 1
@@ -160,7 +183,7 @@ calls AS (
         SUM(c.calls * COALESCE(p.nano_usd, 0)) AS audit_nano_usd
     FROM runs r
     JOIN coverage c ON c.scheduled_for = r.scheduled_for
-    LEFT JOIN account a
+    LEFT JOIN accounts a
         ON a.scheduled_for = c.scheduled_for AND a.account_id = c.account_id
     LEFT JOIN prices p ON p.item = CONCAT('calls/', c.source)
     GROUP BY c.account_id, COALESCE(a.ou_path, '(no ou)')

@@ -26,6 +26,8 @@
 --   backfill read counts as observed where the trail's digest files validate it, and nowhere else.
 --   In a quarter without runs the whole quarter was to be read in what the newest run before it was to
 --   read, else the first after it, and in what a backfill read; nobody knows the units then: '(no ou)'.
+--   On dates on which nobody could list an account's Regions, those are expected that other runs of the
+--   quarter named; where none did, the account counts as one cell of Region `global`.
 --
 -- A scope of kind `ou` is the full path of the account's own unit. Integers are summed; the only
 -- divisions are outermost.
@@ -246,6 +248,38 @@ nearest AS (
     CROSS JOIN counted_runs n
     WHERE n.runs_of_record = 0
 ),
+named_cells AS (
+    SELECT c.account_id, c.region, c.scheduled_for
+    FROM quarter_runs r
+    JOIN coverage c ON c.scheduled_for = r.scheduled_for
+    WHERE c.source = 'launches'
+        AND c.outcome NOT IN ('region_off', 'account_state', 'excluded')
+),
+-- Dates on which launches were to be read in an account, and nobody could list its Regions: nobody
+-- could enter it, above all. What is read of launches says the account's cell `trails`.
+dark_dates AS (
+    SELECT c.account_id, c.scheduled_for
+    FROM quarter_runs r
+    JOIN coverage c ON c.scheduled_for = r.scheduled_for
+    WHERE c.source IN ('regions', 'trails')
+        AND c.outcome NOT IN ('region_off', 'account_state', 'excluded')
+    GROUP BY c.account_id, c.scheduled_for
+    HAVING SUM(CASE WHEN c.source = 'trails' THEN 1 ELSE 0 END) > 0
+        AND SUM(
+            CASE
+                WHEN c.source = 'regions' AND c.outcome NOT IN ('collected', 'empty')
+                THEN 1 ELSE 0
+            END
+        ) > 0
+),
+to_be_read AS (
+    SELECT account_id, region, scheduled_for FROM named_cells
+    UNION ALL
+    SELECT d.account_id, COALESCE(k.region, 'global'), d.scheduled_for
+    FROM dark_dates d
+    LEFT JOIN (SELECT DISTINCT account_id, region FROM named_cells) AS k
+        ON k.account_id = d.account_id
+),
 -- From when to when the launches of an account and Region were to be read.
 cells AS (
     SELECT
@@ -260,10 +294,7 @@ cells AS (
             c.region,
             MIN(c.scheduled_for) AS first_date,
             MAX(c.scheduled_for) AS last_date
-        FROM quarter_runs r
-        JOIN coverage c ON c.scheduled_for = r.scheduled_for
-        WHERE c.source = 'launches'
-            AND c.outcome NOT IN ('region_off', 'account_state', 'excluded')
+        FROM to_be_read c
         GROUP BY c.account_id, c.region
     ) AS e
     CROSS JOIN quarter q

@@ -1,8 +1,8 @@
 -- KPI 4: historical logs moved under a wanted key, for one quarter and every scope, and what remains.
 --
 -- Runs unchanged in DataFusion, Amazon Athena (Trino), DuckDB and Spark. Reads the views
--- `reencryption`, `log_object_summary`, `run` and `account`, which hold rows of runs of record only,
--- and the one-row view `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`.
+-- `reencryption`, `log_object_summary`, `log_bucket`, `coverage`, `run` and `account`, which hold rows of
+-- runs of record only, and the one-row view `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`.
 --
 -- Moved: what runs of the quarter counted. The newest run that tells of a job, or of a pair of
 -- snapshots, holds; what the newest run before the quarter had counted of it already is taken off. So
@@ -21,8 +21,14 @@
 -- are no current log object and are not seen by most tools. An object counts under the longest prefix
 -- that holds it, so prefixes add up. A source that tells no sizes adds versions and no bytes.
 --
+-- buckets: log buckets of the quarter, each once, as it was last looked up; buckets_reported: those whose
+-- log objects some run of the quarter counted, from an inventory or a metadata table. What lies in the
+-- others nobody knows: it is in none of these sums. Where no bucket is reported, nothing was measured:
+-- remaining_*, key_unknown_*, old_* and under_key_* are NULL. Where no run of the quarter could ask for jobs
+-- and no evidence tells of any, moved_*, rotated_* and their like are NULL.
+--
 -- Buckets belong to accounts: owner, cost centre and business unit are those of the account's tags, the
--- OU its own. Integers are summed; the only division is outermost. NULL means not applicable.
+-- OU its own; without the tag, the innermost unit is the business unit. Integers are summed; the only division is outermost. NULL means not applicable.
 WITH
 runs AS (
     SELECT
@@ -34,6 +40,29 @@ runs AS (
 ),
 quarter_runs AS (
     SELECT CAST(SUM(in_quarter) AS BIGINT) AS runs_of_record FROM runs
+),
+-- An account without the tag belongs to the business unit that its innermost organizational unit is, as a
+-- cluster does.
+accounts AS (
+    SELECT
+        scheduled_for,
+        account_id,
+        ou_path,
+        COALESCE(business_unit, CASE WHEN inner_ou LIKE 'ou-%' THEN inner_ou END) AS business_unit,
+        owner,
+        cost_center
+    FROM (
+        SELECT
+            a.*,
+            REVERSE(
+                SUBSTR(
+                    REVERSE(a.ou_path),
+                    2,
+                    GREATEST(POSITION('/' IN SUBSTR(REVERSE(a.ou_path), 2)) - 1, 0)
+                )
+            ) AS inner_ou
+        FROM account a
+    ) AS with_units
 ),
 told AS (
     SELECT
@@ -96,6 +125,61 @@ prefixes AS (
     WHERE o.scheduled_for >= q.first_day AND o.scheduled_for < q.end_day
     GROUP BY account_id, region, bucket, prefix
 ),
+-- Which runs of the quarter could ask an account for its jobs, and which counted all of its buckets.
+looked AS (
+    SELECT
+        c.account_id,
+        c.scheduled_for,
+        MAX(
+            CASE
+                WHEN c.source = 'reencryption' AND c.outcome IN ('collected', 'empty', 'partial')
+                THEN 1 ELSE 0
+            END
+        ) AS asked_for_jobs,
+        MAX(
+            CASE
+                WHEN c.source = 'log_history' AND c.outcome IN ('collected', 'empty')
+                THEN 1 ELSE 0
+            END
+        ) AS counted_all
+    FROM coverage c
+    JOIN runs r ON r.scheduled_for = c.scheduled_for
+    WHERE r.in_quarter = 1 AND c.source IN ('reencryption', 'log_history')
+    GROUP BY c.account_id, c.scheduled_for
+),
+asked AS (
+    SELECT account_id, MAX(scheduled_for) AS newest
+    FROM looked
+    WHERE asked_for_jobs = 1
+    GROUP BY account_id
+),
+buckets AS (
+    SELECT account_id, newest, is_reported
+    FROM (
+        SELECT
+            account_id,
+            scheduled_for AS newest,
+            MAX(is_reported) OVER (PARTITION BY bucket) AS is_reported,
+            ROW_NUMBER() OVER (
+                PARTITION BY bucket ORDER BY scheduled_for DESC, is_reported DESC, account_id
+            ) AS nearest
+        FROM (
+            SELECT
+                COALESCE(b.account_id, '(no account)') AS account_id,
+                b.bucket,
+                b.scheduled_for,
+                COALESCE(l.counted_all, 0) AS is_reported
+            FROM log_bucket b
+            JOIN runs r ON r.scheduled_for = b.scheduled_for
+            LEFT JOIN looked l
+                ON l.scheduled_for = b.scheduled_for AND l.account_id = b.account_id
+            WHERE r.in_quarter = 1
+            UNION ALL
+            SELECT account_id, bucket, newest, 1 FROM prefixes
+        ) AS told_of
+    ) AS rows_of_buckets
+    WHERE nearest = 1
+),
 objects AS (
     SELECT
         o.account_id,
@@ -141,7 +225,8 @@ places AS (
         0 AS key_unknown_versions, 0 AS key_unknown_bytes,
         0 AS old_remaining_versions, 0 AS old_remaining_bytes,
         0 AS old_key_unknown_versions, 0 AS old_key_unknown_bytes,
-        0 AS under_key_versions, 0 AS under_key_bytes
+        0 AS under_key_versions, 0 AS under_key_bytes,
+        0 AS buckets, 0 AS buckets_reported, 1 AS asked_for_jobs
     FROM by_bucket
     UNION ALL
     SELECT
@@ -157,8 +242,23 @@ places AS (
         CASE WHEN lies = 'key_unknown' THEN is_old * versions ELSE 0 END,
         CASE WHEN lies = 'key_unknown' THEN is_old * bytes ELSE 0 END,
         CASE WHEN lies = 'wanted' THEN versions ELSE 0 END,
-        CASE WHEN lies = 'wanted' THEN bytes ELSE 0 END
+        CASE WHEN lies = 'wanted' THEN bytes ELSE 0 END,
+        0, 0, 0
     FROM objects
+    UNION ALL
+    SELECT
+        account_id,
+        newest,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        1, is_reported, 0
+    FROM buckets
+    UNION ALL
+    SELECT
+        account_id,
+        newest,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 1
+    FROM asked
 ),
 scoped AS (
     SELECT
@@ -178,17 +278,19 @@ scoped AS (
         p.remaining_versions, p.remaining_bytes, p.key_unknown_versions, p.key_unknown_bytes,
         p.old_remaining_versions, p.old_remaining_bytes,
         p.old_key_unknown_versions, p.old_key_unknown_bytes,
-        p.under_key_versions, p.under_key_bytes
+        p.under_key_versions, p.under_key_bytes,
+        p.buckets, p.buckets_reported, p.asked_for_jobs
     FROM (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
     ) AS k (scope_kind)
     CROSS JOIN places p
-    LEFT JOIN account a ON a.scheduled_for = p.newest AND a.account_id = p.account_id
+    LEFT JOIN accounts a ON a.scheduled_for = p.newest AND a.account_id = p.account_id
     UNION ALL
     -- The organization has a row even when nothing was recorded.
     SELECT
         'organization', '(all)',
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0
     FROM quarter
 ),
 sums AS (
@@ -215,7 +317,10 @@ sums AS (
         CAST(SUM(old_key_unknown_versions) AS BIGINT) AS old_key_unknown_versions,
         CAST(SUM(old_key_unknown_bytes) AS BIGINT) AS old_key_unknown_bytes,
         CAST(SUM(under_key_versions) AS BIGINT) AS under_key_versions,
-        CAST(SUM(under_key_bytes) AS BIGINT) AS under_key_bytes
+        CAST(SUM(under_key_bytes) AS BIGINT) AS under_key_bytes,
+        CAST(SUM(buckets) AS BIGINT) AS buckets,
+        CAST(SUM(buckets_reported) AS BIGINT) AS buckets_reported,
+        MAX(asked_for_jobs) AS asked_for_jobs
     FROM scoped
     GROUP BY scope_kind, scope
 )
@@ -227,14 +332,30 @@ SELECT
     CAST(CAST(q.end_ms - q.start_ms AS DOUBLE) / CAST(86400000 AS DOUBLE) AS BIGINT)
         AS days_expected,
     COALESCE(e.runs_of_record, 0) AS runs_of_record,
-    s.evidences, s.moved_versions, s.moved_bytes, s.snapshot_only_bytes,
-    s.moved_elsewhere_versions, s.moved_elsewhere_bytes,
-    s.rotated_versions, s.rotated_bytes, s.unknown_versions, s.failed_versions,
-    s.left_behind_bytes,
-    s.remaining_versions, s.remaining_bytes, s.key_unknown_versions, s.key_unknown_bytes,
-    s.old_remaining_versions, s.old_remaining_bytes,
-    s.old_key_unknown_versions, s.old_key_unknown_bytes,
-    s.under_key_versions, s.under_key_bytes,
+    s.evidences,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.moved_versions END AS moved_versions,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.moved_bytes END AS moved_bytes,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.snapshot_only_bytes END AS snapshot_only_bytes,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.moved_elsewhere_versions END AS moved_elsewhere_versions,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.moved_elsewhere_bytes END AS moved_elsewhere_bytes,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.rotated_versions END AS rotated_versions,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.rotated_bytes END AS rotated_bytes,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.unknown_versions END AS unknown_versions,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.failed_versions END AS failed_versions,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.left_behind_bytes END AS left_behind_bytes,
+    CASE WHEN s.buckets_reported > 0 THEN s.remaining_versions END AS remaining_versions,
+    CASE WHEN s.buckets_reported > 0 THEN s.remaining_bytes END AS remaining_bytes,
+    CASE WHEN s.buckets_reported > 0 THEN s.key_unknown_versions END AS key_unknown_versions,
+    CASE WHEN s.buckets_reported > 0 THEN s.key_unknown_bytes END AS key_unknown_bytes,
+    CASE WHEN s.buckets_reported > 0 THEN s.old_remaining_versions END AS old_remaining_versions,
+    CASE WHEN s.buckets_reported > 0 THEN s.old_remaining_bytes END AS old_remaining_bytes,
+    CASE WHEN s.buckets_reported > 0 THEN s.old_key_unknown_versions END
+        AS old_key_unknown_versions,
+    CASE WHEN s.buckets_reported > 0 THEN s.old_key_unknown_bytes END AS old_key_unknown_bytes,
+    CASE WHEN s.buckets_reported > 0 THEN s.under_key_versions END AS under_key_versions,
+    CASE WHEN s.buckets_reported > 0 THEN s.under_key_bytes END AS under_key_bytes,
+    s.buckets,
+    s.buckets_reported,
     CAST(s.under_key_bytes AS DOUBLE)
         / CAST(NULLIF(s.under_key_bytes + s.remaining_bytes + s.key_unknown_bytes, 0) AS DOUBLE)
         AS share_under_key

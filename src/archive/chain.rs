@@ -194,6 +194,16 @@ impl Chain {
         self.stray.as_deref()
     }
 
+    /// The chain as it was when entry `seq` was its head; entry 1 stays in any case.
+    pub fn until(&self, seq: u64) -> Self {
+        let mut earlier = self.clone();
+        earlier.entries.retain(|entry| entry.seq <= seq.max(1));
+        earlier.next_seq = earlier.head().seq + 1;
+        earlier.burnt.clear();
+        earlier.stray = None;
+        earlier
+    }
+
     /// The sealed runs, oldest first.
     pub fn runs(&self) -> impl DoubleEndedIterator<Item = (&Entry, &RunSeal)> {
         self.entries

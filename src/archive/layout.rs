@@ -287,6 +287,11 @@ pub fn evidence(
     .to_string()
 }
 
+/// `rollup/<measure>/v<n>`: where every edition of a measure's version is.
+pub fn rollup_folder(measure: &str, version: u32) -> String {
+    format!("rollup/{measure}/v{version}")
+}
+
 /// `rollup/<measure>/v<n>/quarter=<yyyyQn>/<run_id>.parquet`.
 pub fn rollup(measure: &str, version: u32, quarter: Quarter, run_id: &RunId) -> String {
     Name::Rollup {
@@ -355,6 +360,9 @@ mod tests {
         let run_id = "20261124T020003Z-7f3a".parse().expect("run id");
         let name = evidence("emr_cluster", 1, date, &run_id, 0, "9c1f");
         assert!(name.starts_with(&(evidence_folder("emr_cluster", 1) + "/dt=")));
+        let quarter = "2026Q4".parse().expect("quarter");
+        let name = rollup("price", 1, quarter, &run_id);
+        assert!(name.starts_with(&(rollup_folder("price", 1) + "/quarter=")));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::common::{self, Common};
 use super::writing::Writing;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
-use crate::rollup::{Price, parse_prices};
-use crate::run::{self, RollupRequest};
+use crate::rollup::{Price, Scopes, parse_prices};
+use crate::run::{self, RollupRequest, RunError};
 use crate::time::Quarter;
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,15 @@ pub struct Args {
     /// Print the figures without sealing them
     #[arg(long)]
     no_seal: bool,
+    /// Compute a sealed edition once more, without the signing key, and say EQUAL or DIFFERENT
+    #[arg(long, conflicts_with_all = ["no_seal", "signing_key", "prices", "format", "all"])]
+    check: bool,
+    /// The edition to check [default: the newest]
+    #[arg(long, value_name = "N", requires = "check")]
+    edition: Option<u64>,
+    /// Show every scope, not only those with most to do
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     writing: Writing,
     /// How the figures are written
@@ -45,20 +54,34 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     flags.flag("signing_key", args.signing_key);
     args.writing.add_to(&mut flags);
     let (config, _) = common::load(&args.common, flags)?;
+    let failed = |e: RunError| Failure {
+        exit: e.exit(),
+        message: e.to_string(),
+    };
+    if args.check {
+        let shell = common::shell();
+        let checked = run::check_rollup(&shell, &config, args.quarter, args.edition)
+            .await
+            .map_err(failed)?;
+        let printed = common::print(&checked.text)?;
+        return Ok(if checked.is_equal {
+            printed
+        } else {
+            Exit::Unverified
+        });
+    }
     let request = RollupRequest {
         quarter: args.quarter,
         prices: args.prices.as_deref().map(read_prices).transpose()?,
         seal: !args.no_seal,
+        scopes: if args.all { Scopes::All } else { Scopes::Most },
     };
     let done = run::rollup(&common::shell(), &config, &request)
         .await
-        .map_err(|e| Failure {
-            exit: e.exit(),
-            message: e.to_string(),
-        })?;
+        .map_err(failed)?;
     match args.format {
         Format::Text => common::print(&done.text),
-        Format::Json => common::print(&done.measures.json()),
+        Format::Json => common::print(&done.measures.json(&done.label)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::common;
 use crate::archive::layout;
 use crate::error::{Exit, Failure};
-use crate::query::athena::{Folders, Kept};
+use crate::query::athena::Folders;
 use crate::{config, query, record, rollup};
 
 #[derive(Debug, clap::Args)]
@@ -38,17 +38,14 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 fn files() -> Vec<(String, String)> {
     let folders = Folders {
         evidence: layout::evidence_folder,
+        rollup: layout::rollup_folder,
         chain: layout::CHAIN,
         manifests: layout::MANIFESTS,
     };
-    let kpis = [Kept {
-        name: "compliant-share",
-        sql: rollup::COMPLIANT_SHARE_SQL,
-    }];
     let mut files = record::schema_files();
     files.extend(rollup::schema_files());
     files.extend(query::schema_files());
-    files.extend(query::athena::files(&folders, &kpis));
+    files.extend(query::athena::files(&folders, &rollup::MEASURES));
     files.push(("json/configuration.json".to_owned(), config::json_schema()));
     files
 }

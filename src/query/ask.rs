@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::QueryError;
-use super::tables::for_each_table;
+use super::tables::{ROLLUPS, for_each_table};
 use crate::engine::apart;
 use crate::model::table::Dataset;
 use crate::{for_each_backfilled, for_each_dataset};
@@ -80,7 +80,12 @@ impl Question {
 
     /// Whether it names a view of rows that runs wrote: then runs of record are needed.
     pub fn names_rows(&self) -> bool {
-        let mut others = vec![super::SealedRun::NAME, super::Asked::NAME];
+        let mut others = vec![
+            super::SealedRun::NAME,
+            super::RollupFile::NAME,
+            super::Asked::NAME,
+        ];
+        others.extend(ROLLUPS.map(|(view, _)| view));
         macro_rules! each {
             ($($row:ty),+) => { $( others.push(<$row>::NAME); )+ };
         }
@@ -116,6 +121,7 @@ pub fn views() -> Vec<&'static str> {
     for_each_dataset!(each);
     for_each_backfilled!(each);
     for_each_table!(each);
+    all.extend(ROLLUPS.map(|(view, _)| view));
     all.sort_unstable();
     all
 }

@@ -5,8 +5,8 @@
 //! - [`Views`]: the files behind the views, in a folder of their own; nothing outside it can be read.
 //! - [`output`]: rows as a table, CSV, JSON or Parquet.
 //! - [`named`]: the queries of `schemas/queries/`.
-//! - [`athena`]: the same views for Amazon Athena; [`SealedRun`], [`EvidenceFile`], [`Asked`]: the views
-//!   that are no dataset.
+//! - [`athena`]: the same views for Amazon Athena; [`SealedRun`], [`EvidenceFile`], [`RollupFile`],
+//!   [`Asked`]: the views that are no dataset; [`ROLLUPS`]: those of sealed rollups.
 
 mod ask;
 pub mod athena;
@@ -23,7 +23,9 @@ pub use bounded::POOL_BYTES;
 pub use error::QueryError;
 pub use named::{Named, Span};
 pub use output::Format;
-pub use tables::{Asked, EvidenceFile, SealedRun, schema_files};
+pub use tables::{
+    Asked, EvidenceFile, OF_EDITION, ROLLUPS, RollupFile, SealedRun, rollup_view, schema_files,
+};
 pub use views::Views;
 
 #[cfg(test)]

@@ -32,9 +32,12 @@ macro_rules! queries {
 
 /// Every named query, sorted by name.
 pub const NAMED: &[Named] = queries![
+    "buckets-without-bucket-key",
     "changes",
+    "control-events",
     "exceptions",
     "footprint",
+    "idle-keys",
     "key-access",
     "late-and-missed",
     "launches",

@@ -6,12 +6,20 @@ use crate::model::ids::{RunId, Sha256Hex};
 use crate::model::table::Dataset;
 use crate::model::words::RunOutcome;
 use crate::record::dataset_page;
+use crate::rollup::{
+    CompliantShare, KeyCost, LaunchAttempts, LogsReencrypted, Price, Remediation, TimeToRemediate,
+};
 use crate::time::{Date, UtcMillis};
 
 /// Calls a macro with the views that are no dataset.
 macro_rules! for_each_table {
     ($call:ident) => {
-        $call! { $crate::query::SealedRun, $crate::query::EvidenceFile, $crate::query::Asked }
+        $call! {
+            $crate::query::SealedRun,
+            $crate::query::EvidenceFile,
+            $crate::query::RollupFile,
+            $crate::query::Asked
+        }
     };
 }
 pub(super) use for_each_table;
@@ -84,6 +92,55 @@ dataset! {
 }
 
 dataset! {
+    /// One row per file of a sealed rollup, every quarter and edition, whatever dates were asked for.
+    pub struct RollupFile: "rollup_file" v 1, key [chain_seq, name];
+    /// SHA-256 of the file, as sealed; rows name their file by it.
+    file_sha256: Sha256Hex = "hex";
+    /// Name of the file.
+    name: String = "name in the archive";
+    /// Measure that it holds rows of.
+    measure: String = "measure";
+    /// The quarter.
+    quarter: String = "yyyyQn";
+    /// Counts from 1; late data makes the next one.
+    edition: i64 = "number";
+    /// Whether no later edition of the quarter is sealed.
+    newest_edition: bool = "true or false";
+    /// Whether the quarter was not over when it was computed.
+    unfinished: bool = "true or false";
+    /// The rollup.
+    run_id: RunId = "run id";
+    /// First entry of the chain that it was computed from.
+    chain_from: i64 = "number";
+    /// The last one.
+    chain_to: i64 = "number";
+    /// Entry of the chain that seals it.
+    chain_seq: i64 = "number";
+    /// SHA-256 of that entry's file.
+    chain_sha256: Sha256Hex = "hex";
+}
+
+/// Views of sealed rollups: every edition of one measure, with the columns [`OF_EDITION`] beside its own.
+pub const ROLLUPS: [(&str, &str); 7] = [
+    ("rollup_compliant_share", CompliantShare::NAME),
+    ("rollup_key_cost", KeyCost::NAME),
+    ("rollup_launch_attempts", LaunchAttempts::NAME),
+    ("rollup_logs_reencrypted", LogsReencrypted::NAME),
+    ("rollup_price", Price::NAME),
+    ("rollup_remediation", Remediation::NAME),
+    ("rollup_time_to_remediate", TimeToRemediate::NAME),
+];
+
+/// What a row of a sealed rollup says of its edition, before the digest of its file.
+pub const OF_EDITION: [&str; 4] = ["quarter", "edition", "newest_edition", "unfinished"];
+
+/// The view over the sealed editions of a measure.
+pub fn rollup_view(measure: &str) -> Option<&'static str> {
+    let found = ROLLUPS.iter().find(|(_, of)| *of == measure);
+    found.map(|(view, _)| *view)
+}
+
+dataset! {
     /// One row: what a named query was asked for. In Athena edit the view.
     pub struct Asked: "asked" v 1, key [first_day];
     /// First date.
@@ -106,4 +163,24 @@ pub fn schema_files() -> Vec<(String, String)> {
     }
     for_each_table!(each);
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measure_has_a_view_of_its_editions() {
+        let mut found = 0;
+        macro_rules! each {
+            ($($row:ty),+) => { $(
+                let view = rollup_view(<$row>::NAME).expect(<$row>::NAME);
+                assert_eq!(view, format!("rollup_{}", <$row>::NAME));
+                found += 1;
+            )+ };
+        }
+        crate::for_each_rollup!(each);
+        assert_eq!(found, ROLLUPS.len());
+        assert_eq!(rollup_view("verdict"), None);
+    }
 }

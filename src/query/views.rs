@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! <folder>/<dataset>/file_sha256=<hex>/rows.parquet    a fetched file; its digest becomes a column
+//! <folder>/<view>/quarter=<yyyyQn>/edition=<n>/…/file_sha256=<hex>/rows.parquet
+//!                                                      a file of a sealed rollup
 //! <folder>/<view>/rows.parquet                         a view that is no dataset
 //! <folder>/datafusion-<random>/                        what a query could not hold in memory
 //! ```
@@ -25,12 +27,12 @@ use super::ask::{Question, SCHEMA};
 use super::bounded::{self, Bounded, MAKERS, POOL_BYTES};
 use super::error::QueryError;
 use super::output::{self, Format};
-use super::tables::{FILE_SHA256, for_each_table};
+use super::tables::{FILE_SHA256, OF_EDITION, RollupFile, for_each_table, rollup_view};
 use crate::engine::apart_async;
 use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset;
 use crate::record;
-use crate::{for_each_backfilled, for_each_dataset};
+use crate::{for_each_backfilled, for_each_dataset, for_each_rollup};
 
 /// A folder with the files of views. Views without files are empty.
 #[derive(Debug, Clone)]
@@ -59,6 +61,26 @@ impl Views {
     pub fn place(&self, dataset: &str, sha256: &Sha256Hex) -> Result<PathBuf, QueryError> {
         let folder = self.folder.join(dataset);
         Self::file_in(&folder.join(format!("{FILE_SHA256}={sha256}")))
+    }
+
+    /// The same for a file of a sealed rollup, which is a row of [`RollupFile`]; none where it is of no
+    /// measure of this program.
+    pub fn place_rollup(&self, file: &RollupFile) -> Result<Option<PathBuf>, QueryError> {
+        let Some(view) = rollup_view(&file.measure) else {
+            return Ok(None);
+        };
+        let values = [
+            file.quarter.clone(),
+            file.edition.to_string(),
+            file.newest_edition.to_string(),
+            file.unfinished.to_string(),
+        ];
+        let mut folder = self.folder.join(view);
+        for (column, value) in OF_EDITION.iter().zip(values) {
+            folder.push(format!("{column}={value}"));
+        }
+        folder.push(format!("{FILE_SHA256}={}", file.file_sha256));
+        Self::file_in(&folder).map(Some)
     }
 
     /// Gives the rows of a view that is no dataset, in key order.
@@ -134,35 +156,55 @@ impl Views {
         session.register_object_store(local.as_ref(), Arc::new(store));
         macro_rules! datasets {
             ($($row:ty),+) => { $(
-                self.register(&session, <$row>::NAME, record::arrow_schema::<$row>(), true)?;
+                self.register(
+                    &session,
+                    <$row>::NAME,
+                    record::arrow_schema::<$row>(),
+                    &[(FILE_SHA256, DataType::Utf8)],
+                )?;
             )+ };
         }
         for_each_dataset!(datasets);
         for_each_backfilled!(datasets);
         macro_rules! tables {
             ($($row:ty),+) => { $(
-                self.register(&session, <$row>::NAME, record::arrow_schema::<$row>(), false)?;
+                self.register(&session, <$row>::NAME, record::arrow_schema::<$row>(), &[])?;
             )+ };
         }
         for_each_table!(tables);
+        let [quarter, edition, newest, unfinished] = OF_EDITION;
+        let of_edition = [
+            (quarter, DataType::Utf8),
+            (edition, DataType::Int64),
+            (newest, DataType::Boolean),
+            (unfinished, DataType::Boolean),
+            (FILE_SHA256, DataType::Utf8),
+        ];
+        macro_rules! rollups {
+            ($($row:ty),+) => { $(
+                if let Some(view) = rollup_view(<$row>::NAME) {
+                    self.register(&session, view, record::arrow_schema::<$row>(), &of_edition)?;
+                }
+            )+ };
+        }
+        for_each_rollup!(rollups);
         Ok(session)
     }
 
     /// Makes a view with our schema rather than the files': a column that an old file lacks reads as
-    /// null, one that we do not know is not there.
+    /// null, one that we do not know is not there. `by_path`: columns that stand in the files' path.
     fn register(
         &self,
         session: &SessionContext,
         name: &'static str,
         schema: SchemaRef,
-        by_file: bool,
+        by_path: &[(&str, DataType)],
     ) -> Result<(), QueryError> {
-        let mut options =
-            ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-        if by_file {
-            let column = (FILE_SHA256.to_owned(), DataType::Utf8);
-            options = options.with_table_partition_cols(vec![column]);
-        }
+        let columns = by_path.iter();
+        let columns = columns.map(|(column, kind)| ((*column).to_owned(), kind.clone()));
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
+            .with_file_extension(".parquet")
+            .with_table_partition_cols(columns.collect());
         let url = ListingTableUrl::parse(format!("file:///{name}/"));
         let config = ListingTableConfig::new(url.map_err(QueryError::engine)?)
             .with_listing_options(options)

@@ -30,6 +30,9 @@ pub struct RunSummary {
     /// Names of accounts, for the ones to fix.
     pub account_names: Vec<(AccountId, String)>,
     pub accounts: Accounts,
+    /// Cells expected, and those that ended neither in an answer nor in an accepted gap.
+    pub cells: i64,
+    pub cells_open: i64,
     pub not_observed: NotObserved,
     /// Checks of the archive's own protection.
     pub checks: Vec<ArchiveCheck>,
@@ -77,6 +80,8 @@ pub struct Accounts {
 pub struct NotObserved {
     /// Summed over accounts and Regions, milliseconds.
     pub ms: i64,
+    /// Accounts that nobody could enter, and of which no Region is known: hours that no sum tells.
+    pub accounts: i64,
     /// A permission for want of which.
     pub denied_action: Option<String>,
 }
@@ -288,7 +293,13 @@ fn share(out: &mut String, s: &RunSummary) {
     );
     let unknown = active(Judgement::Unknown);
     let whole = yes + no + unknown;
-    let text = if whole == 0 {
+    let text = if whole == 0 && s.cells_open > 0 {
+        format!(
+            "unknown: {} of {} cells were not seen",
+            number(s.cells_open),
+            number(s.cells)
+        )
+    } else if whole == 0 {
         "not applicable: no active cluster archives logs".to_owned()
     } else {
         format!(
@@ -365,7 +376,7 @@ fn to_fix(out: &mut String, s: &RunSummary) {
 /// look.
 fn attempts(out: &mut String, s: &RunSummary) {
     let (a, hidden) = (&s.tally.attempts, &s.not_observed);
-    if a.events > 0 || hidden.ms > 0 || a.without_launch > 0 {
+    if a.events > 0 || hidden.ms > 0 || hidden.accounts > 0 || a.without_launch > 0 {
         let hours = hidden.ms / HOUR_MS + i64::from(hidden.ms % HOUR_MS > 0);
         let text = format!(
             "{}: {} blocked, {} flagged, {} unknown; {} h not observed",
@@ -376,6 +387,13 @@ fn attempts(out: &mut String, s: &RunSummary) {
             number(hours)
         );
         labelled(out, "Attempts", &text);
+    }
+    if hidden.accounts > 0 {
+        let text = format!(
+            "{} not observed at all",
+            counted(hidden.accounts, "account", "accounts")
+        );
+        labelled(out, "", &text);
     }
     if let Some(action) = &hidden.denied_action {
         labelled(out, "", &format!("for want of {}", name(action, 44)));
@@ -530,6 +548,8 @@ mod tests {
                 excluded: 2,
                 ..Accounts::default()
             },
+            cells: 6_800,
+            cells_open: 0,
             not_observed: NotObserved::default(),
             checks: Vec::new(),
             url: "s3://org-emr-evidence/keyproof".to_owned(),
@@ -782,6 +802,7 @@ mod tests {
         s.tally.attempts.without_launch = 2;
         s.not_observed = NotObserved {
             ms: 90 * 60_000,
+            accounts: 0,
             denied_action: Some("cloudtrail:LookupEvents".to_owned()),
         };
         let text = render(&s);
@@ -802,6 +823,12 @@ mod tests {
         s.not_observed.ms = HOUR_MS;
         let told = "Attempts   0 launches: 0 blocked, 0 flagged, 0 unknown; 1 h not observed\n";
         assert!(render(&s).contains(told), "{}", render(&s));
+        s.not_observed = NotObserved {
+            accounts: 2,
+            ..NotObserved::default()
+        };
+        let told = "0 unknown; 0 h not observed\n           2 accounts not observed at all\n";
+        assert!(render(&s).contains(told), "{}", render(&s));
     }
 
     #[test]
@@ -809,5 +836,18 @@ mod tests {
         let mut s = summary();
         s.tally = Tally::default();
         assert!(render(&s).contains("not applicable"));
+    }
+
+    #[test]
+    fn nothing_seen_and_nothing_there_are_told_apart() {
+        let mut s = summary();
+        s.tally = Tally::default();
+        (s.cells, s.cells_open) = (24, 24);
+        let text = render(&s);
+        assert!(
+            text.contains("Compliant share  unknown: 24 of 24 cells were not seen\n"),
+            "{text}"
+        );
+        assert!(!text.contains("not applicable"), "{text}");
     }
 }

@@ -1,12 +1,13 @@
 //! DataFusion over local evidence files: nothing but what a measure needs.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use datafusion::datasource::MemTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
@@ -144,11 +145,15 @@ impl RollupInputs {
 /// Runs that started up to 48 h before a quarter speak for its first hours, and a run may start 36 h
 /// after its date's start; runs up to 48 h after it tell which clusters ended. What was not remediated
 /// may have been found at any earlier date, and jobs may have begun then. Later runs tell of events
-/// that came late.
+/// that came late. A quarter before 1970 needs no dates: no archive is so old.
 pub fn dates_needed(quarter: Quarter) -> [(&'static str, Range<Date>); 10] {
-    let (first, end) = (quarter.first(), quarter.end());
-    let (before, after) = (first.plus_days(-4), end.plus_days(2));
     let (ever, always) = (Date::from_days(0), Date::from_days(i64::from(i32::MAX)));
+    let within = |date: Date| date.max(ever);
+    let (first, end) = (within(quarter.first()), within(quarter.end()));
+    let (before, after) = (
+        within(quarter.first().plus_days(-4)),
+        within(quarter.end().plus_days(2)),
+    );
     [
         (Account::NAME, before..after),
         // Of the quarter's latest run only.
@@ -188,18 +193,27 @@ where
     })
 }
 
-/// The rows that the SQL of one measure gives, as `D`. Columns that `D` does not have (derived ratios)
-/// are left out.
+/// Ratios and means, which a statement derives at its outside: by name, one value a row.
+pub type Ratios = BTreeMap<String, Vec<Option<f64>>>;
+
+/// The rows that the SQL of one measure gives, as `D`, and beside them what is derived.
 pub(super) async fn measure<D: Dataset>(
     session: &SessionContext,
     sql: &str,
-) -> Result<Vec<D>, RollupError> {
+) -> Result<(Vec<D>, Ratios), RollupError> {
     let mut rows = Vec::new();
+    let mut ratios = Ratios::new();
     for batch in once::rows(session, sql).await? {
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            if let Some(derived) = column.as_primitive_opt::<Float64Type>() {
+                let values = ratios.entry(field.name().clone()).or_default();
+                values.extend(derived.iter());
+            }
+        }
         let batch = with_types_of::<D>(&batch)?;
         rows.extend(record::rows_of_batch(D::NAME, &batch)?);
     }
-    Ok(rows)
+    Ok((rows, ratios))
 }
 
 /// Makes the rows of one measure a table that another reads.

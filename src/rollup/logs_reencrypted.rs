@@ -22,45 +22,51 @@ dataset! {
     runs_of_record: i64 = "runs";
     /// What the quarter's counts come from.
     evidences: i64 = "jobs or pairs of snapshots";
-    /// Versions moved from outside a wanted key to a wanted one.
-    moved_versions: i64 = "versions";
+    /// Versions moved from outside a wanted key to a wanted one. NULL, as the nine after it, where no run
+    /// of the quarter could ask for jobs and no evidence tells of any.
+    moved_versions: Option<i64> = "versions";
     /// Their bytes.
-    moved_bytes: i64 = "bytes";
+    moved_bytes: Option<i64> = "bytes";
     /// Bytes that snapshots show as moved in buckets that jobs count: not added, since they may
     /// be the same.
-    snapshot_only_bytes: i64 = "bytes";
+    snapshot_only_bytes: Option<i64> = "bytes";
     /// Versions moved to a key that is not wanted, or not known to be.
-    moved_elsewhere_versions: i64 = "versions";
+    moved_elsewhere_versions: Option<i64> = "versions";
     /// Their bytes.
-    moved_elsewhere_bytes: i64 = "bytes";
+    moved_elsewhere_bytes: Option<i64> = "bytes";
     /// Versions moved from one wanted key to another: no progress.
-    rotated_versions: i64 = "versions";
+    rotated_versions: Option<i64> = "versions";
     /// Their bytes.
-    rotated_bytes: i64 = "bytes";
+    rotated_bytes: Option<i64> = "bytes";
     /// Versions that succeeded, but whose key before, or size, is not known.
-    unknown_versions: i64 = "versions";
+    unknown_versions: Option<i64> = "versions";
     /// Versions that failed.
-    failed_versions: i64 = "versions";
+    failed_versions: Option<i64> = "versions";
     /// Bytes of older versions that copies left under their old key.
-    left_behind_bytes: i64 = "bytes";
-    /// Versions outside a customer key at quarter end.
-    remaining_versions: i64 = "versions";
+    left_behind_bytes: Option<i64> = "bytes";
+    /// Versions outside a customer key at quarter end. NULL, as the nine after it, where no bucket was
+    /// counted.
+    remaining_versions: Option<i64> = "versions";
     /// Their bytes.
-    remaining_bytes: i64 = "bytes";
+    remaining_bytes: Option<i64> = "bytes";
     /// Versions whose key is not known at quarter end.
-    key_unknown_versions: i64 = "versions";
+    key_unknown_versions: Option<i64> = "versions";
     /// Their bytes.
-    key_unknown_bytes: i64 = "bytes";
+    key_unknown_bytes: Option<i64> = "bytes";
     /// Of the versions outside a customer key, older ones.
-    old_remaining_versions: i64 = "versions";
+    old_remaining_versions: Option<i64> = "versions";
     /// Their bytes.
-    old_remaining_bytes: i64 = "bytes";
+    old_remaining_bytes: Option<i64> = "bytes";
     /// Of the versions whose key is not known, older ones.
-    old_key_unknown_versions: i64 = "versions";
+    old_key_unknown_versions: Option<i64> = "versions";
     /// Their bytes.
-    old_key_unknown_bytes: i64 = "bytes";
+    old_key_unknown_bytes: Option<i64> = "bytes";
     /// Versions under a customer key at quarter end.
-    under_key_versions: i64 = "versions";
+    under_key_versions: Option<i64> = "versions";
     /// Their bytes.
-    under_key_bytes: i64 = "bytes";
+    under_key_bytes: Option<i64> = "bytes";
+    /// Log buckets of the quarter. NULL in editions of programs that did not count them.
+    buckets: Option<i64> = "buckets";
+    /// Of these, buckets whose log objects some run of the quarter counted. Of the others nothing is known.
+    buckets_reported: Option<i64> = "buckets";
 }

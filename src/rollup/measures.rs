@@ -1,16 +1,19 @@
 //! All measures of a quarter together.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::compliant_share::{COMPLIANT_SHARE_SQL, CompliantShare};
-use super::engine::{RollupError, RollupInputs, measure, register_rows, with_session};
+use super::engine::{Ratios, RollupError, RollupInputs, measure, register_rows, with_session};
 use super::key_cost::{KEY_COST_SQL, KeyCost};
 use super::launch_attempts::{LAUNCH_ATTEMPTS_SQL, LaunchAttempts};
 use super::logs_reencrypted::{LOGS_REENCRYPTED_SQL, LogsReencrypted};
 use super::prices::Price;
 use super::remediation::{REMEDIATION_SQL, Remediation, TIME_TO_REMEDIATE_SQL, TimeToRemediate};
+use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset;
 use crate::record::{self, Encoded, RecordError, dataset_page};
+use crate::time::Quarter;
 
 /// Every measure with its SQL, in the order in which they are computed: `time_to_remediate` reads
 /// what `remediation` gives.
@@ -34,6 +37,27 @@ pub struct Measures {
     pub key_cost: Vec<KeyCost>,
     /// What `key_cost` reckoned with.
     pub price: Vec<Price>,
+    /// What is derived of the rows, by measure; not sealed.
+    pub ratios: BTreeMap<&'static str, Ratios>,
+}
+
+/// What a reader must know beside the figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    pub quarter: Quarter,
+    /// The quarter is not over: what is to come is not in the figures.
+    pub unfinished: bool,
+    /// The edition that has these figures; none where nothing was sealed.
+    pub sealed: Option<Edition>,
+}
+
+/// A sealed edition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition {
+    pub edition: u64,
+    /// The entry of the chain.
+    pub chain_seq: u64,
+    pub chain_sha256: Sha256Hex,
 }
 
 /// The file of one measure.
@@ -58,17 +82,28 @@ pub async fn measures(
 ) -> Result<Measures, RollupError> {
     let price = inputs.price.clone();
     with_session(inputs, target_partitions, |session| async move {
-        let compliant_share = measure(&session, COMPLIANT_SHARE_SQL).await?;
-        let remediation: Vec<Remediation> = measure(&session, REMEDIATION_SQL).await?;
+        let mut ratios = BTreeMap::new();
+        macro_rules! computed {
+            ($row:ty, $sql:expr) => {{
+                let (rows, derived) = measure::<$row>(&session, $sql).await?;
+                if !derived.is_empty() {
+                    ratios.insert(<$row>::NAME, derived);
+                }
+                rows
+            }};
+        }
+        let compliant_share = computed!(CompliantShare, COMPLIANT_SHARE_SQL);
+        let remediation = computed!(Remediation, REMEDIATION_SQL);
         register_rows(&session, &remediation)?;
         Ok(Measures {
             compliant_share,
             remediation,
-            time_to_remediate: measure(&session, TIME_TO_REMEDIATE_SQL).await?,
-            launch_attempts: measure(&session, LAUNCH_ATTEMPTS_SQL).await?,
-            logs_reencrypted: measure(&session, LOGS_REENCRYPTED_SQL).await?,
-            key_cost: measure(&session, KEY_COST_SQL).await?,
+            time_to_remediate: computed!(TimeToRemediate, TIME_TO_REMEDIATE_SQL),
+            launch_attempts: computed!(LaunchAttempts, LAUNCH_ATTEMPTS_SQL),
+            logs_reencrypted: computed!(LogsReencrypted, LOGS_REENCRYPTED_SQL),
+            key_cost: computed!(KeyCost, KEY_COST_SQL),
             price,
+            ratios,
         })
     })
     .await
@@ -93,27 +128,43 @@ impl Measures {
 }
 
 impl Measures {
-    /// Every measure as one JSON object: the name of each with its rows. Instants are milliseconds.
-    pub fn json(&self) -> String {
-        fn member<D: Dataset>(rows: &[D]) -> String {
-            let lines: Vec<String> = rows
-                .iter()
-                .map(|row| {
-                    let mut line = Vec::new();
-                    record::canonical_line(row, &mut line);
-                    String::from_utf8_lossy(&line).into_owned()
-                })
-                .collect();
-            format!("\"{}\":[{}]", D::NAME, lines.join(","))
+    /// Every measure as one JSON object: `rollup`, what a reader must know beside them, then the name of
+    /// each with its rows, ratios at the end of a row. Instants are milliseconds.
+    pub fn json(&self, label: &Label) -> String {
+        fn member<D: Dataset>(rows: &[D], ratios: &Ratios) -> String {
+            let lines = rows.iter().enumerate().map(|(n, row)| {
+                let mut line = Vec::new();
+                record::canonical_line(row, &mut line);
+                let mut line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                for (name, values) in ratios {
+                    let value = values.get(n).copied().flatten();
+                    line.truncate(line.len() - 1);
+                    line.push_str(&format!(",\"{name}\":{}}}", serde_json::json!(value)));
+                }
+                line
+            });
+            format!("\"{}\":[{}]", D::NAME, lines.collect::<Vec<_>>().join(","))
         }
+        let none = Ratios::new();
+        let of = |name: &'static str| self.ratios.get(name).unwrap_or(&none);
+        let sealed = label.sealed.as_ref();
+        let label = serde_json::json!({
+            "quarter": label.quarter.to_string(),
+            "unfinished": label.unfinished,
+            "sealed": sealed.is_some(),
+            "edition": sealed.map(|sealed| sealed.edition),
+            "chain_seq": sealed.map(|sealed| sealed.chain_seq),
+            "chain_sha256": sealed.map(|sealed| sealed.chain_sha256.to_string()),
+        });
         let members = [
-            member(&self.compliant_share),
-            member(&self.remediation),
-            member(&self.time_to_remediate),
-            member(&self.launch_attempts),
-            member(&self.logs_reencrypted),
-            member(&self.key_cost),
-            member(&self.price),
+            format!("\"rollup\":{label}"),
+            member(&self.compliant_share, of(CompliantShare::NAME)),
+            member(&self.remediation, of(Remediation::NAME)),
+            member(&self.time_to_remediate, of(TimeToRemediate::NAME)),
+            member(&self.launch_attempts, of(LaunchAttempts::NAME)),
+            member(&self.logs_reencrypted, of(LogsReencrypted::NAME)),
+            member(&self.key_cost, of(KeyCost::NAME)),
+            member(&self.price, of(Price::NAME)),
         ];
         format!("{{{}}}\n", members.join(","))
     }
@@ -128,6 +179,22 @@ fn write<D: Dataset>(folder: &Path, rows: &[D]) -> Result<MeasureFile, RecordErr
         path,
         encoded,
     })
+}
+
+/// Calls a macro with the row type of every table of a sealed rollup.
+#[macro_export]
+macro_rules! for_each_rollup {
+    ($call:ident) => {
+        $call! {
+            $crate::rollup::CompliantShare,
+            $crate::rollup::KeyCost,
+            $crate::rollup::LaunchAttempts,
+            $crate::rollup::LogsReencrypted,
+            $crate::rollup::Price,
+            $crate::rollup::Remediation,
+            $crate::rollup::TimeToRemediate
+        }
+    };
 }
 
 /// Generated schema files of the rollups, as [`crate::record::schema_files`] gives those of datasets.

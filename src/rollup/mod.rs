@@ -27,14 +27,14 @@ mod table;
 mod tables;
 
 pub use compliant_share::{COMPLIANT_SHARE_SQL, CompliantShare};
-pub use engine::{RollupError, RollupInputs, dates_needed};
+pub use engine::{Ratios, RollupError, RollupInputs, dates_needed};
 pub use key_cost::KeyCost;
 pub use launch_attempts::LaunchAttempts;
 pub use logs_reencrypted::LogsReencrypted;
-pub use measures::{MEASURES, MeasureFile, Measures, measures, schema_files};
+pub use measures::{Edition, Label, MEASURES, MeasureFile, Measures, measures, schema_files};
 pub use prices::{DEFAULT_PRICES, Price, PriceError, parse_prices};
 pub use remediation::{Remediation, TimeToRemediate};
-pub use table::table;
+pub use table::{Scopes, table};
 pub use tables::summary;
 
 #[cfg(test)]

@@ -15,33 +15,48 @@ pub(super) const KINDS: [(&str, &str); 5] = [
 ];
 /// Scopes shown of a kind; the file has all of them.
 const SHOWN: usize = 12;
+
+/// How many scopes of a kind are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scopes {
+    /// Those with most to do.
+    Most,
+    All,
+}
+
+impl Scopes {
+    pub(super) fn limit(self, most: usize) -> usize {
+        match self {
+            Self::Most => most,
+            Self::All => usize::MAX,
+        }
+    }
+}
+
 pub(super) const SCOPE_WIDTH: usize = 30;
 
 /// Renders rows of one quarter. Within a kind, scopes with the most clusters that are not compliant
 /// stand first.
-pub fn table(rows: &[CompliantShare]) -> String {
+pub fn table(rows: &[CompliantShare], scopes: Scopes) -> String {
+    let limit = scopes.limit(SHOWN);
     let Some(whole) = rows.iter().find(|row| row.scope_kind == "organization") else {
         return "Compliant share of active clusters: nothing recorded\n".to_owned();
     };
     let mut text = head(whole);
     text.push_str(&line(whole, "Organization"));
     for (kind, heading) in KINDS {
-        let mut scopes: Vec<&CompliantShare> =
+        let mut of_kind: Vec<&CompliantShare> =
             rows.iter().filter(|row| row.scope_kind == kind).collect();
-        if scopes.is_empty() {
+        if of_kind.is_empty() {
             continue;
         }
-        scopes.sort_by(|a, b| open(b).cmp(&open(a)).then_with(|| a.key_order(b)));
+        of_kind.sort_by(|a, b| open(b).cmp(&open(a)).then_with(|| a.key_order(b)));
         let _ = writeln!(text, "{heading}");
-        for row in scopes.iter().take(SHOWN) {
+        for row in of_kind.iter().take(limit) {
             text.push_str(&line(row, &format!("  {}", shortened(kind, &row.scope))));
         }
-        if scopes.len() > SHOWN {
-            let _ = writeln!(
-                text,
-                "  and {} more",
-                grouped((scopes.len() - SHOWN) as i64)
-            );
+        if let Some(more @ 1..) = of_kind.len().checked_sub(limit) {
+            let _ = writeln!(text, "  and {} more", grouped(more as i64));
         }
     }
     text.push_str(&foot(whole));
@@ -72,9 +87,14 @@ fn line(row: &CompliantShare, name: &str) -> String {
     let by_days = row.days_compliant + row.days_non_compliant + row.days_unknown;
     let by_hours = row.compliant_ms + row.non_compliant_ms + row.unknown_ms;
     let lived = by_hours + row.no_logs_ms + row.unobserved_ms;
+    let share_at_end = if is_unseen(row) {
+        "unknown".to_owned()
+    } else {
+        percent(row.end_compliant, at_end)
+    };
     format!(
         "{name:<SCOPE_WIDTH$}{:>8}{:>12}{:>9}{:>9}{:>12}\n",
-        percent(row.end_compliant, at_end),
+        share_at_end,
         format!("{}/{}", grouped(row.end_compliant), grouped(at_end)),
         percent(row.days_compliant, by_days),
         percent(row.compliant_ms, by_hours),
@@ -82,9 +102,20 @@ fn line(row: &CompliantShare, name: &str) -> String {
     )
 }
 
+/// Whether no cluster that counts was seen at quarter end, and cells are open in which some may be.
+fn is_unseen(row: &CompliantShare) -> bool {
+    let seen = row.end_compliant + row.end_non_compliant + row.end_unknown;
+    seen == 0 && row.end_cells_open.is_some_and(|open| open > 0)
+}
+
 fn foot(whole: &CompliantShare) -> String {
+    let none = if is_unseen(whole) {
+        "unknown: not seen"
+    } else {
+        "n/a: none active"
+    };
     let mut text = format!(
-        "\nShare = COMPLIANT / (COMPLIANT + NON_COMPLIANT + UNKNOWN); n/a: none active.\n\
+        "\nShare = COMPLIANT / (COMPLIANT + NON_COMPLIANT + UNKNOWN); {none}.\n\
          At end   {} COMPLIANT, {} NON_COMPLIANT, {} UNKNOWN, {} NO_LOGS (left out)\n\
          Delivery {} broken, {} unknown\n\
          Copies   AWS keeps {} of the active clusters' logs too, {} unknown\n",
@@ -111,6 +142,14 @@ fn foot(whole: &CompliantShare) -> String {
             grouped(open),
             grouped(cells)
         );
+        if is_unseen(whole) {
+            let _ = writeln!(
+                text,
+                "Unknown  {} of {} cells were not seen: what is there stands in no figure",
+                grouped(end_open),
+                grouped(end)
+            );
+        }
     }
     text
 }

@@ -6,29 +6,41 @@ use std::fmt::Write as _;
 use super::key_cost::KeyCost;
 use super::launch_attempts::LaunchAttempts;
 use super::logs_reencrypted::LogsReencrypted;
-use super::measures::Measures;
+use super::measures::{Label, Measures};
 use super::remediation::TimeToRemediate;
-use super::table::{KINDS, SCOPE_WIDTH, grouped, percent, shortened, table};
-use crate::time::{HOUR_MS, Quarter, UtcMillis};
+use super::table::{KINDS, SCOPE_WIDTH, Scopes, grouped, percent, shortened, table};
+use crate::time::HOUR_MS;
 
 /// Scopes shown of a kind; the files have all of them.
 const SHOWN: usize = 3;
 
 /// All measures of a quarter; says so while it is not over.
-pub fn summary(measures: &Measures, quarter: Quarter, now: UtcMillis) -> String {
+pub fn summary(measures: &Measures, label: &Label, scopes: Scopes) -> String {
     let mut text = String::new();
-    if now < quarter.end().start() {
+    let quarter = label.quarter;
+    if label.unfinished {
         let _ = writeln!(
             text,
             "UNFINISHED: {quarter} ends on {} UTC; what is to come is not in here.\n",
             quarter.end()
         );
     }
-    text.push_str(&table(&measures.compliant_share));
-    text.push_str(&remediation(&measures.time_to_remediate));
-    text.push_str(&launches(&measures.launch_attempts));
-    text.push_str(&logs(&measures.logs_reencrypted));
-    text.push_str(&cost(&measures.key_cost));
+    text.push_str(&table(&measures.compliant_share, scopes));
+    text.push_str(&remediation(&measures.time_to_remediate, scopes));
+    text.push_str(&launches(&measures.launch_attempts, scopes));
+    text.push_str(&logs(&measures.logs_reencrypted, scopes));
+    text.push_str(&cost(&measures.key_cost, scopes));
+    let share = measures.compliant_share.iter();
+    for whole in share.filter(|row| row.scope_kind == "organization") {
+        if let (Some(open @ 1..), Some(cells)) = (whole.end_cells_open, whole.end_cells) {
+            let _ = writeln!(
+                text,
+                "Unseen   {} of {} cells at quarter end: what they hold is not in here",
+                grouped(open),
+                grouped(cells)
+            );
+        }
+    }
     text
 }
 
@@ -99,13 +111,16 @@ scoped!(
 
 scoped!(
     LogsReencrypted,
-    |row| row.moved_bytes.max(0) + row.remaining_bytes + row.key_unknown_bytes,
+    |row| {
+        let remaining = row.remaining_bytes.unwrap_or(0) + row.key_unknown_bytes.unwrap_or(0);
+        row.moved_bytes.unwrap_or(0).max(0) + remaining + uncounted(row)
+    },
     format!(
         "{:>12}{:>12}{:>12}{:>14}",
-        bytes(row.moved_bytes),
-        bytes(row.remaining_bytes),
-        bytes(row.key_unknown_bytes),
-        bytes(row.old_remaining_bytes),
+        measured(row.moved_bytes, bytes),
+        measured(row.remaining_bytes, bytes),
+        measured(row.key_unknown_bytes, bytes),
+        measured(row.old_remaining_bytes, bytes),
     )
 );
 
@@ -127,7 +142,8 @@ scoped!(
 );
 
 /// The lines of one measure: the organization's, then of each kind the heaviest scopes.
-fn lines<R: Scoped>(rows: &[R]) -> String {
+fn lines<R: Scoped>(rows: &[R], scopes: Scopes) -> String {
+    let limit = scopes.limit(SHOWN);
     let mut text = String::new();
     let of = |kind: &'static str| rows.iter().filter(move |row| row.scope().0 == kind);
     for whole in of("organization") {
@@ -148,12 +164,12 @@ fn lines<R: Scoped>(rows: &[R]) -> String {
             by_weight.then_with(|| a.scope().cmp(&b.scope()))
         });
         let _ = writeln!(text, "{heading}");
-        for row in heavy.iter().take(SHOWN) {
+        for row in heavy.iter().take(limit) {
             let name = format!("  {}", shortened(kind, row.scope().1));
             let _ = writeln!(text, "{name:<SCOPE_WIDTH$}{}", row.figures().trim_end());
         }
-        if heavy.len() > SHOWN {
-            let _ = writeln!(text, "  and {} more", grouped((heavy.len() - SHOWN) as i64));
+        if let Some(more @ 1..) = heavy.len().checked_sub(limit) {
+            let _ = writeln!(text, "  and {} more", grouped(more as i64));
         }
     }
     text
@@ -163,7 +179,7 @@ fn whole<R: Scoped>(rows: &[R]) -> Option<&R> {
     rows.iter().find(|row| row.scope().0 == "organization")
 }
 
-fn remediation(rows: &[TimeToRemediate]) -> String {
+fn remediation(rows: &[TimeToRemediate], scopes: Scopes) -> String {
     let Some(all) = whole(rows) else {
         return String::new();
     };
@@ -180,7 +196,7 @@ fn remediation(rows: &[TimeToRemediate]) -> String {
         "p90",
         "open",
         "oldest",
-        lines(rows),
+        lines(rows, scopes),
         grouped(all.opened),
         grouped(all.reopened),
         grouped(all.fixed_in_place),
@@ -192,7 +208,7 @@ fn remediation(rows: &[TimeToRemediate]) -> String {
     )
 }
 
-fn launches(rows: &[LaunchAttempts]) -> String {
+fn launches(rows: &[LaunchAttempts], scopes: Scopes) -> String {
     let Some(all) = whole(rows) else {
         return String::new();
     };
@@ -207,7 +223,7 @@ fn launches(rows: &[LaunchAttempts]) -> String {
         "flagged",
         "unknown",
         "unobserved",
-        lines(rows),
+        lines(rows, scopes),
         grouped(all.events),
         grouped(all.blocked_events),
         grouped(all.flagged_events),
@@ -221,28 +237,51 @@ fn launches(rows: &[LaunchAttempts]) -> String {
     )
 }
 
-fn logs(rows: &[LogsReencrypted]) -> String {
+/// Log buckets of whose objects nobody knows how they lie.
+fn uncounted(row: &LogsReencrypted) -> i64 {
+    row.buckets.unwrap_or(0) - row.buckets_reported.unwrap_or(0)
+}
+
+/// What was not measured is no zero.
+fn measured(value: Option<i64>, shown: impl Fn(i64) -> String) -> String {
+    value.map_or("unknown".to_owned(), shown)
+}
+
+fn logs(rows: &[LogsReencrypted], scopes: Scopes) -> String {
     let Some(all) = whole(rows) else {
         return String::new();
     };
+    let missing = uncounted(all);
+    let hidden = match missing {
+        0 => String::new(),
+        n => format!("; what {} hold is not in here", grouped(n)),
+    };
+    let hidden = if all.remaining_bytes.is_none() && missing > 0 {
+        "; what remains was not measured".to_owned()
+    } else {
+        hidden
+    };
     format!(
         "\nHistorical logs\n\n{:<SCOPE_WIDTH$}{:>12}{:>12}{:>12}{:>14}\n{}\
-         \nMoved    {} versions; {} more from one wanted key to another\n\
+         \nBuckets  {} of {} log buckets counted{hidden}\n\
+         Moved    {} versions; {} more from one wanted key to another\n\
          Failed   {} versions; {} succeeded, key or size not known\n",
         "",
         "moved",
         "remaining",
         "key unknown",
         "old versions",
-        lines(rows),
-        grouped(all.moved_versions),
-        grouped(all.rotated_versions),
-        grouped(all.failed_versions),
-        grouped(all.unknown_versions),
+        lines(rows, scopes),
+        measured(all.buckets_reported, grouped),
+        measured(all.buckets, grouped),
+        measured(all.moved_versions, grouped),
+        measured(all.rotated_versions, grouped),
+        measured(all.failed_versions, grouped),
+        measured(all.unknown_versions, grouped),
     )
 }
 
-fn cost(rows: &[KeyCost]) -> String {
+fn cost(rows: &[KeyCost], scopes: Scopes) -> String {
     let Some(all) = whole(rows) else {
         return String::new();
     };
@@ -256,7 +295,7 @@ fn cost(rows: &[KeyCost]) -> String {
         "idle",
         "no bucket key",
         "audit",
-        lines(rows),
+        lines(rows, scopes),
         grouped(all.keys_pending_deletion),
         grouped(all.keys_unknown),
         grouped(all.audit_calls.unwrap_or(0)),
@@ -297,8 +336,11 @@ fn bytes(count: i64) -> String {
     format!("{sign}{}.{} {}", tenths / 10, tenths % 10, UNITS[power - 1])
 }
 
-/// Dollars and cents, half rounded up.
+/// Dollars and cents, half rounded up; what would be rounded to nothing is told from nothing.
 fn dollars(nano_usd: i64) -> String {
+    if (1..5_000_000).contains(&nano_usd) {
+        return "< 0.01".to_owned();
+    }
     let cents = (nano_usd + 5_000_000) / 10_000_000;
     format!("{}.{:02}", grouped(cents / 100), cents % 100)
 }
@@ -320,6 +362,8 @@ mod tests {
         assert_eq!(bytes(-3 << 30), "-3.0 GiB");
         assert_eq!(bytes(i64::MAX), "7.9 EiB");
         assert_eq!(dollars(1_234_567_890_000), "1,234.57");
-        assert_eq!(dollars(4_999_999), "0.00");
+        assert_eq!(dollars(0), "0.00");
+        assert_eq!(dollars(4_999_999), "< 0.01");
+        assert_eq!(dollars(5_000_000), "0.01");
     }
 }

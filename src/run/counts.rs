@@ -30,6 +30,10 @@ pub struct Counts {
     /// How many accounts or cells each exception covered.
     pub used: BTreeMap<String, i64>,
     open: BTreeMap<AccountId, CellOutcome>,
+    /// Accounts whose launches the run was to look up: those that it could not ask for anything, and those
+    /// of which it knows a Region.
+    dark: BTreeSet<AccountId>,
+    with_launches: BTreeSet<AccountId>,
     /// Accounts with cells that ended in no answer and are accepted.
     accepted: BTreeSet<AccountId>,
 }
@@ -44,6 +48,7 @@ impl Counts {
         for row in coverage {
             counts.cell(&row?);
         }
+        counts.not_observed.accounts = counts.never_asked();
         let mut answered: BTreeSet<&AccountId> = BTreeSet::new();
         for account in &scope.accounts {
             counts.accounts.listed += 1;
@@ -77,6 +82,11 @@ impl Counts {
         Ok(counts)
     }
 
+    /// Accounts of which no hour of launches is known, observed or not.
+    fn never_asked(&self) -> i64 {
+        self.dark.difference(&self.with_launches).count() as i64
+    }
+
     fn cell(&mut self, cell: &Coverage) {
         self.cells += 1;
         if cell.source == Source::Clusters {
@@ -93,6 +103,12 @@ impl Counts {
                     percent: cost.percent,
                 });
             }
+        }
+        if cell.source == Source::Trails && !cell.outcome.is_answer() {
+            self.dark.insert(cell.account_id.clone());
+        }
+        if cell.source == Source::Launches {
+            self.with_launches.insert(cell.account_id.clone());
         }
         if cell.source == Source::Launches && !cell.outcome.is_answer() {
             let to = cell.observed_to_ms.unwrap_or(cell.started_at.0);
@@ -139,6 +155,7 @@ fn is_unseen<E>(cell: &Result<Coverage, E>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ids::Region;
     use crate::testkit::coverage;
 
     fn cell(account: &str, source: Source, outcome: CellOutcome) -> Coverage {
@@ -197,6 +214,31 @@ mod tests {
         counts.cell(&cell(B, Source::Clusters, CellOutcome::DeniedIam));
         counts.cell(&cell(A, Source::Clusters, CellOutcome::RegionOff));
         assert_eq!(counts.regions_on.get(&region), Some(&true));
+    }
+
+    #[test]
+    fn an_account_that_nobody_entered_is_not_observed() {
+        use CellOutcome::{Collected, DeniedIam, DeniedTrust, Excluded};
+        let global = |account, source, outcome| Coverage {
+            region: Region::global(),
+            ..cell(account, source, outcome)
+        };
+        let unseen = |cells: Vec<Coverage>| {
+            let mut counts = Counts::default();
+            cells.iter().for_each(|cell| counts.cell(cell));
+            counts.never_asked()
+        };
+        let dark = global(A, Source::Trails, DeniedTrust);
+        assert_eq!(unseen(vec![dark.clone()]), 1);
+        // Its Regions are known, so that their hours are; or the run looked, and no trail was told of.
+        let known = cell(A, Source::Launches, DeniedTrust);
+        assert_eq!(unseen(vec![dark, known]), 0);
+        let looked = cell(B, Source::Launches, Collected);
+        assert_eq!(
+            unseen(vec![global(B, Source::Trails, DeniedIam), looked]),
+            0
+        );
+        assert_eq!(unseen(vec![global(B, Source::Trails, Excluded)]), 0);
     }
 
     #[test]

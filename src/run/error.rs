@@ -5,7 +5,7 @@ use crate::archive::commit::CommitError;
 use crate::archive::starts::StartError;
 use crate::error::Exit;
 use crate::model::ids::RunId;
-use crate::time::Date;
+use crate::time::{Date, Quarter};
 
 /// The outermost error: what happened, to what, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,24 @@ pub enum RunError {
         when: String,
         url: String,
         sealed: usize,
+    },
+    #[error(
+        "{url} speaks for {first} to {last}, so nothing may be counted for {quarter}: choose a quarter with a date of these"
+    )]
+    OutsideLife {
+        quarter: Quarter,
+        url: String,
+        first: Date,
+        last: Date,
+    },
+    #[error(
+        "{url} has no sealed edition{} of {quarter}: `keyproof rollup --quarter {quarter}` seals one",
+        .edition.map(|n| format!(" {n}")).unwrap_or_default()
+    )]
+    NoEdition {
+        quarter: Quarter,
+        edition: Option<u64>,
+        url: String,
     },
     #[error(
         "run {run_id} keeps dataset {dataset} in version {found}, and this program reads version {version}: use a program as new as the run"
@@ -235,6 +253,8 @@ impl RunError {
             | Self::NoSuchCluster { .. }
             | Self::AmbiguousCluster { .. }
             | Self::NoEntry { .. }
+            | Self::NoEdition { .. }
+            | Self::OutsideLife { .. }
             | Self::Unprotected { .. }
             | Self::NoArchive { .. } => Exit::Usage,
             Self::Query(error) if error.is_usage() => Exit::Usage,

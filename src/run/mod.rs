@@ -88,7 +88,7 @@ pub use note::{About, note};
 pub use permissions::{Named, Role, policy};
 pub use query::{QueryRequest, When, query};
 pub use reassess::{By, Reassessed, reassess};
-pub use rollup::{RolledUp, RollupRequest, rollup};
+pub use rollup::{Checked, RolledUp, RollupRequest, check_rollup, rollup};
 pub use running::Audited;
 pub use shards::{ShardDone, assess, collect, prepare, seal};
 pub use story::{ClusterName, Which, story};

@@ -12,11 +12,14 @@ use crate::config::Config;
 use crate::model::ids::RunId;
 use crate::model::table::Dataset as _;
 use crate::model::words::RunOutcome;
-use crate::query::{Asked, EvidenceFile, Format, Question, SealedRun as Row, Span, Views};
+use crate::query::{
+    Asked, EvidenceFile, Format, Question, ROLLUPS, RollupFile, SealedRun as Row, Span, Views,
+    rollup_view,
+};
 use crate::report::text::counted;
 use crate::seal::{BackfillSeal, FileEntry};
 use crate::time::{Date, Quarter};
-use crate::{for_each_backfilled, for_each_dataset};
+use crate::{for_each_backfilled, for_each_dataset, for_each_rollup};
 
 use super::archive::{AtUrl, find, open_store, read_chain};
 use super::sealed::{self, SealedRun, is_of};
@@ -85,6 +88,7 @@ pub async fn query<W: Write + Send + 'static>(
     std::fs::create_dir(&folder).map_err(|e| RunError::local(&folder, e))?;
     let views = Views::below(&folder);
     put_rows(fetch, &views, &request.question, &runs, &chain).await?;
+    put_rollups(fetch, &views, &request.question, &chain).await?;
     put_tables(&views, &chain, &of_record, request)?;
     Ok(views
         .answer(&request.question, request.format, PARTITIONS, to)
@@ -243,6 +247,73 @@ async fn put_backfilled(
             .filter_map(|file| evidence_file(file, entry, seal)),
     );
     Ok(())
+}
+
+/// The files of every sealed rollup whose measure is asked for, each compared with its sealed digest.
+async fn put_rollups(
+    fetch: &dyn Fetch,
+    views: &Views,
+    question: &Question,
+    chain: &Chain,
+) -> Result<(), RunError> {
+    let is_listed = question.names(RollupFile::NAME);
+    if !is_listed && !ROLLUPS.iter().any(|(view, _)| question.names(view)) {
+        return Ok(());
+    }
+    let newest: BTreeMap<Quarter, u64> = chain
+        .rollups()
+        .map(|(entry, seal)| (seal.quarter, entry.seq))
+        .collect();
+    let mut listed = Vec::new();
+    for (entry, seal) in chain.rollups() {
+        for file in records::read_manifest(fetch, entry).await?.files {
+            let Some(Name::Rollup {
+                measure, version, ..
+            }) = Name::parse(&file.name)
+            else {
+                continue;
+            };
+            let row = RollupFile {
+                file_sha256: file.sha256.clone(),
+                name: file.name.clone(),
+                measure,
+                quarter: seal.quarter.to_string(),
+                edition: seal.edition as i64,
+                newest_edition: newest.get(&seal.quarter) == Some(&entry.seq),
+                unfinished: seal.is_unfinished(entry.statement.at),
+                run_id: seal.run_id.clone(),
+                chain_from: seal.chain_from as i64,
+                chain_to: seal.chain_to as i64,
+                chain_seq: entry.seq as i64,
+                chain_sha256: entry.sha256.clone(),
+            };
+            let is_asked = rollup_view(&row.measure).is_some_and(|view| question.names(view));
+            if is_asked
+                && is_readable(&row.measure, version)
+                && let Some(path) = views.place_rollup(&row)?
+            {
+                records::copy_file(fetch, &file, &path).await?;
+            }
+            listed.push(row);
+        }
+    }
+    if is_listed {
+        listed.sort_by(RollupFile::key_order);
+        views.set(listed)?;
+    }
+    Ok(())
+}
+
+/// Whether this program knows a measure in a version.
+fn is_readable(measure: &str, version: u32) -> bool {
+    let mut is_readable = false;
+    macro_rules! each {
+        ($($row:ty),+) => { $(
+            is_readable |= measure == <$row>::NAME && version == <$row>::VERSION;
+        )+ };
+    }
+    for_each_rollup!(each);
+    is_readable
 }
 
 /// The files of a dataset in the version that this program reads.

@@ -1,12 +1,14 @@
-//! `keyproof rollup`: a quarter's measures from sealed runs and backfills, sealed in turn.
+//! `keyproof rollup`: a quarter's measures from sealed runs and backfills, sealed in turn; and whether a
+//! sealed edition is what its runs give.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::archive::chain::{Chain, Entry};
-use crate::archive::layout;
+use crate::archive::layout::{self, Name};
 use crate::archive::records;
 use crate::archive::signer::Signer;
-use crate::archive::store::Store;
+use crate::archive::store::{Fetch, Store};
 use crate::config::Config;
 use crate::model::datasets::{
     Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
@@ -15,9 +17,11 @@ use crate::model::datasets::{
 use crate::model::ids::{RunId, Sha256Hex};
 use crate::model::table::Dataset as _;
 use crate::record::Encoded;
-use crate::rollup::{self as measures, MeasureFile, Measures, Price, RollupInputs};
-use crate::seal::{BackfillSeal, Content, Lacking, Period, RollupSeal};
-use crate::time::{Clock, Quarter};
+use crate::rollup::{
+    self as measures, Edition, Label, MeasureFile, Measures, Price, RollupInputs, Scopes,
+};
+use crate::seal::{BackfillSeal, Content, FileEntry, Lacking, Period, RollupSeal};
+use crate::time::{Clock, Date, Quarter, UtcMillis};
 
 use super::anchor::anchor;
 use super::archive::{AtUrl, KeyFile, find, open_signer, open_store, read_chain};
@@ -36,6 +40,8 @@ pub struct RollupRequest {
     pub prices: Option<Vec<Price>>,
     /// Whether a new edition is sealed.
     pub seal: bool,
+    /// Which scopes the text shows.
+    pub scopes: Scopes,
 }
 
 impl RollupRequest {
@@ -45,6 +51,7 @@ impl RollupRequest {
             quarter,
             prices: None,
             seal: true,
+            scopes: Scopes::Most,
         }
     }
 }
@@ -53,39 +60,64 @@ impl RollupRequest {
 #[derive(Debug)]
 pub struct RolledUp {
     pub measures: Measures,
+    pub label: Label,
     pub text: String,
+}
+
+impl RolledUp {
+    fn new(measures: Measures, label: Label, scopes: Scopes, told: &str) -> Self {
+        let shown = measures::summary(&measures, &label, scopes);
+        Self {
+            measures,
+            label,
+            text: format!("{shown}\n{told}"),
+        }
+    }
 }
 
 /// Computes the measures of a quarter from runs of record and, when asked to, seals them as a new
 /// edition. Where the newest edition has the same bytes, it stands and nothing is sealed.
+///
+/// # Errors
+/// When the quarter lies outside the archive's life; when a file that is read, or the newest edition's, is
+/// not the one that was sealed.
 pub async fn rollup(
     shell: &Shell,
     config: &Config,
     request: &RollupRequest,
 ) -> Result<RolledUp, RunError> {
-    let quarter = request.quarter;
+    let (quarter, scopes) = (request.quarter, request.scopes);
     let archive = open_store(shell, config, None).await?;
     if find(archive.as_fetch()).await? != AtUrl::Archive {
         return Err(RunError::NoChain { url: archive.url() });
     }
-    let run_id = RunId::new(shell.clock.now(), random()?);
-    let work = Work::create(config, &format!("rollup-{run_id}"))?;
+    let clock = &*shell.clock;
+    let now = clock.now();
+    let label = |sealed| Label {
+        quarter,
+        unfinished: now < quarter.end().start(),
+        sealed,
+    };
+    let run_id = RunId::new(now, random()?);
     if !request.seal {
+        let chain = read_chain(archive.as_fetch()).await?;
+        check_life(&chain, quarter, now, archive.url())?;
+        memory::check_to_read(config, &archive.url(), &chain)?;
+        let work = Work::create(config, &format!("rollup-{run_id}"))?;
         let evidence = Evidence {
             fetch: archive.as_fetch(),
             work: &work.path,
         };
-        let chain = read_chain(archive.as_fetch()).await?;
-        memory::check_to_read(config, &archive.url(), &chain)?;
-        let measures = compute(&evidence, &chain, request, &*shell.clock).await?;
-        let shown = measures::summary(&measures, quarter, shell.clock.now());
-        let text = format!("{shown}\nNot sealed.\n");
-        return Ok(RolledUp { measures, text });
+        let measures = compute(&evidence, &chain, quarter, prices(request)?, clock).await?;
+        let told = "Not sealed.\n";
+        return Ok(RolledUp::new(measures, label(None), scopes, told));
     }
     let signer = open_signer(shell, config, None, KeyFile::Load).await?;
     let mut chain = read_chain(archive.as_fetch()).await?;
+    check_life(&chain, quarter, now, archive.url())?;
     chain.check_signer(signer.public_key())?;
     memory::check_to_read(config, &archive.url(), &chain)?;
+    let work = Work::create(config, &format!("rollup-{run_id}"))?;
     let archive = archive.for_writing(config).await?;
     let lacking = archive.lacking();
     let store = archive.store;
@@ -93,43 +125,246 @@ pub async fn rollup(
         fetch: store.as_fetch(),
         work: &work.path,
     };
-    let measures = compute(&evidence, &chain, request, &*shell.clock).await?;
-    let shown = measures::summary(&measures, quarter, shell.clock.now());
+    let measures = compute(&evidence, &chain, quarter, prices(request)?, clock).await?;
     let files = measures.write(&work.path)?;
-    if let Some((entry, edition)) = standing(store.as_ref(), &chain, quarter, &files).await? {
-        let text = format!(
-            "{shown}\nNothing new: edition {} of {quarter} stands, chain {}\n",
-            edition.edition, entry.seq,
+    let unfinished = label(None).unfinished;
+    let newest = edition_of(&chain, quarter, None);
+    if let Some((entry, seal)) = newest
+        && seal.is_unfinished(entry.statement.at) == unfinished
+        && has_bytes(store.as_fetch(), entry, &files).await?
+    {
+        for (n, file) in sealed_files(store.as_fetch(), entry)
+            .await?
+            .iter()
+            .enumerate()
+        {
+            let copy = work.path.join(format!("standing-{n}.parquet"));
+            records::copy_file(store.as_fetch(), file, &copy).await?;
+        }
+        let told = format!(
+            "Nothing new: edition {} of {quarter} stands, chain {}\n",
+            seal.edition, entry.seq,
         );
-        return Ok(RolledUp { measures, text });
+        let sealed = edition(entry, seal);
+        return Ok(RolledUp::new(measures, label(Some(sealed)), scopes, &told));
     }
     let sealing = Sealing {
         shell,
         store: store.as_ref(),
         signer: signer.as_ref(),
         run_id,
-        quarter,
+        label: label(None),
         lacking,
     };
-    let told = sealing.seal(&mut chain, &files).await?;
+    let sealed = sealing.seal(&mut chain, &files).await?;
     anchor(shell, config, store.as_ref(), &chain).await;
-    let text = format!("{shown}\n{told}");
-    Ok(RolledUp { measures, text })
+    let told = format!(
+        "Sealed     edition {} of {quarter}, chain {}, head {}\n",
+        sealed.edition,
+        sealed.chain_seq,
+        &sealed.chain_sha256.as_str()[..12]
+    );
+    Ok(RolledUp::new(measures, label(Some(sealed)), scopes, &told))
+}
+
+/// Refuses a quarter of which the archive can never tell: it ended before anything that the archive speaks
+/// of, or has not begun.
+fn check_life(
+    chain: &Chain,
+    quarter: Quarter,
+    now: UtcMillis,
+    url: String,
+) -> Result<(), RunError> {
+    let runs = chain
+        .runs()
+        .map(|(_, run)| (run.scheduled_for, run.scheduled_for));
+    let backfills = chain.backfills().map(|(_, seal)| (seal.from, seal.to));
+    let begun = chain
+        .entries()
+        .iter()
+        .map(|e| e.statement.at.date())
+        .take(1);
+    let (mut first, mut last): (Option<Date>, Date) = (None, now.date());
+    let told = runs.chain(backfills).chain(begun.map(|date| (date, date)));
+    for (from, to) in told {
+        first = Some(first.map_or(from, |first| first.min(from)));
+        last = last.max(to);
+    }
+    let first = first.unwrap_or(last);
+    if quarter.end() <= first || last < quarter.first() {
+        return Err(RunError::OutsideLife {
+            quarter,
+            url,
+            first,
+            last,
+        });
+    }
+    Ok(())
+}
+
+fn prices(request: &RollupRequest) -> Result<Vec<Price>, RunError> {
+    match &request.prices {
+        Some(prices) => Ok(prices.clone()),
+        None => measures::parse_prices(measures::DEFAULT_PRICES)
+            .map_err(|e| RunError::Internal(format!("the program's own prices: {e}"))),
+    }
+}
+
+/// A sealed edition of a quarter: the one of a number, else the newest.
+fn edition_of(
+    chain: &Chain,
+    quarter: Quarter,
+    number: Option<u64>,
+) -> Option<(&Entry, &RollupSeal)> {
+    let mut editions = chain.rollups().filter(|(_, seal)| {
+        seal.quarter == quarter && number.is_none_or(|number| seal.edition == number)
+    });
+    editions.next_back()
+}
+
+fn edition(entry: &Entry, seal: &RollupSeal) -> Edition {
+    Edition {
+        edition: seal.edition,
+        chain_seq: entry.seq,
+        chain_sha256: entry.sha256.clone(),
+    }
+}
+
+async fn sealed_files(fetch: &dyn Fetch, entry: &Entry) -> Result<Vec<FileEntry>, RunError> {
+    Ok(records::read_manifest(fetch, entry).await?.files)
+}
+
+/// Whether an edition was sealed with the bytes of `files`.
+async fn has_bytes(
+    fetch: &dyn Fetch,
+    entry: &Entry,
+    files: &[MeasureFile],
+) -> Result<bool, RunError> {
+    let sealed = sealed_files(fetch, entry).await?;
+    let mut sealed: Vec<_> = sealed.iter().map(|file| &file.sha256).collect();
+    let mut again: Vec<_> = files.iter().map(|file| &file.encoded.sha256).collect();
+    sealed.sort();
+    again.sort();
+    Ok(sealed == again)
+}
+
+/// How a sealed edition compares with what its runs give.
+#[derive(Debug)]
+pub struct Checked {
+    pub is_equal: bool,
+    pub text: String,
+}
+
+/// Computes a sealed edition once more, from the entries that it names and the prices that it was sealed
+/// with, and compares it row by row. Needs no signing key, and writes nothing to the archive.
+///
+/// # Errors
+/// When there is no such edition; when a run's file is not the one that was sealed.
+pub async fn check_rollup(
+    shell: &Shell,
+    config: &Config,
+    quarter: Quarter,
+    number: Option<u64>,
+) -> Result<Checked, RunError> {
+    let archive = open_store(shell, config, None).await?;
+    let fetch = archive.as_fetch();
+    if find(fetch).await? != AtUrl::Archive {
+        return Err(RunError::NoChain { url: archive.url() });
+    }
+    let chain = read_chain(fetch).await?;
+    memory::check_to_read(config, &archive.url(), &chain)?;
+    let (entry, seal) = edition_of(&chain, quarter, number).ok_or_else(|| RunError::NoEdition {
+        quarter,
+        edition: number,
+        url: archive.url(),
+    })?;
+    let work = Work::create(
+        config,
+        &format!("rollup-check-{:08x}", u32::from_be_bytes(random()?)),
+    )?;
+    let mut wrong = Vec::new();
+    let mut sealed = BTreeMap::new();
+    let mut prices = None;
+    for file in sealed_files(fetch, entry).await? {
+        let Some(Name::Rollup { measure, .. }) = Name::parse(&file.name) else {
+            continue;
+        };
+        let copy = work.path.join(format!("sealed-{measure}.parquet"));
+        match records::copy_file(fetch, &file, &copy).await {
+            Ok(()) if measure == Price::NAME => {
+                let rows = crate::record::read_file::<Price>(&copy)?;
+                prices = Some(rows.collect::<Result<Vec<_>, _>>()?);
+            }
+            Ok(()) => {}
+            Err(error) if error.is_outage() => return Err(error.into()),
+            Err(error) => wrong.push(format!("{measure}: {error}")),
+        }
+        sealed.insert(measure, file);
+    }
+    if prices.is_none() {
+        wrong.push(format!(
+            "without its table {} nothing can be computed",
+            Price::NAME
+        ));
+    }
+    if let Some(prices) = prices {
+        let evidence = Evidence {
+            fetch,
+            work: &work.path,
+        };
+        let until = chain.until(seal.chain_to);
+        let measures = compute(&evidence, &until, quarter, prices, &*shell.clock).await?;
+        for again in measures.write(&work.path)? {
+            let rows = again.encoded.rows;
+            match sealed.remove(again.measure) {
+                None => wrong.push(format!("{}: not sealed, {rows} rows now", again.measure)),
+                Some(file) if file.rows_sha256.as_ref() == Some(&again.encoded.rows_sha256) => {}
+                Some(file) => wrong.push(format!(
+                    "{}: {} rows sealed, {rows} rows now, not the same ones",
+                    again.measure,
+                    file.rows.unwrap_or(0)
+                )),
+            }
+        }
+        wrong.extend(
+            sealed
+                .into_keys()
+                .map(|measure| format!("{measure}: no longer computed")),
+        );
+        if !wrong.is_empty() && entry.statement.producer.config_sha256 != sql_sha256() {
+            wrong.push(format!(
+                "it was sealed by version {} with other SQL: check it with that program",
+                entry.statement.producer.version
+            ));
+        }
+    }
+    let told = if wrong.is_empty() {
+        "EQUAL"
+    } else {
+        "DIFFERENT"
+    };
+    let mut text = format!(
+        "{told}      edition {} of {quarter}, chain {}, from entries {} to {}\n",
+        seal.edition, entry.seq, seal.chain_from, seal.chain_to
+    );
+    for line in &wrong {
+        text.push_str(&format!("  {line}\n"));
+    }
+    Ok(Checked {
+        is_equal: wrong.is_empty(),
+        text,
+    })
 }
 
 async fn compute(
     evidence: &Evidence<'_>,
     chain: &Chain,
-    request: &RollupRequest,
+    quarter: Quarter,
+    prices: Vec<Price>,
     clock: &dyn Clock,
 ) -> Result<Measures, RunError> {
-    let quarter = request.quarter;
     let mut inputs = RollupInputs::new(quarter);
-    inputs.price = match &request.prices {
-        Some(prices) => prices.clone(),
-        None => measures::parse_prices(measures::DEFAULT_PRICES)
-            .map_err(|e| RunError::Internal(format!("the program's own prices: {e}")))?,
-    };
+    inputs.price = prices;
     let began = clock.elapsed();
     let runs = sealed::of_record(chain);
     let needed = measures::dates_needed(quarter);
@@ -186,24 +421,10 @@ async fn compute(
     Ok(measures)
 }
 
-/// The newest edition of the quarter, where it has the bytes of `files`.
-async fn standing<'c>(
-    store: &dyn Store,
-    chain: &'c Chain,
-    quarter: Quarter,
-    files: &[MeasureFile],
-) -> Result<Option<(&'c Entry, &'c RollupSeal)>, RunError> {
-    let mut editions = chain.rollups().filter(|(_, r)| r.quarter == quarter);
-    let Some(newest) = editions.next_back() else {
-        return Ok(None);
-    };
-    let manifest = records::read_manifest(store.as_fetch(), newest.0).await?;
-    let sealed = manifest.files.iter().map(|file| &file.sha256);
-    let mut sealed: Vec<_> = sealed.collect();
-    let mut again: Vec<_> = files.iter().map(|file| &file.encoded.sha256).collect();
-    sealed.sort();
-    again.sort();
-    Ok((sealed == again).then_some(newest))
+/// What decides beside the facts: a rollup reads no configuration.
+fn sql_sha256() -> Sha256Hex {
+    let sql: String = measures::MEASURES.iter().map(|(_, sql)| *sql).collect();
+    Sha256Hex::of(sql.as_bytes())
 }
 
 struct Sealing<'a> {
@@ -211,28 +432,29 @@ struct Sealing<'a> {
     store: &'a dyn Store,
     signer: &'a dyn Signer,
     run_id: RunId,
-    quarter: Quarter,
+    label: Label,
     /// What was not found of the archive's protection.
     lacking: Lacking,
 }
 
 impl Sealing<'_> {
-    /// Seals the measures as one entry, and says so.
-    async fn seal(&self, chain: &mut Chain, files: &[MeasureFile]) -> Result<String, RunError> {
+    /// Seals the measures as one entry.
+    async fn seal(&self, chain: &mut Chain, files: &[MeasureFile]) -> Result<Edition, RunError> {
+        let quarter = self.label.quarter;
         let named: Vec<(String, &Path, &Encoded)> = files
             .iter()
             .map(|file| {
-                let name = layout::rollup(file.measure, file.version, self.quarter, &self.run_id);
+                let name = layout::rollup(file.measure, file.version, quarter, &self.run_id);
                 (name, file.path.as_path(), &file.encoded)
             })
             .collect();
         let edition = 1 + chain
             .rollups()
-            .filter(|(_, r)| r.quarter == self.quarter)
+            .filter(|(_, r)| r.quarter == quarter)
             .count() as u64;
         let content = RollupSeal {
             run_id: self.run_id.clone(),
-            quarter: self.quarter,
+            quarter: quarter,
             edition,
             chain_from: 1,
             chain_to: chain.head().seq,
@@ -240,25 +462,23 @@ impl Sealing<'_> {
                 .iter()
                 .map(|file| (file.measure.to_owned(), file.encoded.rows))
                 .collect(),
+            unfinished: Some(self.label.unfinished),
         };
-        // A rollup reads no configuration; the SQL is what decides.
-        let sql: String = measures::MEASURES.iter().map(|(_, sql)| *sql).collect();
-        let producer = producer(Sha256Hex::of(sql.as_bytes()), None, self.lacking.clone());
+        let producer = producer(sql_sha256(), None, self.lacking.clone());
         let committed = record::seal(
             self.store,
             self.signer,
             &*self.shell.clock,
             chain,
-            Period::Quarter(self.quarter),
+            Period::Quarter(quarter),
             &named,
             (Content::Rollup(content), producer),
         )
         .await?;
-        Ok(format!(
-            "Sealed     edition {edition} of {}, chain {}, head {}\n",
-            self.quarter,
-            committed.seq,
-            &committed.sha256.as_str()[..12]
-        ))
+        Ok(Edition {
+            edition,
+            chain_seq: committed.seq,
+            chain_sha256: committed.sha256,
+        })
     }
 }

@@ -508,6 +508,8 @@ impl Running<'_> {
             seq: committed.seq,
             head: committed.sha256,
             begun_with: sealing.begun_now.then(|| chain.genesis_sha256().clone()),
+            cells: counts.cells,
+            cells_open: counts.cells_open,
             not_observed: counts.not_observed.clone(),
             took_ms: run_row.ended_at.0 - self.begun.start.started_at.0,
             calls: run_row.calls,

@@ -245,6 +245,17 @@ pub struct RollupSeal {
     /// Rows by measure.
     #[serde(with = "text::map")]
     pub rows: BTreeMap<String, u64>,
+    /// Whether the quarter was not over when it was computed. Earlier programs did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<bool>,
+}
+
+impl RollupSeal {
+    /// Whether the quarter was not over; where the seal does not say, when it was signed does.
+    pub fn is_unfinished(&self, signed_at: UtcMillis) -> bool {
+        let signed_before = signed_at < self.quarter.end().start();
+        self.unfinished.unwrap_or(signed_before)
+    }
 }
 
 /// What is sealed about a backfill: launches from the files of a trail.

@@ -382,6 +382,7 @@ impl SampleArchive {
             chain_from: 1,
             chain_to: chain.head().seq,
             rows: [("compliant_share".to_owned(), 1)].into(),
+            unfinished: Some(true),
         });
         Ok(self.seal(&mut chain, &manifest, content).await?)
     }

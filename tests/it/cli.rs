@@ -816,11 +816,35 @@ fn sealed_runs_can_be_looked_at() {
     let line = format!("assess --archive archive --run-id {}", SEALED.run_id);
     desk.changes_nothing(&line)
         .says(0, &["every conclusion is as sealed"]);
-    let none = "rollup --archive archive --quarter 2020Q1";
+    // A quarter of which the archive can tell nothing would be sealed for ever.
+    for nonsense in ["0001Q1", "1900Q1", "2020Q1", "2062Q4", "9999Q4"] {
+        for seal in ["", " --no-seal"] {
+            desk.changes_nothing(&format!(
+                "rollup --archive archive --quarter {nonsense}{seal}"
+            ))
+            .fails(2, &["nothing may be counted", nonsense]);
+        }
+    }
+    let quarter = SEALED.quarter();
+    let none = &format!("rollup --archive archive --quarter {quarter}");
+    desk.changes_nothing(&format!("{none} --check"))
+        .fails(2, &["no sealed edition"]);
     let dry = desk.changes_nothing(&format!("{none} --no-seal"));
-    dry.says(0, &["Runs of record 0 of 91 days", "n/a", "Not sealed"]);
+    dry.says(0, &["UNFINISHED", "Runs of record 1 of ", "Not sealed"]);
+    desk.changes_nothing(&format!("{none} --no-seal --all"))
+        .says(0, &["Not sealed"]);
     let json = desk.changes_nothing(&format!("{none} --no-seal --format json"));
-    json.says(0, &["{\"compliant_share\":[{", "\"time_to_remediate\":[{"]);
+    json.says(
+        0,
+        &[
+            "{\"rollup\":{",
+            "\"sealed\":false",
+            "\"unfinished\":true",
+            "\"compliant_share\":[{",
+            "\"share_at_end\":",
+            "\"time_to_remediate\":[{",
+        ],
+    );
     desk.write("prices.csv", "item,valid_from,nano_usd,unit\n");
     desk.changes_nothing(&format!("{none} --prices prices.csv"))
         .fails(2, &["prices.csv", "no price of kms_key_month"]);
@@ -828,15 +852,20 @@ fn sealed_runs_can_be_looked_at() {
         .fails(2, &["missing.csv"]);
     desk.line(none).says(
         0,
-        &[
-            "Runs of record 0 of 91 days",
-            "Time to remediate",
-            "edition 1",
-        ],
+        &["Runs of record 1 of ", "Time to remediate", "edition 1"],
     );
     desk.line(none).says(0, &["Nothing new: edition 1"]);
+    desk.changes_nothing(&format!("{none} --check"))
+        .says(0, &["EQUAL", "edition 1"]);
+    desk.changes_nothing(&format!("{none} --check --edition 2"))
+        .fails(2, &["no sealed edition 2"]);
     desk.line(&format!("verify archive --pin {}", SEALED.pin))
         .says(0, &["1 rollup"]);
+    desk.change_rollup("launch_attempts");
+    desk.line(none)
+        .fails(5, &["launch_attempts", "was changed"]);
+    desk.changes_nothing(&format!("{none} --check --edition 1"))
+        .says(5, &["DIFFERENT", "launch_attempts"]);
 }
 
 #[test]

@@ -180,6 +180,22 @@ impl Desk {
         all
     }
 
+    /// Changes the one sealed file of a measure in `archive`.
+    pub fn change_rollup(&self, measure: &str) {
+        let folder = self.path(&format!("archive/rollup/{measure}/"));
+        let below = |name: &String| {
+            name.starts_with(&*folder.to_string_lossy()) && name.ends_with(".parquet")
+        };
+        let file = self.listing().into_iter().find(below).expect("a file");
+        let mut permissions = std::fs::metadata(&file).expect("file").permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+        std::fs::set_permissions(&file, permissions).expect("writable");
+        let mut bytes = std::fs::read(&file).expect("file");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, bytes).expect("file");
+    }
+
     /// Runs the program.
     pub fn keyproof<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyproof"));
@@ -286,6 +302,14 @@ pub struct Sealed {
 }
 
 impl Sealed {
+    /// The quarter of the sealed run.
+    pub fn quarter(&self) -> String {
+        let id = &self.run_id;
+        let date = format!("{}-{}-{}", &id[..4], &id[4..6], &id[6..8]);
+        let date: keyproof::time::Date = date.parse().expect("a date");
+        date.quarter().to_string()
+    }
+
     /// Puts `archive` and `archive.signing-key.pem` on another desk, whose state remembers neither.
     pub fn copy_to(&self, desk: &Desk) {
         for name in ["archive", "archive.signing-key.pem"] {

@@ -45,7 +45,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &["model", "time", "error", "rollup", "archive"]),
     (
         "query",
-        &["model", "time", "error", "record", "report", "engine"],
+        &[
+            "model", "time", "error", "record", "report", "engine", "rollup",
+        ],
     ),
     (
         "aws",

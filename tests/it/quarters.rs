@@ -211,7 +211,8 @@ impl Lived {
     /// Every figure against what is stated of it.
     fn compare(&self, rolled: &RolledUp) -> Quarter {
         let stated = self.stated();
-        let found: Value = serde_json::from_str(&rolled.measures.json()).expect("JSON");
+        let found: Value =
+            serde_json::from_str(&rolled.measures.json(&rolled.label)).expect("JSON");
         let mut wrong = Vec::new();
         for (measure, figures, unstated) in [
             (

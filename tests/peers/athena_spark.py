@@ -30,6 +30,7 @@ from sqlglot import exp
 from support.evidence import SCHEMAS, Checks, ask, entries, named, plain, quarter_of, sealed_runs
 from support.evidence import sha256, statements
 
+MEASURES = sorted(path.stem for path in (SCHEMAS / "rollups").glob("*.md"))
 DATASETS = sorted(path.stem for path in (SCHEMAS / "datasets").glob("*.md"))
 # Of these backfills write files, and runs do not.
 BACKFILLED = {"backfilled_control_event", "backfilled_launch", "trail_reading"}
@@ -86,7 +87,7 @@ def spark_sql(text, root, pin):
 def open_views(spark, root, pin, first, end):
     """Every view over an archive as it stands now."""
     lines = spark.read.option("recursiveFileLookup", "true")
-    for name, folder in (("chain", "chain"), ("manifest", "manifest/v1")):
+    for name, folder in (("chain", "chain"), ("manifest", "manifest/v1"), ("rollup_manifest", "manifest/v1")):
         frame = lines.text(f"file://{root}/{folder}").withColumnRenamed("value", "line")
         raw_table(spark, name, frame, root)
     for dataset in DATASETS:
@@ -98,9 +99,12 @@ def open_views(spark, root, pin, first, end):
             empty.createOrReplaceTempView(f"keyproof_raw_{dataset}_v1")
             continue
         raw_table(spark, f"{dataset}_v1", lines.parquet(f"file://{folder}"), root)
+    for measure in MEASURES:
+        frame = lines.parquet(f"file://{root}/rollup/{measure}/v1")
+        raw_table(spark, f"rollup_{measure}_v1", frame, root)
     for sql in spark_sql((SCHEMAS / "views.sql").read_text(), root, pin):
         spark.sql(sql)
-        for view in ("keyproof_raw_entry", "sealed_run", "evidence_file"):
+        for view in ("keyproof_raw_entry", "sealed_run", "evidence_file", "rollup_file"):
             if f" VIEW {view} " in sql:
                 # Computed once, and not again for each of the views that are built on it.
                 spark.table(view).localCheckpoint().createOrReplaceTempView(view)
@@ -219,12 +223,26 @@ def sealed(root, seq):
     return sha256(slot(root, seq))
 
 
-def compare(checks, spark, what, expected, kpi):
+def compare(checks, spark, what, expected, kpi, quarter):
     for name, text in named().items():
         checks.expect(f"{what}: {name}", rows(spark, text), expected[name])
     found = rows(spark, (SCHEMAS / "kpi" / "compliant_share.sql").read_text())
     found = [{name: row[name] for name in kpi[0]} for row in found]
     checks.expect(f"{what}: compliant_share", found, kpi)
+    # Every measure and its sealed rows, each as the view over the newest edition has them.
+    for measure in sorted(set(MEASURES) - {"price"}):
+        sealed = rows(spark, f"SELECT * FROM rollup_{measure} WHERE newest_edition")
+        checks.expect(f"{what}: rollup_{measure}: rows", bool(sealed) or measure == "remediation", True)
+        if not sealed:
+            continue
+        if {row["quarter"] for row in sealed} != {quarter}:
+            continue
+        own = set(sealed[0]) - {"quarter", "edition", "newest_edition", "unfinished", "file_sha256"}
+        key = lambda row: json.dumps(row, sort_keys=True, default=str)
+        again = rows(spark, (SCHEMAS / "kpi" / f"{measure}.sql").read_text())
+        again = sorted(({name: row[name] for name in own} for row in again), key=key)
+        sealed = sorted(({name: row[name] for name in own} for row in sealed), key=key)
+        checks.expect(f"{what}: {measure} as sealed", again, sealed)
 
 
 def main():
@@ -269,7 +287,7 @@ def main():
         found = [row["seq"] for row in rows(spark, "SELECT seq FROM keyproof_raw_entry ORDER BY seq")]
         checks.expect("planted: entries that count", found, good)
         checks.expect("planted: files", rows(spark, FILES), files)
-        compare(checks, spark, "planted", expected, kpi)
+        compare(checks, spark, "planted", expected, kpi, quarter)
         planted = ask(arguments.binary, root, folder / "state", "--quarter", quarter, COUNTS)
         checks.expect("planted: keyproof query", planted, counts)
 

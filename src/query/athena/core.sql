@@ -194,6 +194,64 @@ CROSS JOIN UNNEST(
 ) AS f (name, sha256)
 WHERE f.name LIKE 'evidence/%';
 
+-- Every file of a sealed rollup, of every quarter and edition, listed in a manifest whose digest the chain
+-- names.
+CREATE OR REPLACE VIEW keyproof.rollup_file AS
+WITH
+told AS (
+    SELECT
+        seq AS chain_seq,
+        sha256 AS chain_sha256,
+        json_extract_scalar(payload, '$.predicate.rollup.run_id') AS run_id,
+        json_extract_scalar(payload, '$.predicate.rollup.quarter') AS quarter,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.rollup.edition') AS bigint)) AS edition,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.rollup.chain_from') AS bigint)) AS chain_from,
+        TRY(CAST(json_extract_scalar(payload, '$.predicate.rollup.chain_to') AS bigint)) AS chain_to,
+        json_extract_scalar(payload, '$.predicate.rollup.unfinished') AS unfinished,
+        substr(json_extract_scalar(payload, '$.predicate.at'), 1, 10) AS signed_on,
+        json_extract_scalar(payload, '$.subject[0].name') AS manifest_name,
+        json_extract_scalar(payload, '$.subject[0].digest.sha256') AS manifest_sha256
+    FROM keyproof_raw.entry
+    WHERE json_extract_scalar(payload, '$.predicate.kind') = 'rollup'
+),
+editions AS (
+    SELECT
+        t.*,
+        MAX(t.chain_seq) OVER (PARTITION BY t.quarter) AS newest_seq,
+        -- Where the seal does not say, when it was signed does.
+        CASE
+            WHEN t.unfinished IS NOT NULL THEN t.unfinished = 'true'
+            ELSE t.signed_on < CASE substr(t.quarter, 6, 1)
+                WHEN '1' THEN substr(t.quarter, 1, 4) || '-04-01'
+                WHEN '2' THEN substr(t.quarter, 1, 4) || '-07-01'
+                WHEN '3' THEN substr(t.quarter, 1, 4) || '-10-01'
+                ELSE substr(t.quarter, 1, 4) || '-12-32'
+            END
+        END AS is_unfinished
+    FROM told t
+)
+SELECT
+    f.sha256 AS file_sha256,
+    f.name,
+    split_part(f.name, '/', 2) AS measure,
+    e.quarter,
+    e.edition,
+    e.chain_seq = e.newest_seq AS newest_edition,
+    e.is_unfinished AS unfinished,
+    e.run_id,
+    e.chain_from,
+    e.chain_to,
+    e.chain_seq,
+    e.chain_sha256
+FROM editions e
+JOIN keyproof_raw.rollup_manifest m
+    ON m."$path" = 's3://{{bucket}}/' || e.manifest_name
+    AND lower(to_hex(sha256(to_utf8(m.line || chr(10))))) = e.manifest_sha256
+CROSS JOIN UNNEST(
+    TRY(CAST(json_extract(m.line, '$.files') AS ARRAY(ROW(name varchar, sha256 varchar))))
+) AS f (name, sha256)
+WHERE f.name LIKE 'rollup/%';
+
 -- What the named queries are asked for: edit dates, seed and size, and run this again.
 CREATE OR REPLACE VIEW keyproof.asked AS
 SELECT

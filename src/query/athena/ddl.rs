@@ -40,8 +40,8 @@ fn statement(table: &Raw) -> String {
         columns.join(",\n"),
         table.about
     );
-    if table.dated {
-        text.push_str("PARTITIONED BY (`dt` string)\n");
+    if let Some(column) = table.divided.column() {
+        let _ = writeln!(text, "PARTITIONED BY (`{column}` string)");
     }
     text.push_str(match table.stored {
         Stored::Parquet => "STORED AS PARQUET\n",
@@ -51,8 +51,8 @@ fn statement(table: &Raw) -> String {
         }
     });
     let _ = write!(text, "LOCATION '{location}/'");
-    if table.dated {
-        let properties: Vec<String> = projection(&location)
+    if table.divided.column().is_some() {
+        let properties: Vec<String> = projection(table.divided, &location)
             .iter()
             .map(|(name, value)| format!("  '{name}' = '{value}'"))
             .collect();

@@ -9,13 +9,17 @@ mod raw;
 mod template;
 mod views;
 
+use crate::model::table::Dataset as _;
 use crate::query::named::NAMED;
+use crate::rollup::Remediation;
 
 /// Where things stand below an archive's root.
 #[derive(Debug, Clone, Copy)]
 pub struct Folders {
     /// Folder of a version of a dataset, no slash at the end.
     pub evidence: fn(&str, u32) -> String,
+    /// Folder of a version of a measure, no slash at the end.
+    pub rollup: fn(&str, u32) -> String,
     /// Folder of the chain, with the slash.
     pub chain: &'static str,
     /// Folder of manifests, with the slash.
@@ -23,24 +27,31 @@ pub struct Folders {
 }
 
 /// A query that Athena keeps under a name.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Kept {
-    pub name: &'static str,
+    pub name: String,
     pub sql: &'static str,
 }
 
-/// Every generated file: path relative to `schemas/`, and content. `kpis` are kept beside the named
-/// queries.
-pub fn files(folders: &Folders, kpis: &[Kept]) -> Vec<(String, String)> {
+/// Every generated file: path relative to `schemas/`, and content. `measures`, names and SQL, are kept
+/// beside the named queries; `remediation`, which another reads, is a view.
+pub fn files(folders: &Folders, measures: &[(&str, &'static str)]) -> Vec<(String, String)> {
     let tables = raw::tables(folders);
     let named = NAMED.iter().map(|query| Kept {
-        name: query.name,
+        name: query.name.to_owned(),
         sql: query.sql,
     });
-    let kept: Vec<Kept> = kpis.iter().copied().chain(named).collect();
+    let is_view = |name: &str| name == Remediation::NAME;
+    let kpis = measures.iter().filter(|(name, _)| !is_view(name));
+    let kpis = kpis.map(|&(name, sql)| Kept {
+        name: name.replace('_', "-"),
+        sql,
+    });
+    let kept: Vec<Kept> = kpis.chain(named).collect();
+    let views = measures.iter().filter(|(name, _)| is_view(name));
     vec![
         ("tables.sql".to_owned(), ddl::statements(&tables)),
-        ("views.sql".to_owned(), views::statements()),
+        ("views.sql".to_owned(), views::statements(views.copied())),
         ("athena.json".to_owned(), template::template(&tables, &kept)),
     ]
 }

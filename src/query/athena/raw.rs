@@ -3,10 +3,13 @@
 use super::Folders;
 use crate::model::table::{Dataset, Kind};
 use crate::record::sentence;
-use crate::{for_each_backfilled, for_each_dataset};
+use crate::{for_each_backfilled, for_each_dataset, for_each_rollup};
 
-/// First date that partition projection offers; no archive is older.
+/// First date and year that partition projection offers; no archive is older.
 pub const FIRST_DATE: &str = "2026-01-01";
+const FIRST_YEAR: u32 = 2026;
+/// Years of quarters that partition projection offers.
+const YEARS: u32 = 30;
 
 /// A table over a folder.
 pub struct Raw {
@@ -17,8 +20,29 @@ pub struct Raw {
     /// Below the root, no slash at the end.
     pub folder: String,
     pub stored: Stored,
-    /// Whether the folder is divided by `dt=`.
-    pub dated: bool,
+    pub divided: Divided,
+}
+
+/// How the folder of a table is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Divided {
+    /// Not, or not so that a query must know: every file below it is read.
+    No,
+    /// By `dt=`.
+    Dates,
+    /// By `quarter=`.
+    Quarters,
+}
+
+impl Divided {
+    /// The column that says in which part a file lies.
+    pub fn column(self) -> Option<&'static str> {
+        match self {
+            Self::No => None,
+            Self::Dates => Some("dt"),
+            Self::Quarters => Some("quarter"),
+        }
+    }
 }
 
 /// How a table's files are written.
@@ -30,7 +54,7 @@ pub enum Stored {
 }
 
 pub fn tables(folders: &Folders) -> Vec<Raw> {
-    let lines = |name: &str, folder: &str, about: &str, dated| Raw {
+    let lines = |name: &str, folder: &str, about: &str, divided| Raw {
         name: name.to_owned(),
         about: about.to_owned(),
         columns: vec![(
@@ -40,20 +64,26 @@ pub fn tables(folders: &Folders) -> Vec<Raw> {
         )],
         folder: folder.trim_end_matches('/').to_owned(),
         stored: Stored::Lines,
-        dated,
+        divided,
     };
     let mut all = vec![
         lines(
             "chain",
             folders.chain,
             "Objects of the chain, junk included: a signed entry is one line of JSON.",
-            false,
+            Divided::No,
         ),
         lines(
             "manifest",
             folders.manifests,
             "Manifests of runs and backfills, planted ones included: a manifest is one line of JSON.",
-            true,
+            Divided::Dates,
+        ),
+        lines(
+            "rollup_manifest",
+            folders.manifests,
+            "Manifests of rollups, planted ones included: a manifest is one line of JSON.",
+            Divided::Quarters,
         ),
     ];
     macro_rules! each {
@@ -61,7 +91,22 @@ pub fn tables(folders: &Folders) -> Vec<Raw> {
     }
     for_each_dataset!(each);
     for_each_backfilled!(each);
+    macro_rules! rollups {
+        ($($row:ty),+) => { $( all.push(of_rollup::<$row>(folders)); )+ };
+    }
+    for_each_rollup!(rollups);
     all
+}
+
+/// Every edition of a measure.
+fn of_rollup<D: Dataset>(folders: &Folders) -> Raw {
+    let raw = of::<D>(folders);
+    Raw {
+        name: format!("rollup_{}", raw.name),
+        folder: (folders.rollup)(D::NAME, D::VERSION),
+        divided: Divided::No,
+        ..raw
+    }
 }
 
 fn of<D: Dataset>(folders: &Folders) -> Raw {
@@ -73,7 +118,7 @@ fn of<D: Dataset>(folders: &Folders) -> Raw {
         columns: columns.collect(),
         folder: (folders.evidence)(D::NAME, D::VERSION),
         stored: Stored::Parquet,
-        dated: true,
+        divided: Divided::Dates,
     }
 }
 
@@ -87,20 +132,34 @@ fn athena_type(kind: Kind) -> &'static str {
     }
 }
 
-/// Partition projection of a dated table at `location`: nothing needs to be added day by day.
-pub fn projection(location: &str) -> [(&'static str, String); 7] {
-    [
-        ("projection.enabled", "true".to_owned()),
-        ("projection.dt.type", "date".to_owned()),
-        ("projection.dt.format", "yyyy-MM-dd".to_owned()),
-        ("projection.dt.range", format!("{FIRST_DATE},NOW")),
-        ("projection.dt.interval", "1".to_owned()),
-        ("projection.dt.interval.unit", "DAYS".to_owned()),
-        (
-            "storage.location.template",
-            format!("{location}/dt=${{dt}}"),
-        ),
-    ]
+/// Partition projection of a divided table at `location`: nothing needs to be added day by day.
+pub fn projection(divided: Divided, location: &str) -> Vec<(String, String)> {
+    let Some(column) = divided.column() else {
+        return Vec::new();
+    };
+    let own: Vec<(&str, String)> = if divided == Divided::Dates {
+        vec![
+            ("type", "date".to_owned()),
+            ("format", "yyyy-MM-dd".to_owned()),
+            ("range", format!("{FIRST_DATE},NOW")),
+            ("interval", "1".to_owned()),
+            ("interval.unit", "DAYS".to_owned()),
+        ]
+    } else {
+        let years = FIRST_YEAR..FIRST_YEAR + YEARS;
+        let quarters = years.flat_map(|year| (1..=4).map(move |n| format!("{year}Q{n}")));
+        vec![
+            ("type", "enum".to_owned()),
+            ("values", quarters.collect::<Vec<_>>().join(",")),
+        ]
+    };
+    let mut all = vec![("projection.enabled".to_owned(), "true".to_owned())];
+    for (name, value) in own {
+        all.push((format!("projection.{column}.{name}"), value));
+    }
+    let template = format!("{location}/{column}=${{{column}}}");
+    all.push(("storage.location.template".to_owned(), template));
+    all
 }
 
 /// Text inside a quoted comment. Engines disagree on how to escape a quote (Hive joins `''` to nothing),

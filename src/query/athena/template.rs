@@ -45,7 +45,7 @@ pub fn template(tables: &[Raw], kept: &[Kept]) -> String {
         resources.insert(format!("Table{}", words(&table.name)), resource(table));
     }
     for query in kept {
-        resources.insert(format!("Query{}", words(query.name)), named(query));
+        resources.insert(format!("Query{}", words(&query.name)), named(query));
     }
     let template = json!({
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -107,12 +107,13 @@ fn resource(table: &Raw) -> Value {
             "SerdeInfo": {"SerializationLibrary": classes[2], "Parameters": serde},
         },
     });
-    if table.dated {
-        input["PartitionKeys"] = json!([{"Name": "dt", "Type": "string"}]);
-        for (name, value) in projection(&location) {
+    if let Some(column) = table.divided.column() {
+        input["PartitionKeys"] = json!([{"Name": column, "Type": "string"}]);
+        for (name, value) in projection(table.divided, &location) {
             let value = if value.contains("${") {
                 // What Athena is to fill in, CloudFormation leaves alone.
-                json!({"Fn::Sub": value.replace("${dt}", "${!dt}")})
+                let (filled, left) = (format!("${{{column}}}"), format!("${{!{column}}}"));
+                json!({"Fn::Sub": value.replace(&filled, &left)})
             } else {
                 json!(value)
             };

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::model::table::Dataset;
-use crate::query::tables::FILE_SHA256;
-use crate::{for_each_backfilled, for_each_dataset};
+use crate::query::tables::{FILE_SHA256, OF_EDITION};
+use crate::rollup::{DEFAULT_PRICES, Price, parse_prices};
+use crate::{for_each_backfilled, for_each_dataset, for_each_rollup};
 
 const HEAD: &str = "\
 -- Views over the raw tables of tables.sql (or athena.json), for Amazon Athena. They have the names and the
@@ -14,21 +15,86 @@ const HEAD: &str = "\
 -- began), and run the statements in order; scripts/deploy/athena-views.sh does both.
 --
 -- Athena filters; only `keyproof verify` proves. These views show rows of runs of record alone (of backfilled_launch
--- and trail_reading: of sealed backfills), from files that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
+-- and trail_reading: of sealed backfills; of rollup_*: of every sealed edition), from files that a manifest names whose digest the chain names. They check no signature and hash no data file. TRY()
 -- stands around what is decoded, so that junk below chain/ or manifest/ cannot kill a view.
 
 CREATE DATABASE IF NOT EXISTS keyproof;
 
 ";
 
-pub fn statements() -> String {
+/// `measures`: name and SQL of those that others read.
+pub fn statements<'a>(measures: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut all = format!("{HEAD}{}", include_str!("core.sql"));
     macro_rules! each {
         ($($row:ty),+) => { $( all.push_str(&view::<$row>()); )+ };
     }
     for_each_dataset!(each);
     for_each_backfilled!(each);
+    macro_rules! rollups {
+        ($($row:ty),+) => { $( all.push_str(&edition_view::<$row>()); )+ };
+    }
+    for_each_rollup!(rollups);
+    all.push_str(&prices());
+    for (name, sql) in measures {
+        let body = sql.find("\nWITH\n").map_or(sql, |head| &sql[head + 1..]);
+        // Writing to a String does not fail.
+        let _ = write!(
+            all,
+            "\n-- What schemas/kpi/{name}.sql gives for the quarter above.\n\
+             CREATE OR REPLACE VIEW keyproof.{name} AS\n{};\n",
+            body.trim_end()
+        );
+    }
     all
+}
+
+/// The program's own prices, for the KPI queries.
+fn prices() -> String {
+    let rows = parse_prices(DEFAULT_PRICES).unwrap_or_default();
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            format!(
+                "    ('{}', DATE '{}', CAST({} AS bigint), '{}')",
+                row.item,
+                row.valid_from,
+                row.nano_usd,
+                row.unit.replace('\'', "''")
+            )
+        })
+        .collect();
+    format!(
+        "\n-- What the KPI of costs reckons with: put your own prices here, and run this again.\n\
+         CREATE OR REPLACE VIEW keyproof.{} AS\n\
+         SELECT item, valid_from, nano_usd, unit\nFROM (VALUES\n{}\n\
+         ) AS p (item, valid_from, nano_usd, unit);\n",
+        Price::NAME,
+        rows.join(",\n")
+    )
+}
+
+/// Every sealed edition of a measure.
+fn edition_view<D: Dataset>() -> String {
+    let mut text = format!(
+        "\nCREATE OR REPLACE VIEW keyproof.rollup_{} AS\nSELECT\n",
+        D::NAME
+    );
+    for column in D::COLUMNS {
+        let _ = writeln!(text, "    d.\"{}\",", column.name);
+    }
+    for column in OF_EDITION {
+        let _ = writeln!(text, "    f.{column},");
+    }
+    let _ = write!(
+        text,
+        "    f.file_sha256 AS {FILE_SHA256}\n\
+         FROM keyproof_raw.rollup_{name}_v{version} d\n\
+         JOIN keyproof.rollup_file f\n    \
+             ON d.\"$path\" = 's3://{{{{bucket}}}}/' || f.name;\n",
+        name = D::NAME,
+        version = D::VERSION,
+    );
+    text
 }
 
 fn view<D: Dataset>() -> String {

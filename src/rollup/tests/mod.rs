@@ -101,6 +101,15 @@ fn scope<'r>(rows: &'r [CompliantShare], kind: &str, scope: &str) -> &'r Complia
         .unwrap_or_else(|| panic!("no scope {kind} {scope}"))
 }
 
+/// What is told of a quarter that is over.
+fn finished(quarter: Quarter) -> Label {
+    Label {
+        quarter,
+        unfinished: false,
+        sealed: None,
+    }
+}
+
 fn quarter() -> Quarter {
     "2026Q4".parse().expect("quarter")
 }
@@ -143,8 +152,8 @@ fn a_quarter_without_runs_is_not_applicable_and_no_error() {
     );
     assert_eq!((whole.days_expected, whole.runs_of_record), (92, 0));
     assert_eq!((whole.end_date, whole.cells), (None, Some(0)));
-    assert!(table(&rows).contains("n/a"));
-    assert!(!table(&[]).is_empty());
+    assert!(table(&rows, Scopes::Most).contains("n/a"));
+    assert!(!table(&[], Scopes::Most).is_empty());
 }
 
 #[test]
@@ -305,11 +314,93 @@ fn cells_are_open_unless_answered_accepted_or_locked() {
         (Some(2), Some(1), Some(2), Some(1))
     );
     assert_eq!(cells("ou", "(no ou)"), (Some(4), Some(2), Some(4), Some(2)));
-    let shown = table(&evidence.rows(1).expect("rows"));
+    let shown = table(&evidence.rows(1).expect("rows"), Scopes::Most);
     assert!(
         shown.contains("Coverage 3 of 6 cells open at end"),
         "{shown}"
     );
+}
+
+#[test]
+fn what_nobody_could_look_at_is_unknown_and_not_none() {
+    let cell = |outcome| {
+        vec![Coverage {
+            scheduled_for: hour(2).date(),
+            outcome,
+            ..testkit::coverage(
+                "111111111111".parse().expect("account id"),
+                "eu-west-1".parse().expect("region"),
+                Source::Clusters,
+            )
+        }]
+    };
+    let text = |outcome| {
+        let mut evidence = Evidence::new();
+        evidence.run(hour(2), vec![]);
+        evidence.add(cell(outcome));
+        let measures = evidence.measures(1).expect("measures");
+        summary(&measures, &finished(quarter()), Scopes::Most)
+    };
+    let seen = text(CellOutcome::Empty);
+    assert!(seen.contains("n/a: none active"), "{seen}");
+    assert!(!seen.contains("not seen"), "{seen}");
+    let dark = text(CellOutcome::DeniedTrust);
+    assert!(!dark.contains("none active"), "{dark}");
+    for told in [
+        "Organization                   unknown",
+        "Unknown  1 of 1 cells were not seen: what is there stands in no figure\n",
+        "Unseen   1 of 1 cells at quarter end: what they hold is not in here\n",
+    ] {
+        assert!(dark.contains(told), "{told}: {dark}");
+    }
+}
+
+#[test]
+fn json_has_the_label_and_the_ratios() {
+    let mut evidence = Evidence::new();
+    evidence.run(
+        hour(2),
+        vec![
+            verdict("j-1", Compliant, -100, None),
+            verdict("j-2", NonCompliant, -100, None),
+        ],
+    );
+    let measures = evidence.measures(1).expect("measures");
+    let label = Label {
+        unfinished: true,
+        sealed: Some(Edition {
+            edition: 2,
+            chain_seq: 7,
+            chain_sha256: crate::model::ids::Sha256Hex::of(b"entry"),
+        }),
+        ..finished(quarter())
+    };
+    let json: serde_json::Value = serde_json::from_str(&measures.json(&label)).expect("JSON");
+    assert_eq!(json["rollup"]["quarter"], "2026Q4");
+    assert_eq!(json["rollup"]["unfinished"], true);
+    assert_eq!(json["rollup"]["sealed"], true);
+    assert_eq!(json["rollup"]["edition"], 2);
+    assert_eq!(json["rollup"]["chain_seq"], 7);
+    let rows = json["compliant_share"].as_array().expect("rows");
+    let whole = rows.iter().find(|row| row["scope"] == "(all)");
+    let whole = whole.expect("the organization");
+    assert_eq!(whole["share_at_end"], 0.5);
+    assert_eq!(whole["end_compliant"], 1);
+    let attempts = &json["launch_attempts"][0];
+    assert!(attempts["share_blocked"].is_null());
+    assert!(attempts.get("share_blocked").is_some());
+}
+
+#[test]
+fn a_quarter_before_1970_needs_nothing() {
+    for quarter in ["0001Q1", "1900Q1", "1970Q1"] {
+        let quarter: Quarter = quarter.parse().expect("quarter");
+        for (_, dates) in dates_needed(quarter) {
+            assert!(dates.start <= dates.end, "{quarter}: {dates:?}");
+            let runs = BTreeMap::from([(hour(2).date(), ())]);
+            let _ = runs.range(dates).count();
+        }
+    }
 }
 
 #[test]
@@ -389,7 +480,7 @@ fn the_table_fits_80_columns_and_shows_the_worst_first() {
         })
         .collect();
     evidence.run(hour(2), fleet);
-    let text = table(&evidence.rows(1).expect("rows"));
+    let text = table(&evidence.rows(1).expect("rows"), Scopes::Most);
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");
         assert!(!line.contains('\u{1b}'), "{line:?}");
@@ -400,6 +491,9 @@ fn the_table_fits_80_columns_and_shows_the_worst_first() {
     );
     assert!(text.contains("Account\n  000000000030"), "{text}");
     assert!(text.contains("and 28 more"), "{text}");
+    let all = table(&evidence.rows(1).expect("rows"), Scopes::All);
+    assert!(!all.contains(" more\n"), "{all}");
+    assert!(all.contains("000000000039"), "{all}");
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub(super) struct Told {
     pub(super) stated: Vec<Stated>,
 }
 
+/// Stated of a column that must be NULL.
+pub(super) const NULL: i64 = i64::MIN;
+
 /// Measure, kind of scope, scope, column, value.
 pub(super) type Stated = (&'static str, &'static str, &'static str, &'static str, i64);
 

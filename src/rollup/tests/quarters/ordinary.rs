@@ -428,7 +428,28 @@ fn stated_ordinary() -> Vec<Stated> {
             ("old_remaining_versions", 7),
             ("old_key_unknown_versions", 0),
             ("under_key_bytes", 5_000),
+            // logs-b, and logs-x that is nobody's, have no report.
+            ("buckets", 3),
+            ("buckets_reported", 1),
         ],
+    );
+    of(
+        "logs_reencrypted",
+        "account",
+        NOBODY,
+        &[
+            ("moved_versions", 10),
+            ("buckets", 1),
+            ("buckets_reported", 0),
+            ("remaining_bytes", NULL),
+            ("under_key_bytes", NULL),
+        ],
+    );
+    of(
+        "logs_reencrypted",
+        "account",
+        "(no account)",
+        &[("buckets", 1), ("moved_bytes", NULL)],
     );
     of(
         "logs_reencrypted",
@@ -453,6 +474,26 @@ fn stated_ordinary() -> Vec<Stated> {
             ("audit_calls", 92 * 2 * 3),
             ("audit_nano_usd", 92 * 2 * 3_000),
         ],
+    );
+    // Who has no tag is of the unit that the OU is, whatever is counted.
+    let unit = "ou-222222222222";
+    of(
+        "logs_reencrypted",
+        "business_unit",
+        unit,
+        &[("moved_versions", 10), ("buckets", 1)],
+    );
+    of(
+        "key_cost",
+        "business_unit",
+        unit,
+        &[("log_keys", 1), ("idle_keys", 1), ("buckets", 1)],
+    );
+    of(
+        "key_cost",
+        "business_unit",
+        "(no business unit)",
+        &[("log_keys", 0), ("buckets_unknown", 1)],
     );
     of(
         "key_cost",

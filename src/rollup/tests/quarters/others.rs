@@ -2,7 +2,8 @@
 
 use super::super::*;
 use super::daily::*;
-use crate::model::datasets::{BackfilledLaunch, Launch, TrailReading};
+use crate::model::datasets::{BackfilledLaunch, Launch, LogBucket, TrailReading};
+use crate::model::ids::Region;
 use crate::model::words::{AttemptBucket, EventSource, LaunchClass, Population, TrailOutcome};
 
 pub(super) fn no_clusters() -> Told {
@@ -44,15 +45,16 @@ pub(super) fn no_clusters() -> Told {
                 "blocked_attempts",
             ],
         ),
-        (
-            "logs_reencrypted",
-            &["moved_bytes", "remaining_bytes", "under_key_bytes"],
-        ),
+        ("logs_reencrypted", &["evidences", "buckets"]),
         ("key_cost", &["log_keys", "key_month_nano_usd", "buckets"]),
     ] {
         stated.push((measure, ORG, ALL, "runs_of_record", 90));
         stated.push((measure, ORG, ALL, "days_expected", 90));
         stated.extend(columns.iter().map(|column| (measure, ORG, ALL, *column, 0)));
+    }
+    // Nobody asked for jobs or counted a bucket.
+    for column in ["moved_bytes", "remaining_bytes", "under_key_bytes"] {
+        stated.push(("logs_reencrypted", ORG, ALL, column, NULL));
     }
     // From the last run to the end nobody looked yet.
     stated.push((
@@ -356,6 +358,105 @@ pub(super) fn nightly() -> Told {
             mend("exposed_sum_ms", (122 + 26) * HOUR_MS),
             ("launch_attempts", ORG, ALL, "clusters_launched", 61),
             ("launch_attempts", ORG, ALL, "clusters_without_event", 61),
+        ],
+    }
+}
+
+/// One account is never entered, another not before day 10; of two log
+/// buckets one is counted, and the jobs of the other's account are asked for.
+pub(super) fn never_entered() -> Told {
+    const LATE: &str = "333333333333";
+    let quarter: Quarter = "2027Q3".parse().expect("quarter");
+    let mut evidence = Evidence::of(quarter);
+    let daily = Daily {
+        clusters: &[],
+        accounts: &|day| {
+            if day < 10 { vec![ANN] } else { vec![ANN, LATE] }
+        },
+        window: &every_launch(0),
+    };
+    daily.add(&mut evidence, 0..=91);
+    for day in 0..=91 {
+        let dark = if day < 10 {
+            vec![NOBODY, LATE]
+        } else {
+            vec![NOBODY]
+        };
+        let date = at(quarter, 24 * day + AT).date();
+        let cells = dark.iter().flat_map(|account| {
+            [Source::BucketOwners, Source::Regions, Source::Trails].map(|source| Coverage {
+                scheduled_for: date,
+                outcome: CellOutcome::DeniedTrust,
+                ..testkit::coverage(account_id(account), Region::global(), source)
+            })
+        });
+        evidence.add(cells.collect::<Vec<_>>());
+        let told = dark.iter().map(|id| Account {
+            scheduled_for: date,
+            ou_path: Some(format!("o-1/r-1/ou-{id}/")),
+            ..testkit::account(account_id(id))
+        });
+        evidence.add(told.collect::<Vec<_>>());
+    }
+    let bucket = |account, name| testkit::log_bucket(account_id(account), region(), name);
+    let buckets = vec![bucket(ANN, "logs-a"), bucket(LATE, "logs-b")];
+    evidence.add(of_day(quarter, 91, buckets, |row, scheduled_for| {
+        LogBucket {
+            scheduled_for,
+            ..row
+        }
+    }));
+    let cell = |account, source, region| testkit::coverage(account_id(account), region, source);
+    let looked = vec![
+        Coverage {
+            outcome: CellOutcome::Empty,
+            ..cell(ANN, Source::Reencryption, region())
+        },
+        // The inventory of the bucket was read, and no log object is in it.
+        cell(LATE, Source::LogHistory, Region::global()),
+        Coverage {
+            outcome: CellOutcome::DeniedTrust,
+            ..cell(LATE, Source::Reencryption, region())
+        },
+        Coverage {
+            outcome: CellOutcome::Partial,
+            ..cell(ANN, Source::LogHistory, Region::global())
+        },
+    ];
+    evidence.add(of_day(quarter, 91, looked, |row, scheduled_for| Coverage {
+        scheduled_for,
+        ..row
+    }));
+    let launch = |kind, scope, column, value| ("launch_attempts", kind, scope, column, value);
+    let logs = |kind, scope, column, value| ("logs_reencrypted", kind, scope, column, value);
+    let whole = 92 * 24 * HOUR_MS;
+    // The first run that entered it looked back two days; the last run is 22 hours before the end.
+    let late = (8 * 24 + AT + 22) * HOUR_MS;
+    Told {
+        name: "never_entered",
+        evidence,
+        stated: vec![
+            launch("account", NOBODY, "cells", 1),
+            launch("account", NOBODY, "expected_ms", whole),
+            launch("account", NOBODY, "unobserved_ms", whole),
+            launch("ou", "o-1/r-1/ou-222222222222/", "unobserved_ms", whole),
+            launch("account", LATE, "cells", 1),
+            launch("account", LATE, "expected_ms", whole),
+            launch("account", LATE, "unobserved_ms", late),
+            launch(ORG, ALL, "cells", 3),
+            launch(ORG, ALL, "events", 0),
+            launch(ORG, ALL, "unobserved_ms", whole + late + 22 * HOUR_MS),
+            logs("account", ANN, "buckets", 1),
+            logs("account", ANN, "buckets_reported", 0),
+            logs("account", ANN, "moved_bytes", 0),
+            logs("account", ANN, "remaining_bytes", NULL),
+            logs("account", LATE, "buckets_reported", 1),
+            logs("account", LATE, "moved_bytes", NULL),
+            logs("account", LATE, "remaining_bytes", 0),
+            logs(ORG, ALL, "buckets", 2),
+            logs(ORG, ALL, "buckets_reported", 1),
+            logs(ORG, ALL, "old_remaining_versions", 0),
+            ("compliant_share", ORG, ALL, "end_cells_open", 3 + 2),
         ],
     }
 }
