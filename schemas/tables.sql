@@ -1150,7 +1150,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_launch_attempts_v1 (
   `trail_events` bigint COMMENT 'Events that were read from a trail’s files.',
   `clusters_launched` bigint COMMENT 'Clusters that runs saw and that were launched in the quarter.',
   `clusters_without_event` bigint COMMENT 'Of these, clusters without a launch event.',
-  `cells` bigint COMMENT 'Accounts and Regions whose launches were to be read; organization, OU and account only, as the next two.',
+  `cells` bigint COMMENT 'Accounts and Regions whose launches were to be read, in a quarter without runs those of the nearest run and of backfills; organization, OU and account only, as the next two.',
   `expected_ms` bigint COMMENT 'Time of the quarter in which they were to be read.',
   `unobserved_ms` bigint COMMENT 'Of this, time whose events nobody read.'
 )

@@ -1322,8 +1322,8 @@ last_run AS (
 -- Lineages that were ever bad; the others need no further look.
 bad_lineages AS (
     SELECT DISTINCT v.account_id, v.region, COALESCE(v.lineage, v.cluster_id) AS lineage
-    FROM verdict v
-    JOIN runs r ON r.scheduled_for = v.scheduled_for
+    FROM runs r
+    JOIN verdict v ON v.scheduled_for = r.scheduled_for
     WHERE v.verdict = 'NON_COMPLIANT' AND v.rule_change IS NULL
 ),
 seen AS (
@@ -1363,8 +1363,8 @@ cells AS (
             ORDER BY r.started_ms
             ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
         ) AS next_listed_ms
-    FROM coverage c
-    JOIN runs r ON r.scheduled_for = c.scheduled_for
+    FROM runs r
+    JOIN coverage c ON c.scheduled_for = r.scheduled_for
     WHERE c.source = 'clusters'
 ),
 lives AS (
