@@ -130,6 +130,8 @@ fn demo_config(folder: &Path, endpoint: &str, guardrail: &str) -> Result<Config,
         ("rules.guardrails", guardrail.to_owned()),
         // A dozen look-ups in each place at AWS's rate would be most of the demo's time.
         ("control_events", "false".to_owned()),
+        // Nobody else asks the simulated accounts.
+        ("quota_share", "1".to_owned()),
     ];
     let tags = sandbox::TAGS.map(|(name, tag)| (name, tag.to_owned()));
     for (name, value) in values.into_iter().chain(tags) {
