@@ -454,7 +454,7 @@ impl Sealing<'_> {
             .count() as u64;
         let content = RollupSeal {
             run_id: self.run_id.clone(),
-            quarter: quarter,
+            quarter,
             edition,
             chain_from: 1,
             chain_to: chain.head().seq,

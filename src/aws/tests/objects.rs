@@ -111,12 +111,12 @@ async fn versions_are_listed_page_by_page_with_their_delete_markers() {
         if request.path.contains("key-marker") {
             return Reply::new(
                 200,
-                &format!("<ListVersionsResult><IsTruncated>false</IsTruncated>{rest}"),
+                format!("<ListVersionsResult><IsTruncated>false</IsTruncated>{rest}"),
             );
         }
         Reply::new(
             200,
-            &format!(
+            format!(
                 "<ListVersionsResult><Version><Key>emr/j-1/a+b%01</Key><VersionId>v2</VersionId>\
                  <IsLatest>false</IsLatest><Size>9</Size></Version><DeleteMarker><Key>emr/j-1/c</Key>\
                  <IsLatest>true</IsLatest></DeleteMarker><IsTruncated>true</IsTruncated>\

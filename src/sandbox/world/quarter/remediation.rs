@@ -126,8 +126,8 @@ pub(super) fn figures(calendar: &Calendar, seen: &Seen) -> (Vec<Interval>, Figur
             }
         }
     }
-    let starts = calendar.starts().into_iter();
-    let last = starts.filter(|start| *start < calendar.end_ms).next_back();
+    let mut starts = calendar.starts().into_iter();
+    let last = starts.rfind(|start| *start < calendar.end_ms);
     let mut intervals = Vec::new();
     for ((account, ..), clusters) in lineages {
         let none = Vec::new();
