@@ -177,7 +177,7 @@ async fn a_run_that_died_while_tags_were_read_is_resumed() {
     let told = |output: &Output| support::told(output);
     let other = program(&["--resume", id], "another-role").output().await;
     let other = other.expect("it runs");
-    assert_eq!(other.status.code(), Some(1), "{}", told(&other));
+    assert_eq!(other.status.code(), Some(2), "{}", told(&other));
     assert!(told(&other).contains("began with"), "{}", told(&other));
 
     let resumed = program(&["--resume", id], "keyproof-reader").output().await;

@@ -83,7 +83,7 @@ pub(super) fn figures(world: &World, calendar: &Calendar, seen: &Seen) -> Figure
         let Some(account) = world.account(&launch.account_id) else {
             continue;
         };
-        let of_account = Belongs::to_account(account).or_unit();
+        let of_account = Belongs::to_account(account);
         let asked = asked(world, launch);
         let of_launch = |name: &str| {
             let tags = asked.as_ref().filter(|_| launch.params_available);

@@ -28,23 +28,17 @@ pub(super) struct Belongs {
 }
 
 impl Belongs {
-    /// By what the account's tags say alone.
+    /// By what the account's tags say alone; the innermost unit where none names a business unit.
     pub fn to_account(account: &Account) -> Self {
+        let mut units = account.path.split('/').filter(|id| id.starts_with("ou-"));
+        let unit = units.next_back().map(str::to_owned);
         Self {
             account: account.id.clone(),
             ou: account.path.clone(),
-            business_unit: tag(account, "business-unit"),
+            business_unit: tag(account, "business-unit").or(unit),
             owner: tag(account, "owner"),
             cost_center: tag(account, "cost-center"),
         }
-    }
-
-    /// The same with the innermost unit where no tag names a business unit.
-    pub fn or_unit(mut self) -> Self {
-        let mut units = self.ou.split('/').filter(|id| id.starts_with("ou-"));
-        let unit = units.next_back().map(str::to_owned);
-        self.business_unit = self.business_unit.or(unit);
-        self
     }
 
     pub fn scopes(&self) -> [Scope; 6] {

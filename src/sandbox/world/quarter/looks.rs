@@ -228,7 +228,7 @@ fn belongs(
     };
     let key_is_tagged = key_is_tagged && recipe.log_key.is_some();
     let of_key = |value: &str| key_is_tagged.then(|| value.to_owned());
-    let of_account = Belongs::to_account(account).or_unit();
+    let of_account = Belongs::to_account(account);
     Belongs {
         owner: of_cluster("owner")
             .or_else(|| of_key("key-custodians"))
