@@ -136,7 +136,7 @@ fn statements(full: bool) -> Vec<Statement> {
             chain_from: 1,
             chain_to: 2,
             rows: [("*".to_owned(), 1)].into(),
-            unfinished: Some(true),
+            unfinished: full.then_some(true),
         }),
         Content::Backfill(BackfillSeal {
             run_id: run_id(),
