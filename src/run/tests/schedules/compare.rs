@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::look::Look;
 use super::property::{Check, name};
 use crate::collect::facts::Facts;
-use crate::model::datasets::{Coverage, EmrCluster, Finding, Verdict};
+use crate::model::datasets::{ControlEvent, Coverage, EmrCluster, Finding, Verdict};
+use crate::model::ids::AccountId;
 use crate::model::table::{Cell, Dataset};
 use crate::model::words::{CellOutcome, Delivery, Judgement, Outcome, Source};
 
@@ -33,7 +34,15 @@ impl Check<'_> {
         self.rows(&bad.principals, &good.principals, &[]);
         self.rows(&bad.buckets, &good.buckets, &[]);
         self.rows(&bad.trails, &good.trails, &[]);
-        self.rows(&bad.control_events, &good.control_events, &[]);
+        // Where a part of an account was not read, every name is asked for, and more events are found.
+        let unread = bad.coverage.iter().filter(|c| !c.outcome.is_answer());
+        let unread: BTreeSet<&AccountId> = unread.map(|c| &c.account_id).collect();
+        let is_known =
+            |e: &ControlEvent| good.control_events.iter().any(|g| g.key_order(e).is_eq());
+        let events = bad.control_events.iter();
+        let events = events.filter(|e| !unread.contains(&e.account_id) || is_known(e));
+        let events: Vec<ControlEvent> = events.cloned().collect();
+        self.rows(&events, &good.control_events, &[]);
     }
 
     fn rows<D: Dataset>(&mut self, bad: &[D], good: &[D], known: &[D]) {
