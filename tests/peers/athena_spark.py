@@ -94,7 +94,7 @@ def open_views(spark, root, pin, first, end):
         folder = root / "evidence" / dataset / "v1"
         if not folder.is_dir() and dataset in BACKFILLED:
             # Athena's table over such a folder is empty.
-            columns = ", ".join(f"CAST(NULL AS STRING) AS `{column}`" for column in raw_columns(dataset))
+            columns = ", ".join(f"CAST(NULL AS {kind}) AS `{column}`" for column, kind in raw_columns(dataset))
             empty = spark.sql(f"SELECT {columns} WHERE 1 = 0")
             empty.createOrReplaceTempView(f"keyproof_raw_{dataset}_v1")
             continue
@@ -120,9 +120,12 @@ def open_views(spark, root, pin, first, end):
 
 
 def raw_columns(dataset):
-    """The columns of a raw table, from its page."""
+    """The columns of a raw table and their types, from its page."""
     page = (SCHEMAS / "datasets" / f"{dataset}.md").read_text()
-    return [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")] + ["$path", "dt"]
+    kinds = {"BOOLEAN": "BOOLEAN", "DATE": "DATE", "INT64": "BIGINT", "TIMESTAMP(MILLIS, UTC)": "TIMESTAMP"}
+    columns = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    columns = [(name.strip(" `"), kinds.get(kind.strip(), "STRING")) for name, kind in columns]
+    return columns + [("$path", "STRING"), ("dt", "STRING")]
 
 
 def rows(spark, sql):

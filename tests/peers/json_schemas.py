@@ -94,6 +94,7 @@ def places(value, path=()):
 OPTIONAL = {
     "binary_sha256", "bucket_key", "caller_arn", "clock_offset_ms", "kms_key", "organization_id",
     "lacking", "failed", "unknown", "recovery_keyid", "retention_days", "stored",
+    "unfinished",
 }
 OPTIONAL_INSIDE = {"version": "stored", "run_id": "died_runs"}
 
