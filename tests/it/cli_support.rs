@@ -121,6 +121,8 @@ impl Desk {
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
             ("AWS_ENDPOINT_URL", served.sandbox.url()),
+            // Nobody else asks the sandbox.
+            ("KEYPROOF_QUOTA_SHARE", "1".to_owned()),
             ("XDG_STATE_HOME", format!("{home}/state")),
             ("HOME", home),
             ("TMPDIR", dir.path().display().to_string()),
