@@ -339,5 +339,7 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// What a program wrote to standard error, for messages of failed tests.
 pub fn told(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    // Lines end where the terminal does.
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
