@@ -2,7 +2,7 @@
 //! use it.
 //!
 //! A unit is one account, so that its session and token buckets live as long as its work and no
-//! longer. At most twice as many units are open as requests may be in flight: while some wait for
+//! longer. Of each kind of work at most twice as many units are open as requests may be in flight: while some wait for
 //! tokens, others use the connections. Accounts are taken in a seeded shuffle, so that no team feels a
 //! burst; those that an earlier run owed something come first, then those that take long. What a finished
 //! account-region found goes to the sink at once; memory keeps sets of keys and buckets that were named,

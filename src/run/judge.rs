@@ -94,21 +94,22 @@ pub fn judge_backfilled(
     Ok(())
 }
 
-/// The accounts of one of several threads: what an account's clusters share is worked out by one of them.
+/// The accounts of one of several threads: what the clusters of an account have in common is worked out by
+/// one of them.
 #[derive(Debug, Clone, Copy)]
-struct Share {
+struct Portion {
     nth: u64,
     of: u64,
 }
 
-impl Share {
+impl Portion {
     fn has(self, account: &str) -> bool {
         stable_hash(account) % self.of == self.nth
     }
 }
 
 /// Judges the clusters and launches of `facts` and appends channels, findings, verdicts, launches
-/// and who can use each key to `conclusions`: on two threads, which each take a share of the accounts.
+/// and who can use each key to `conclusions`: on two threads, which each take a portion of the accounts.
 /// Memory holds the clusters of one account-region a thread, and the conclusions about some of them.
 pub fn judge(
     facts: &Journal,
@@ -118,14 +119,14 @@ pub fn judge(
 ) -> Result<(Tally, Speed), RunError> {
     let scope = inputs.scope(facts)?;
     let began = inputs.clock.elapsed();
-    let share = |nth| {
-        let share = Share { nth, of: THREADS };
-        judge_share(facts, conclusions, (inputs, &scope), past, share)
+    let portion = |nth| {
+        let portion = Portion { nth, of: THREADS };
+        judge_portion(facts, conclusions, (inputs, &scope), past, portion)
     };
     let judged: Vec<_> = thread::scope(|threads| {
-        let share = &share;
+        let portion = &portion;
         let open: Vec<_> = (0..THREADS)
-            .map(|nth| threads.spawn(move || share(nth)))
+            .map(|nth| threads.spawn(move || portion(nth)))
             .collect();
         let ended = open.into_iter().map(|thread| thread.join());
         ended
@@ -134,8 +135,8 @@ pub fn judge(
     });
     let (mut tally, mut speed) = (Tally::default(), Speed::default());
     for judged in judged {
-        let (of_share, its_speed) = judged?;
-        tally.merge(of_share);
+        let (its_tally, its_speed) = judged?;
+        tally.merge(its_tally);
         speed.merge(its_speed);
     }
     speed.whole = inputs.clock.elapsed().saturating_sub(began);
@@ -143,12 +144,12 @@ pub fn judge(
     Ok((tally, speed))
 }
 
-fn judge_share(
+fn judge_portion(
     facts: &Journal,
     conclusions: &Journal,
     (inputs, scope): (&Inputs<'_>, &ScopeFacts),
     past: &Past,
-    share: Share,
+    portion: Portion,
 ) -> Result<(Tally, Speed), RunError> {
     let context = inputs.context(scope);
     let lookups = JournalLookups::new(facts, inputs.clock)?;
@@ -161,7 +162,7 @@ fn judge_share(
     let mut speed = Speed::default();
     for group in facts.groups::<EmrCluster>() {
         let (account, region) = group?;
-        if !share.has(&account) {
+        if !portion.has(&account) {
             continue;
         }
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
@@ -224,9 +225,9 @@ fn judge_share(
         conclusions,
         &context,
         &lookups,
-        share,
+        portion,
     )?);
-    tell_key_access(facts, conclusions, &context, &lookups, share)?;
+    tell_key_access(facts, conclusions, &context, &lookups, portion)?;
     Ok((tally, speed))
 }
 
@@ -330,12 +331,12 @@ fn tell_launches(
     conclusions: &Journal,
     context: &AssessContext<'_>,
     lookups: &JournalLookups<'_>,
-    share: Share,
+    portion: Portion,
 ) -> Result<Tally, RunError> {
     let mut tally = Tally::default();
     for group in facts.groups::<LaunchEvent>() {
         let (account, region) = group?;
-        if !share.has(&account) {
+        if !portion.has(&account) {
             continue;
         }
         let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
@@ -357,11 +358,11 @@ fn tell_key_access(
     conclusions: &Journal,
     context: &AssessContext<'_>,
     lookups: &JournalLookups<'_>,
-    share: Share,
+    portion: Portion,
 ) -> Result<(), RunError> {
     for group in facts.groups::<KmsKey>() {
         let (account, region) = group?;
-        if !share.has(&account) {
+        if !portion.has(&account) {
             continue;
         }
         let mut keys = facts.read_group::<KmsKey>(&account, &region)?;

@@ -131,13 +131,10 @@ pub async fn rollup(
     let newest = edition_of(&chain, quarter, None);
     if let Some((entry, seal)) = newest
         && seal.is_unfinished(entry.statement.at) == unfinished
-        && has_bytes(store.as_fetch(), entry, &files).await?
+        && let standing = sealed_files(store.as_fetch(), entry).await?
+        && has_bytes(&standing, &files)
     {
-        for (n, file) in sealed_files(store.as_fetch(), entry)
-            .await?
-            .iter()
-            .enumerate()
-        {
+        for (n, file) in standing.iter().enumerate() {
             let copy = work.path.join(format!("standing-{n}.parquet"));
             records::copy_file(store.as_fetch(), file, &copy).await?;
         }
@@ -234,18 +231,13 @@ async fn sealed_files(fetch: &dyn Fetch, entry: &Entry) -> Result<Vec<FileEntry>
     Ok(records::read_manifest(fetch, entry).await?.files)
 }
 
-/// Whether an edition was sealed with the bytes of `files`.
-async fn has_bytes(
-    fetch: &dyn Fetch,
-    entry: &Entry,
-    files: &[MeasureFile],
-) -> Result<bool, RunError> {
-    let sealed = sealed_files(fetch, entry).await?;
+/// Whether an edition's files have the bytes of `files`.
+fn has_bytes(sealed: &[FileEntry], files: &[MeasureFile]) -> bool {
     let mut sealed: Vec<_> = sealed.iter().map(|file| &file.sha256).collect();
     let mut again: Vec<_> = files.iter().map(|file| &file.encoded.sha256).collect();
     sealed.sort();
     again.sort();
-    Ok(sealed == again)
+    sealed == again
 }
 
 /// How a sealed edition compares with what its runs give.
