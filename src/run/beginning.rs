@@ -308,7 +308,9 @@ impl Asking {
         let attempts = Attempts::new(
             shell.clock.clone(),
             super::jitter()?,
-            config.concurrency,
+            // The connection bounds what is on its way; while these wait for it, others are made ready
+            // and read.
+            config.concurrency + config.concurrency.div_ceil(4),
             config.quota_share,
             cancelled.clone(),
         );
