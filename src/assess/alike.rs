@@ -15,8 +15,8 @@ use crate::model::datasets::{Channel, EmrCluster, Finding, Verdict};
 use crate::model::text::Text;
 use crate::time::UtcMillis;
 
-/// How many clusters are kept to compare the next ones with.
-const MODELS: usize = 64;
+/// How many clusters, or launches, are kept to compare the next ones with.
+pub(super) const MODELS: usize = 64;
 
 /// The conclusions about clusters of one account-region, in the order in which they were judged.
 #[derive(Default)]
@@ -230,12 +230,12 @@ impl Model<'_> {
     }
 }
 
-fn made_later(made: Option<UtcMillis>, launched: Option<UtcMillis>) -> Option<bool> {
+pub(super) fn made_later(made: Option<UtcMillis>, launched: Option<UtcMillis>) -> Option<bool> {
     Some(made? > launched?)
 }
 
 /// Whether two clusters are the same in all that rules read. A new column must take its side here.
-fn is_alike(a: &EmrCluster, b: &EmrCluster) -> bool {
+pub(super) fn is_alike(a: &EmrCluster, b: &EmrCluster) -> bool {
     let EmrCluster {
         scheduled_for,
         account_id,

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alike::{MODELS, is_alike, made_later};
 use super::case::{Case, LogPlace, OwnRows};
 use super::inputs::{AssessContext, LookupError, Lookups};
 use super::owners;
@@ -45,10 +46,12 @@ pub fn assess_launches(
         .iter()
         .map(|c| (c.cluster_id.as_str(), c))
         .collect();
+    let mut models = Models::default();
     let judged = events.iter().map(|event| {
         let id = event.cluster_id.as_deref();
         let cluster = id.and_then(|id| clusters.get(id).copied());
-        judge(event, cluster, facts.listed, ctx, lookups)
+        let mut asked = |launch: &Launch| models.asked(launch, ctx, lookups);
+        judge(event, cluster, facts.listed, ctx, &mut asked)
     });
     judged.collect()
 }
@@ -76,7 +79,7 @@ fn judge(
     cluster: Option<&EmrCluster>,
     listed: Option<&Coverage>,
     ctx: &AssessContext<'_>,
-    lookups: &dyn Lookups,
+    asked: &mut dyn FnMut(&Launch) -> Result<Asked, LookupError>,
 ) -> Result<Launch, LookupError> {
     let answer = Answer::of(event.error_code.as_deref());
     let account = ctx.scope.accounts.get(&event.account_id);
@@ -86,7 +89,7 @@ fn judge(
     // What DescribeCluster tells stands in for parameters that the event lacks.
     let told = cluster.filter(|c| c.settings != Settings::Deferred);
     let asked = match (event.params_available, told) {
-        (true, _) => Some(Asked::of(event, ctx, lookups)?),
+        (true, _) => Some(asked(event)?),
         (false, Some(cluster)) if answer == Answer::Accepted => {
             let told = Launch {
                 log_uri: cluster.log_uri.clone(),
@@ -95,7 +98,7 @@ fn judge(
                 release_label: cluster.release_label.clone(),
                 ..event.clone()
             };
-            Some(Asked::of(&told, ctx, lookups)?)
+            Some(asked(&told)?)
         }
         (false, _) => None,
     };
@@ -125,7 +128,49 @@ fn judge(
     })
 }
 
+/// What was said of the settings that launches of one account-region asked for: jobs launch the same ones
+/// again and again.
+#[derive(Default)]
+struct Models(Vec<Model>);
+
+/// A launch whose settings others asked for, too.
+struct Model {
+    cluster: EmrCluster,
+    /// When its security configuration was made.
+    made_at: Option<UtcMillis>,
+    asked: Asked,
+}
+
+impl Models {
+    fn asked(
+        &mut self,
+        launch: &Launch,
+        ctx: &AssessContext<'_>,
+        lookups: &dyn Lookups,
+    ) -> Result<Asked, LookupError> {
+        let cluster = by_parameters(launch);
+        let is_like = |model: &&Model| {
+            let made_later = |of: &EmrCluster| made_later(model.made_at, of.created_at);
+            is_alike(&model.cluster, &cluster) && made_later(&model.cluster) == made_later(&cluster)
+        };
+        if let Some(model) = self.0.iter().rfind(is_like) {
+            return Ok(model.asked);
+        }
+        let (asked, made_at) = Asked::of(&cluster, ctx, lookups)?;
+        if self.0.len() == MODELS {
+            self.0.remove(0);
+        }
+        self.0.push(Model {
+            cluster,
+            made_at,
+            asked,
+        });
+        Ok(asked)
+    }
+}
+
 /// What the rules say of the settings that a launch asked for.
+#[derive(Clone, Copy)]
 struct Asked {
     has_place: bool,
     meets: Meets,
@@ -133,14 +178,14 @@ struct Asked {
 }
 
 impl Asked {
+    /// Of a cluster with these settings, and when its security configuration was made.
     fn of(
-        launch: &Launch,
+        cluster: &EmrCluster,
         ctx: &AssessContext<'_>,
         lookups: &dyn Lookups,
-    ) -> Result<Self, LookupError> {
-        let cluster = by_parameters(launch);
-        let own = OwnRows::of(&cluster, lookups)?;
-        let case = Case::gather(&cluster, own, ctx, lookups)?;
+    ) -> Result<(Self, Option<UtcMillis>), LookupError> {
+        let own = OwnRows::of(cluster, lookups)?;
+        let case = Case::gather(cluster, own, ctx, lookups)?;
         let outcome = |rule: &Rule| {
             // Once: such a cluster has one channel, and one key at most.
             let mut outcome = Outcome::NotApplicable;
@@ -149,7 +194,9 @@ impl Asked {
         };
         let [key_is_set, key_is_ours, configuration] = OF_LAUNCHES.map(outcome);
         let has_place = case.place != LogPlace::Nowhere;
-        Ok(Self {
+        let made_at = case.security_configuration.as_ref();
+        let made_at = made_at.and_then(|s| s.created_at);
+        let asked = Self {
             has_place,
             meets: match (key_is_set, key_is_ours) {
                 _ if !has_place => Meets::No,
@@ -162,7 +209,8 @@ impl Asked {
                 Outcome::Fail => Some(false),
                 Outcome::Unknown | Outcome::NotApplicable => None,
             },
-        })
+        };
+        Ok((asked, made_at))
     }
 }
 

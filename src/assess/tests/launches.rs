@@ -455,3 +455,56 @@ fn judging_again_changes_nothing() {
         assert_eq!(judged(&world, once.clone()), once);
     }
 }
+
+#[test]
+fn a_launch_among_many_is_judged_as_it_is_alone() {
+    let mut world = guarded();
+    world.configure();
+    world.security_configurations[0].created_at = Some(AS_OF.plus_ms(-DAY_MS));
+    let configured = |event: Launch| Launch {
+        security_configuration: some("sc"),
+        ..event
+    };
+    let earlier = |event: Launch| Launch {
+        event_ms: event.event_ms - 2 * DAY_MS,
+        event_at: event.event_at.plus_ms(-2 * DAY_MS),
+        ..event
+    };
+    let keyless = || Launch {
+        log_key: None,
+        ..launch()
+    };
+    let nowhere = || Launch {
+        log_uri: None,
+        ..launch()
+    };
+    let mut events = vec![
+        launch(),
+        configured(launch()),
+        // Its configuration has that name only since.
+        earlier(configured(launch())),
+        keyless(),
+        configured(keyless()),
+        nowhere(),
+        denied(),
+        without_parameters(launch()),
+        without_parameters(denied()),
+        failed("ThrottlingException"),
+    ];
+    for n in 0..70 {
+        events.push(Launch {
+            release_label: Some(format!("emr-7.{n}.0")),
+            ..launch()
+        });
+    }
+    events.extend(events.clone());
+    let facts = LaunchFacts {
+        clusters: std::slice::from_ref(&world.cluster),
+        listed: None,
+    };
+    let together = assess_launches(&events, &facts, &world.ctx(), &Facts::of(&world));
+    let alone: Vec<Launch> = events.into_iter().map(|e| judged(&world, e)).collect();
+    assert_eq!(together.expect("facts"), alone);
+    let of_configured = |n: usize| alone[n].security_configuration_approved;
+    assert_ne!(of_configured(1), of_configured(2), "it matters when");
+}
