@@ -4,10 +4,10 @@
 //! it. So an index costs eight bytes an account, however many Regions and frames it has, and what is read
 //! account by account, as everything here is, costs one walk over the headers of each.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::JournalError;
@@ -16,19 +16,28 @@ use super::frame::{Content, HEADER_BYTES, Header};
 /// What is read of a frame at first: its header and, nearly always, its labels.
 const HEAD_BYTES: usize = HEADER_BYTES + 64;
 
+/// How many accounts' frames are known at one time: threads go through accounts of their own.
+const LISTED: usize = 4;
+
 /// One dataset's file.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub dataset: String,
-    pub path: PathBuf,
-    pub file: File,
-    pub end: u64,
+    pub written: Written,
     /// Offset plus 1 of the last frame of each account, by its number; 0 where it has none.
     last: Vec<u64>,
-    /// The frames of the account that was asked for last.
-    listed: Option<Listed>,
+    /// The frames of the accounts that were asked for last, the newest last.
+    listed: VecDeque<Listed>,
     /// Regions repeat in every account: one copy each.
     regions: HashSet<Arc<str>>,
+}
+
+/// What was written of a file. It stays as it is, so that it is read without holding up others.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub dataset: Arc<str>,
+    pub path: Arc<Path>,
+    pub file: Arc<File>,
+    pub end: u64,
 }
 
 #[derive(Debug)]
@@ -47,12 +56,14 @@ pub(super) struct Frame {
 impl Part {
     pub fn new(dataset: &str, path: PathBuf, file: File) -> Self {
         Self {
-            dataset: dataset.to_owned(),
-            path,
-            file,
-            end: 0,
+            written: Written {
+                dataset: dataset.into(),
+                path: path.into(),
+                file: Arc::new(file),
+                end: 0,
+            },
             last: Vec::new(),
-            listed: None,
+            listed: VecDeque::new(),
             regions: HashSet::new(),
         }
     }
@@ -74,22 +85,22 @@ impl Part {
             self.last.resize(account + 1, 0);
         }
         self.last[account] = offset + 1;
-        self.end = offset + bytes;
+        self.written.end = offset + bytes;
     }
 
     /// The frames of an account up to the one at `last`, by Region.
     pub fn frames(&mut self, account: &str, last: u64) -> Result<Arc<[Frame]>, JournalError> {
         // A frame belongs to one account, so its place tells which.
-        if let Some(listed) = self.listed.as_ref().filter(|listed| listed.last == last) {
+        if let Some(listed) = self.listed.iter().find(|listed| listed.last == last) {
             return Ok(Arc::clone(&listed.frames));
         }
         let mut frames: Vec<Frame> = Vec::new();
         let mut next = Some(last);
         while let Some(offset) = next {
-            let (header, head) = self.head(offset)?;
-            let corrupt = |detail: &str| corrupt(&self.dataset, offset, detail);
+            let (header, head) = self.written.head(offset)?;
+            let corrupt = |detail: &str| corrupt(&self.written.dataset, offset, detail);
             let [dataset, of, region] = header.names(&head).map_err(corrupt)?;
-            if dataset != self.dataset || of != account {
+            if dataset != &*self.written.dataset || of != account {
                 return Err(corrupt("the frame carries other labels than its index"));
             }
             if header.previous.is_some_and(|previous| previous >= offset) {
@@ -108,13 +119,18 @@ impl Part {
         }
         frames.sort_unstable();
         let frames: Arc<[Frame]> = frames.into();
-        self.listed = Some(Listed {
+        if self.listed.len() == LISTED {
+            self.listed.pop_front();
+        }
+        self.listed.push_back(Listed {
             last,
             frames: Arc::clone(&frames),
         });
         Ok(frames)
     }
+}
 
+impl Written {
     /// The header of the frame at an offset, and the beginning of its body with all its labels.
     fn head(&self, offset: u64) -> Result<(Header, Vec<u8>), JournalError> {
         let io = |source| io_error(&self.path, source);

@@ -25,7 +25,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::chains::{Frame, Part, corrupt, io_error};
+use super::chains::{Frame, Part, Written, corrupt, io_error};
 use super::error::{JournalError, RecordError};
 use super::frame::{self, HEADER_BYTES, Header};
 use super::lines::{LineReader, LineWriter};
@@ -180,11 +180,11 @@ impl Journal {
         let part = self.part_for_writing(D::NAME)?;
         let mut part = lock(&part);
         frame::place(&mut frame, part.last(account));
-        let offset = part.end;
-        if let Err(source) = part.file.write_all_at(&frame, offset) {
+        let offset = part.written.end;
+        if let Err(source) = part.written.file.write_all_at(&frame, offset) {
             // Best effort: should this fail too, the next frame overwrites the torn one.
-            let _ = part.file.set_len(offset);
-            return Err(io_error(&part.path, source));
+            let _ = part.written.file.set_len(offset);
+            return Err(io_error(&part.written.path, source));
         }
         part.note(account, offset, frame.len() as u64);
         Ok(())
@@ -192,7 +192,8 @@ impl Journal {
 
     /// Whether there are no rows of `D`.
     pub fn is_empty<D: Dataset>(&self) -> bool {
-        self.part(D::NAME).is_none_or(|part| lock(&part).end == 0)
+        self.part(D::NAME)
+            .is_none_or(|part| lock(&part).written.end == 0)
     }
 
     /// Account and Region of every group that has rows of `D`, in order. Rows appended later are not
@@ -212,18 +213,36 @@ impl Journal {
         account: &str,
         region: &str,
     ) -> Result<Vec<D>, JournalError> {
+        match self.group::<D>(account, region)? {
+            Some((written, frames)) => read_frames(&written, account, &frames),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether a group has rows; none is read.
+    pub fn has_group<D: Dataset>(&self, account: &str, region: &str) -> Result<bool, JournalError> {
+        let found = self.group::<D>(account, region)?;
+        Ok(found.is_some_and(|(_, frames)| !frames.is_empty()))
+    }
+
+    /// The frames of a group.
+    fn group<D: Dataset>(
+        &self,
+        account: &str,
+        region: &str,
+    ) -> Result<Option<(Written, Vec<Frame>)>, JournalError> {
         let number = lock(&self.accounts).numbers.get(account).copied();
         let (Some(part), Some(number)) = (self.part(D::NAME), number) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let mut part = lock(&part);
         let Some(last) = part.last(number) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let frames = part.frames(account, last)?;
         let from = frames.partition_point(|f| &*f.region < region);
         let to = frames.partition_point(|f| &*f.region <= region);
-        read_frames(&part, account, &frames[from..to])
+        Ok(Some((part.written.clone(), frames[from..to].to_vec())))
     }
 
     /// Every row of `D` in key order, one group in memory at a time; see [`Journal::read_group`] for
@@ -303,7 +322,8 @@ impl Journal {
             let left = length - offset;
             let mut head = [0; HEADER_BYTES];
             let present = HEADER_BYTES.min(usize::try_from(left).unwrap_or(HEADER_BYTES));
-            part.file
+            part.written
+                .file
                 .read_exact_at(&mut head[..present], offset)
                 .map_err(io)?;
             if present < HEADER_BYTES && !frame::may_begin(&head[..present]) {
@@ -316,7 +336,7 @@ impl Journal {
                 None
             };
             let Some(header) = header else {
-                part.file.set_len(offset).map_err(io)?;
+                part.written.file.set_len(offset).map_err(io)?;
                 unfinished = Some(Unfinished {
                     dataset: dataset.to_owned(),
                     offset,
@@ -325,7 +345,8 @@ impl Journal {
                 break;
             };
             let mut names = vec![0; header.names_bytes()];
-            part.file
+            part.written
+                .file
                 .read_exact_at(&mut names, offset + HEADER_BYTES as u64)
                 .map_err(io)?;
             let [name, account, _] = header.names(&names).map_err(corrupt)?;
@@ -335,8 +356,8 @@ impl Journal {
             let account = lock(&self.accounts).number(account);
             if header.previous != part.last(account) {
                 // Either its own label is damaged or that of the frame which it names.
-                part.end = length;
-                part.content(offset)?;
+                part.written.end = length;
+                part.written.content(offset)?;
                 let before = header.previous.unwrap_or(offset);
                 let detail = "the next frame of its account is another account's";
                 return Err(super::chains::corrupt(dataset, before, detail));
@@ -351,7 +372,7 @@ impl Journal {
 
 /// Reads the frames of one group and merges them.
 fn read_frames<D: Dataset>(
-    part: &Part,
+    written: &Written,
     account: &str,
     frames: &[Frame],
 ) -> Result<Vec<D>, JournalError> {
@@ -359,7 +380,7 @@ fn read_frames<D: Dataset>(
     let reader = LineReader::<D>::new();
     for frame in frames {
         let corrupt = |detail: &str| corrupt(D::NAME, frame.offset, detail);
-        let (header, content) = part.content(frame.offset)?;
+        let (header, content) = written.content(frame.offset)?;
         if content.dataset != D::NAME
             || content.account != account
             || content.region != *frame.region
@@ -429,7 +450,8 @@ impl Walk {
         let (Some(found), Some(part)) = (self.next_group()?, &self.part) else {
             return Ok(None);
         };
-        let read = read_frames(&lock(part), &found.account, &self.frames[found.frames]);
+        let written = lock(part).written.clone();
+        let read = read_frames(&written, &found.account, &self.frames[found.frames]);
         read.map(Some).inspect_err(|_| {
             self.frames = Arc::new([]);
             self.accounts = Vec::new().into_iter();

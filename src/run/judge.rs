@@ -214,19 +214,21 @@ fn judge_portion(
             conclusions.append(&mut judged.findings)?;
             conclusions.append(&mut judged.verdicts)?;
         }
+        tally.merge(launches.tell(&clusters, conclusions, &context, &lookups)?);
     }
     let earlier = earlier
         .values()
         .map(|(as_it_stood, _)| as_it_stood.answers());
     let answers = earlier.chain([lookups.answers()]);
     speed.keys = answers.map(Answers::spent).sum();
-    tally.merge(tell_launches(
-        facts,
-        conclusions,
-        &context,
-        &lookups,
-        portion,
-    )?);
+    // Of those where no cluster is.
+    for group in facts.groups::<LaunchEvent>() {
+        let (account, region) = group?;
+        if portion.has(&account) && !facts.has_group::<EmrCluster>(&account, &region)? {
+            let launches = Launches::read(facts, &lookups, (&account, &region))?;
+            tally.merge(launches.tell(&[], conclusions, &context, &lookups)?);
+        }
+    }
     tell_key_access(facts, conclusions, &context, &lookups, portion)?;
     Ok((tally, speed))
 }
@@ -323,33 +325,25 @@ impl Launches {
             looked: cell(Source::Launches)?,
         })
     }
-}
 
-/// Appends what became of the attempts to launch.
-fn tell_launches(
-    facts: &Journal,
-    conclusions: &Journal,
-    context: &AssessContext<'_>,
-    lookups: &JournalLookups<'_>,
-    portion: Portion,
-) -> Result<Tally, RunError> {
-    let mut tally = Tally::default();
-    for group in facts.groups::<LaunchEvent>() {
-        let (account, region) = group?;
-        if !portion.has(&account) {
-            continue;
-        }
-        let clusters = facts.read_group::<EmrCluster>(&account, &region)?;
-        let launches = Launches::read(facts, lookups, (&account, &region))?;
+    /// Appends what became of the attempts.
+    fn tell(
+        &self,
+        clusters: &[EmrCluster],
+        conclusions: &Journal,
+        context: &AssessContext<'_>,
+        lookups: &JournalLookups<'_>,
+    ) -> Result<Tally, RunError> {
+        let mut tally = Tally::default();
         let of_place = LaunchFacts {
-            clusters: &clusters,
-            listed: launches.listed.as_deref(),
+            clusters,
+            listed: self.listed.as_deref(),
         };
-        let mut rows = assess::assess_launches(&launches.events, &of_place, context, lookups)?;
+        let mut rows = assess::assess_launches(&self.events, &of_place, context, lookups)?;
         tally.launches(&rows);
         conclusions.append(&mut rows)?;
+        Ok(tally)
     }
-    Ok(tally)
 }
 
 /// Appends who can use and rule each key of the run, once per key whatever its references are.
