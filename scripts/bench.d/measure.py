@@ -18,12 +18,13 @@ import time
 
 import peers
 import rollups
+import tls
 from peers import EXTERNAL_ID
 
-SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "encode", "verify", "peers", "sdk", "rollup", "query"]
+SCENARIOS = ["run-200x4", "run-200x4-second", "assess", "encode", "verify", "peers", "sdk", "tls", "rollup", "query"]
 JUDGED = re.compile(r"judged (\d+) clusters in ([\d.]+) s, \d+/s, with (\d+) findings; working out keys ([\d.]+) s, the rest \d+/s; with reading and writing ([\d.]+) s")
 RUN = re.compile(r"run-(\d+)x(\d+)(?:x(\d+))?(-second)?")
-NAMED = ("assess", "encode", "verify", "peers", "sdk", "rollup", "query")  # the others have a size
+NAMED = ("assess", "encode", "verify", "peers", "sdk", "tls", "rollup", "query")  # the others have a size
 PEERS_SIZE = (20, 4)  # accounts and Regions; c7n-org takes 70 ms of CPU a call
 CLUSTERS = 3  # alive on an average day, per account and Region
 SAMPLE = (6, 3, 59)  # accounts, Regions and clusters alive, as dense as 1,000 x 17 of a million clusters
@@ -58,7 +59,7 @@ def options():
         prog="scripts/bench",
         description="Measures keyproof on a simulated organization; docs/benchmarks.md explains the figures.",
         epilog="run-AxR is a first run over A accounts and R Regions with clusters; run-AxR-second is the "
-        "next day's run on the same archive; run-AxRxC has C clusters alive in each account-region; assess judges the first run again; encode writes and seals the rows of a million clusters; verify checks the archive that the runs before it left, or one of two runs of its own, and that of encode where it was made; peers runs c7n-org and Prowler over the organization of a first run; sdk makes the same calls through the SDK alone; rollup rolls up a quarter of daily runs and query asks one day of it, both beside DuckDB.",
+        "next day's run on the same archive; run-AxRxC has C clusters alive in each account-region; assess judges the first run again; encode writes and seals the rows of a million clusters; verify checks the archive that the runs before it left, or one of two runs of its own, and that of encode where it was made; peers runs c7n-org and Prowler over the organization of a first run; sdk makes the same calls through the SDK alone; tls is the first run through TLS; rollup rolls up a quarter of daily runs and query asks one day of it, both beside DuckDB.",
     )
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(SCENARIOS)}")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
@@ -174,14 +175,43 @@ class Organization:
         called = json.loads(counts.read_text(encoding="utf-8"))
         return found, called, used | {"generated_s": generated}
 
+    def collect(self, name, day, env, folder):
+        """One run, measured."""
+        self.shift(day)
+        return self.keyproof(
+            name, "run", "--quiet", "--endpoint-url", env.pop("url"), "--archive", folder / "archive",
+            "--signing-key", folder / "signing-key.pem", "--state-dir", folder / "state",
+            "--work-dir", folder / "work", "--external-id", EXTERNAL_ID,
+            "--concurrency", CONCURRENCY, "--quota-share", SHARE, env=env).finish(0, 4)
+
+    def tls(self):
+        """The first run once more, through TLS that ends in a process of its own."""
+        plain = self.run(1)
+        folder = self.folder / "tls"
+        folder.mkdir()
+        authority, certificate, key = tls.certificates(folder)
+
+        def use(env):
+            target = env.pop("url").removeprefix("http://")
+            relay = subprocess.Popen([sys.executable, "-B", tls.__file__, target, certificate, key],
+                                     stdout=subprocess.PIPE, text=True)
+            try:
+                env["url"] = f"https://127.0.0.1:{int(relay.stdout.readline())}"
+                # Today: certificates of now are not valid on the day of the first run.
+                return self.collect("run-tls", None, env | {"SSL_CERT_FILE": str(authority)}, folder)
+            finally:
+                relay.terminate()
+                relay.wait()
+
+        used, called, _ = self.sandbox("tls", self.given.latency, use)
+        calls = sum(c["calls"] for c in called["calls"])
+        return {"plain": {"calls": plain["calls"], "cpu_ms_per_call": plain["cpu_s"] * 1000 / plain["calls"]},
+                "tls": used | {"calls": calls, "connections": called["connections"],
+                               "cpu_ms_per_call": used["cpu_s"] * 1000 / calls}}
+
     def make_run(self, number):
         def use(env):
-            self.shift(2 - number)
-            return  self.keyproof(
-                f"run-{number}", "run", "--quiet", "--endpoint-url", env.pop("url"), "--archive", self.archive,
-                "--signing-key", self.folder / "signing-key.pem", "--state-dir", self.folder / "state",
-                "--work-dir", self.folder / "work", "--external-id", EXTERNAL_ID,
-                "--concurrency", CONCURRENCY, "--quota-share", SHARE, env=env).finish(0, 4)
+            return self.collect(f"run-{number}", 2 - number, env, self.folder)
 
         measured, called, sandbox = self.sandbox(number, self.given.latency, use)
         return measured | figures(called, self.given.latency / 1000) | {
@@ -385,7 +415,7 @@ def measure(given):
         if size not in organizations:
             organizations[size] = Organization(given, *size)
         organization = organizations[size]
-        if name in ("peers", "sdk"):
+        if name in ("peers", "sdk", "tls"):
             results[name] = getattr(organization, name)()
             continue
         last = size
@@ -452,6 +482,13 @@ def text(about, results):
             continue
         if name == "sdk":
             yield from peers.sdk_text(row, r)
+            continue
+        if name == "tls":
+            over, plain = r["tls"]["cpu_ms_per_call"], r["plain"]["cpu_ms_per_call"]
+            yield row("CPU, plain", f"{plain:.3f} ms", f"a call of {r['plain']['calls']:,}")
+            yield row("CPU, through TLS", f"{over:.3f} ms", f"a call of {r['tls']['calls']:,}; "
+                      f"{r['tls']['connections']} connections")
+            yield row("TLS is", f"{(over - plain) / over:.1%}", "of the CPU of a run through it")
             continue
         if name in ("rollup", "query"):
             yield from (rollups.rollup_text if name == "rollup" else rollups.query_text)(row, r)
