@@ -59,7 +59,7 @@ pub struct Args {
     /// Write the stated truth of a first run at this moment to a file
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
-    /// Milliseconds that every answer is late
+    /// Milliseconds that answers are late on average, each a quarter more or less
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency: u64,
     /// Faults to inject, as JSON (docs/sandbox.md)

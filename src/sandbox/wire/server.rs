@@ -38,7 +38,8 @@ const MAX_BODY_BYTES: usize = 1 << 30;
 pub struct ServeOptions {
     /// A loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Added to every answer, milliseconds.
+    /// Added to answers, milliseconds on average: to each up to a quarter more or less. Were it the same for
+    /// all, answers that once came together would come together for ever, as on no network.
     pub latency_ms: u64,
     pub faults: Faults,
     /// Enforce AWS's default request rates.
@@ -70,6 +71,7 @@ pub(super) struct Shared {
     pub kms: Arc<kms::KmsState>,
     pub s3: s3::S3State,
     requests: AtomicU64,
+    delayed: AtomicU64,
 }
 
 impl Shared {
@@ -84,11 +86,19 @@ impl Shared {
             kms: Arc::default(),
             s3: s3::S3State::default(),
             requests: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
         }
     }
 
     pub fn now_ms(&self) -> i64 {
         (self.now)()
+    }
+
+    fn next_latency(&self) -> Option<Duration> {
+        let counter = self.delayed.fetch_add(1, Ordering::Relaxed);
+        // Between 0 and 1.
+        let spread = framing::mix(counter) as f64 / u64::MAX as f64;
+        (!self.latency.is_zero()).then(|| self.latency.mul_f64(0.75 + spread / 2.0))
     }
 }
 
@@ -147,8 +157,8 @@ async fn serve(
     let is_head = incoming.method() == hyper::Method::HEAD;
     let (head, body) = incoming.into_parts();
     let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-    if !shared.latency.is_zero() {
-        tokio::time::sleep(shared.latency.saturating_sub(TIMERS_ARE_LATE)).await;
+    if let Some(latency) = shared.next_latency() {
+        tokio::time::sleep(latency.saturating_sub(TIMERS_ARE_LATE)).await;
     }
     let now_ms = shared.now_ms();
     let body = match body {
