@@ -62,7 +62,7 @@ async fn rows_of(
     Ok(rows)
 }
 
-async fn rows(place: &Place, sql: &str, when: When) -> Result<Vec<Value>, RunError> {
+pub async fn rows(place: &Place, sql: &str, when: When) -> Result<Vec<Value>, RunError> {
     rows_of(place, &place.config(), &request(sql, when)).await
 }
 
@@ -77,11 +77,11 @@ fn column<'r>(rows: &'r [Value], name: &str) -> Vec<&'r str> {
     texts.map(|text| text.expect("a text")).collect()
 }
 
-const NEWEST: When = When::Newest(Span::Newest);
+pub const NEWEST: When = When::Newest(Span::Newest);
 const EVERY: When = When::Newest(Span::Every);
 
 /// Three days; the first is audited twice, the second time late.
-async fn three_days() -> Place {
+pub async fn three_days() -> Place {
     let place = Place::new(&Options {
         accounts: 10,
         regions: 2,
