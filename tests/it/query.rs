@@ -46,6 +46,7 @@ fn request(sql: &str, when: When) -> QueryRequest {
         format: Format::Json,
         seed: 7,
         n: 5,
+        pin: None,
     }
 }
 
