@@ -783,7 +783,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.reencryption_v1 (
   `evidence` string COMMENT 'What shows it: the id of a job, or of two snapshots.',
   `shown_by` string COMMENT 'How it was shown.',
   `target_key` string COMMENT 'The key that the versions lie under afterwards; empty where it is not known, as of two inventories, which say KMS and never which key.',
-  `target_wanted` boolean COMMENT 'Whether that key is a customer key that the organization wants.',
+  `target_wanted` boolean COMMENT 'Whether that key is a customer key that the organization wants; absent where nobody could tell.',
   `operation` string COMMENT 'S3 operation of the job.',
   `status` string COMMENT 'State of the job.',
   `started_at` timestamp COMMENT 'When the job was created, or the first snapshot taken.',
@@ -799,7 +799,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.reencryption_v1 (
   `failure_code` string COMMENT 'Why most of those failed.',
   `bytes_left_behind` bigint COMMENT 'Bytes of older versions that a copy left under their old key.'
 )
-COMMENT 'One row per log bucket, key and S3 Batch Operations job, or pair of snapshots: how much of the historical logs was moved under which key. Counts grow from run to run until the job has ended; the newest row of a job holds.'
+COMMENT 'One row per log bucket, key and S3 Batch Operations job, or pair of snapshots: how much of the historical logs was moved under which key. Counts grow from run to run until the job has ended; of the rows of a job that holds which knows most, of equals the…'
 PARTITIONED BY (`dt` string)
 STORED AS PARQUET
 LOCATION 's3://{{bucket}}/evidence/reencryption/v1/'
@@ -1168,7 +1168,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_logs_reencrypted_v1 (
   `moved_versions` bigint COMMENT 'Versions moved from outside a wanted key to a wanted one. NULL, as the nine after it, where no run of the quarter could ask for jobs and no evidence tells of any.',
   `moved_bytes` bigint COMMENT 'Their bytes.',
   `snapshot_only_bytes` bigint COMMENT 'Bytes that snapshots show as moved in buckets that jobs count: not added, since they may be the same.',
-  `moved_elsewhere_versions` bigint COMMENT 'Versions moved to a key that is not wanted, or not known to be.',
+  `moved_elsewhere_versions` bigint COMMENT 'Versions moved to a key that is not wanted.',
   `moved_elsewhere_bytes` bigint COMMENT 'Their bytes.',
   `rotated_versions` bigint COMMENT 'Versions moved from one wanted key to another: no progress.',
   `rotated_bytes` bigint COMMENT 'Their bytes.',
@@ -1186,7 +1186,11 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.rollup_logs_reencrypted_v1 (
   `under_key_versions` bigint COMMENT 'Versions under a customer key at quarter end.',
   `under_key_bytes` bigint COMMENT 'Their bytes.',
   `buckets` bigint COMMENT 'Log buckets of the quarter. NULL in editions of programs that did not count them.',
-  `buckets_reported` bigint COMMENT 'Of these, buckets whose log objects some run of the quarter counted. Of the others nothing is known.'
+  `buckets_reported` bigint COMMENT 'Of these, buckets whose log objects some run of the quarter counted. Of the others nothing is known.',
+  `moved_key_unknown_versions` bigint COMMENT 'Versions moved to a KMS key that nobody names, as two inventories show it, or of which nobody could say whether it is wanted. NULL where `moved_versions` is, and in editions of programs that counted them as moved elsewhere.',
+  `moved_key_unknown_bytes` bigint COMMENT 'Their bytes.',
+  `prefixes_counted` bigint COMMENT 'Prefixes whose log objects are in the sums of quarter end. NULL where no bucket was counted, and in editions of programs that did not count them.',
+  `prefixes_in_part` bigint COMMENT 'Of these, prefixes that hold more than was counted, or may: a listing was cut off by its bound, older versions are not listed, or the run did not say.'
 )
 COMMENT 'One row per scope and quarter: what was counted as moved in it, and what remains at its end.'
 STORED AS PARQUET

@@ -4,12 +4,15 @@
 -- `reencryption`, `log_object_summary`, `log_bucket`, `coverage`, `run` and `account`, which hold rows of
 -- runs of record only, and the one-row view `quarter (first_day DATE, end_day DATE, start_ms BIGINT, end_ms BIGINT)`.
 --
--- Moved: what runs of the quarter counted. The newest run that tells of a job, or of a pair of
--- snapshots, holds; what the newest run before the quarter had counted of it already is taken off. So
--- a version counts once, in the quarter in which a run first counted it. (A later correction can make
--- a difference negative.)
+-- Moved: what runs of the quarter counted. Of a job, or of a pair of snapshots, the run holds that knows
+-- most, of equals the newest: a completion report before the job's own counters, and of reports the one that
+-- leaves fewest versions unknown; counters of a job that ended before those of one under way. A job that is
+-- not found any more, and a report or a key that cannot be read any more, take nothing back. What the runs
+-- before the quarter had counted of it already is taken off. So a version counts once, in the quarter in
+-- which a run first counted it. (A later correction can make a difference negative.)
 --   moved_*: from outside a wanted key to a wanted key. rotated_*: from one wanted key to another, no
---     progress. moved_elsewhere_*: to a key that is not wanted, or not known to be.
+--     progress. moved_elsewhere_*: to a key that is not wanted. moved_key_unknown_*: to a KMS key that nobody
+--     names (two inventories say KMS, never which key), or of which nobody could say whether it is wanted.
 --   unknown_versions: succeeded, but the key before, or the size, is not known. failed_versions.
 --   left_behind_bytes: older versions that copies left under their old key.
 --   A bucket with jobs is counted by them; what its snapshots show as moved stands in
@@ -20,11 +23,14 @@
 -- which key), they stand in key_unknown_*. old_*: the part of both that older versions make up; they
 -- are no current log object and are not seen by most tools. An object counts under the longest prefix
 -- that holds it, so prefixes add up. A source that tells no sizes adds versions and no bytes.
+-- prefixes_counted: the prefixes in these sums; prefixes_in_part: those of them of which there is more than
+-- was counted, or may be: a listing was cut off by its bound (`--list-objects`), older versions are not
+-- listed, or the run did not say.
 --
 -- buckets: log buckets of the quarter, each once, as it was last looked up; buckets_reported: those whose
 -- log objects some run of the quarter counted, from an inventory or a metadata table. What lies in the
 -- others nobody knows: it is in none of these sums. Where no bucket is reported, nothing was measured:
--- remaining_*, key_unknown_*, old_* and under_key_* are NULL. Where no run of the quarter could ask for jobs
+-- remaining_*, key_unknown_*, old_*, under_key_* and prefixes_* are NULL. Where no run of the quarter could ask for jobs
 -- and no evidence tells of any, moved_*, rotated_* and their like are NULL.
 --
 -- Buckets belong to accounts: owner, cost centre and business unit are those of the account's tags, the
@@ -64,6 +70,7 @@ accounts AS (
         FROM account a
     ) AS with_units
 ),
+-- What a run tells of a job or a pair of snapshots in a bucket; a pair may show several keys.
 told AS (
     SELECT
         e.account_id,
@@ -71,31 +78,67 @@ told AS (
         e.bucket,
         e.evidence,
         e.scheduled_for,
-        CASE WHEN e.shown_by = 'snapshots' THEN 1 ELSE 0 END AS by_snapshots,
-        CASE WHEN e.target_wanted THEN 1 ELSE 0 END AS wanted,
-        COALESCE(e.versions_moved, 0) AS versions_moved,
-        COALESCE(e.bytes_moved, 0) AS bytes_moved,
-        COALESCE(e.versions_rotated, 0) AS versions_rotated,
-        COALESCE(e.bytes_rotated, 0) AS bytes_rotated,
-        COALESCE(e.versions_unknown, 0) AS versions_unknown,
-        COALESCE(e.versions_failed, 0) AS versions_failed,
-        COALESCE(e.bytes_left_behind, 0) AS bytes_left_behind,
-        MAX(e.scheduled_for) OVER (
-            PARTITION BY e.account_id, e.region, e.bucket, e.evidence
-        ) AS newest,
-        MAX(CASE WHEN r.in_quarter = 0 THEN e.scheduled_for END) OVER (
-            PARTITION BY e.account_id, e.region, e.bucket, e.evidence
-        ) AS newest_before
+        MAX(r.in_quarter) AS in_quarter,
+        MAX(CASE WHEN e.shown_by = 'snapshots' THEN 1 ELSE 0 END) AS by_snapshots,
+        MAX(
+            CASE
+                WHEN e.shown_by <> 'job_counts' THEN 3
+                WHEN e.versions_unknown IS NULL THEN 0
+                WHEN e.ended_ms IS NULL THEN 1
+                ELSE 2
+            END
+        ) AS knows,
+        SUM(e.versions_total - COALESCE(e.versions_unknown, 0)) AS versions_known,
+        SUM(CASE WHEN e.target_wanted THEN COALESCE(e.versions_moved, 0) ELSE 0 END)
+            AS moved_versions,
+        SUM(CASE WHEN e.target_wanted THEN COALESCE(e.bytes_moved, 0) ELSE 0 END) AS moved_bytes,
+        SUM(CASE WHEN NOT e.target_wanted THEN COALESCE(e.versions_moved, 0) ELSE 0 END)
+            AS moved_elsewhere_versions,
+        SUM(CASE WHEN NOT e.target_wanted THEN COALESCE(e.bytes_moved, 0) ELSE 0 END)
+            AS moved_elsewhere_bytes,
+        SUM(CASE WHEN e.target_wanted IS NULL THEN COALESCE(e.versions_moved, 0) ELSE 0 END)
+            AS moved_key_unknown_versions,
+        SUM(CASE WHEN e.target_wanted IS NULL THEN COALESCE(e.bytes_moved, 0) ELSE 0 END)
+            AS moved_key_unknown_bytes,
+        SUM(COALESCE(e.versions_rotated, 0)) AS rotated_versions,
+        SUM(COALESCE(e.bytes_rotated, 0)) AS rotated_bytes,
+        SUM(COALESCE(e.versions_unknown, 0)) AS unknown_versions,
+        SUM(COALESCE(e.versions_failed, 0)) AS failed_versions,
+        SUM(COALESCE(e.bytes_left_behind, 0)) AS left_behind_bytes
     FROM runs r
     JOIN reencryption e ON e.scheduled_for = r.scheduled_for
+    GROUP BY e.account_id, e.region, e.bucket, e.evidence, e.scheduled_for
 ),
--- Plus what the newest run has, minus what the newest before the quarter had.
-signed AS (
-    SELECT t.*, 1 AS sign FROM quarter q CROSS JOIN told t
-    WHERE t.scheduled_for = t.newest AND t.newest >= q.first_day
+-- Once as all runs tell of it, and once, to be taken off, as those before the quarter do.
+told_twice AS (
+    SELECT t.*, 1 AS sign FROM told t
     UNION ALL
-    SELECT t.*, -1 AS sign FROM quarter q CROSS JOIN told t
-    WHERE t.scheduled_for = t.newest_before AND t.newest >= q.first_day
+    SELECT t.*, -1 AS sign FROM told t WHERE t.in_quarter = 0
+),
+ranked AS (
+    SELECT
+        t.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY t.sign, t.account_id, t.region, t.bucket, t.evidence
+            ORDER BY
+                t.knows DESC,
+                CASE WHEN t.knows = 3 THEN t.versions_known ELSE 0 END DESC,
+                t.scheduled_for DESC
+        ) AS nth,
+        MAX(t.knows) OVER (PARTITION BY t.sign, t.account_id, t.region, t.evidence) AS best,
+        MAX(t.scheduled_for) OVER (
+            PARTITION BY
+                t.account_id, t.region, t.evidence,
+                CASE WHEN t.by_snapshots = 1 THEN t.bucket ELSE '' END
+        ) AS newest
+    FROM told_twice t
+),
+-- Counters are of the whole job, in whatever buckets its report shows it.
+signed AS (
+    SELECT r.*
+    FROM quarter q
+    CROSS JOIN ranked r
+    WHERE r.nth = 1 AND r.newest >= q.first_day AND (r.knows = 3 OR r.best < 3)
 ),
 by_bucket AS (
     SELECT
@@ -104,16 +147,18 @@ by_bucket AS (
         bucket,
         by_snapshots,
         MAX(newest) AS newest,
-        COUNT(DISTINCT evidence) AS evidences,
-        SUM(sign * wanted * versions_moved) AS moved_versions,
-        SUM(sign * wanted * bytes_moved) AS moved_bytes,
-        SUM(sign * (1 - wanted) * versions_moved) AS moved_elsewhere_versions,
-        SUM(sign * (1 - wanted) * bytes_moved) AS moved_elsewhere_bytes,
-        SUM(sign * versions_rotated) AS rotated_versions,
-        SUM(sign * bytes_rotated) AS rotated_bytes,
-        SUM(sign * versions_unknown) AS unknown_versions,
-        SUM(sign * versions_failed) AS failed_versions,
-        SUM(sign * bytes_left_behind) AS left_behind_bytes,
+        COUNT(DISTINCT CASE WHEN sign = 1 THEN evidence END) AS evidences,
+        SUM(sign * moved_versions) AS moved_versions,
+        SUM(sign * moved_bytes) AS moved_bytes,
+        SUM(sign * moved_elsewhere_versions) AS moved_elsewhere_versions,
+        SUM(sign * moved_elsewhere_bytes) AS moved_elsewhere_bytes,
+        SUM(sign * moved_key_unknown_versions) AS moved_key_unknown_versions,
+        SUM(sign * moved_key_unknown_bytes) AS moved_key_unknown_bytes,
+        SUM(sign * rotated_versions) AS rotated_versions,
+        SUM(sign * rotated_bytes) AS rotated_bytes,
+        SUM(sign * unknown_versions) AS unknown_versions,
+        SUM(sign * failed_versions) AS failed_versions,
+        SUM(sign * left_behind_bytes) AS left_behind_bytes,
         MIN(MIN(by_snapshots)) OVER (PARTITION BY account_id, region, bucket) AS only_snapshots
     FROM signed
     GROUP BY account_id, region, bucket, by_snapshots
@@ -200,6 +245,20 @@ objects AS (
         AND o.prefix = p.prefix
         AND o.scheduled_for = p.newest
 ),
+counted AS (
+    SELECT
+        o.account_id,
+        p.newest,
+        MAX(CASE WHEN o.complete THEN 0 ELSE 1 END) AS is_in_part
+    FROM prefixes p
+    JOIN log_object_summary o
+        ON o.account_id = p.account_id
+        AND o.region = p.region
+        AND o.bucket = p.bucket
+        AND o.prefix = p.prefix
+        AND o.scheduled_for = p.newest
+    GROUP BY o.account_id, o.region, o.bucket, o.prefix, p.newest
+),
 places AS (
     SELECT
         account_id,
@@ -213,6 +272,10 @@ places AS (
             AS moved_elsewhere_versions,
         CASE WHEN by_snapshots = only_snapshots THEN moved_elsewhere_bytes ELSE 0 END
             AS moved_elsewhere_bytes,
+        CASE WHEN by_snapshots = only_snapshots THEN moved_key_unknown_versions ELSE 0 END
+            AS moved_key_unknown_versions,
+        CASE WHEN by_snapshots = only_snapshots THEN moved_key_unknown_bytes ELSE 0 END
+            AS moved_key_unknown_bytes,
         CASE WHEN by_snapshots = only_snapshots THEN rotated_versions ELSE 0 END
             AS rotated_versions,
         CASE WHEN by_snapshots = only_snapshots THEN rotated_bytes ELSE 0 END AS rotated_bytes,
@@ -226,13 +289,14 @@ places AS (
         0 AS old_remaining_versions, 0 AS old_remaining_bytes,
         0 AS old_key_unknown_versions, 0 AS old_key_unknown_bytes,
         0 AS under_key_versions, 0 AS under_key_bytes,
-        0 AS buckets, 0 AS buckets_reported, 1 AS asked_for_jobs
+        0 AS buckets, 0 AS buckets_reported,
+        0 AS prefixes_counted, 0 AS prefixes_in_part, 1 AS asked_for_jobs
     FROM by_bucket
     UNION ALL
     SELECT
         account_id,
         newest,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         CASE WHEN lies = 'remaining' THEN versions ELSE 0 END,
         CASE WHEN lies = 'remaining' THEN bytes ELSE 0 END,
         CASE WHEN lies = 'key_unknown' THEN versions ELSE 0 END,
@@ -243,21 +307,28 @@ places AS (
         CASE WHEN lies = 'key_unknown' THEN is_old * bytes ELSE 0 END,
         CASE WHEN lies = 'wanted' THEN versions ELSE 0 END,
         CASE WHEN lies = 'wanted' THEN bytes ELSE 0 END,
-        0, 0, 0
+        0, 0, 0, 0, 0
     FROM objects
     UNION ALL
     SELECT
         account_id,
         newest,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        1, is_reported, 0
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        1, is_reported, 0, 0, 0
     FROM buckets
     UNION ALL
     SELECT
         account_id,
         newest,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 1
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 1, is_in_part, 0
+    FROM counted
+    UNION ALL
+    SELECT
+        account_id,
+        newest,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 1
     FROM asked
 ),
 scoped AS (
@@ -273,13 +344,14 @@ scoped AS (
         END AS scope,
         p.evidences, p.moved_versions, p.moved_bytes, p.snapshot_only_bytes,
         p.moved_elsewhere_versions, p.moved_elsewhere_bytes,
+        p.moved_key_unknown_versions, p.moved_key_unknown_bytes,
         p.rotated_versions, p.rotated_bytes, p.unknown_versions, p.failed_versions,
         p.left_behind_bytes,
         p.remaining_versions, p.remaining_bytes, p.key_unknown_versions, p.key_unknown_bytes,
         p.old_remaining_versions, p.old_remaining_bytes,
         p.old_key_unknown_versions, p.old_key_unknown_bytes,
         p.under_key_versions, p.under_key_bytes,
-        p.buckets, p.buckets_reported, p.asked_for_jobs
+        p.buckets, p.buckets_reported, p.prefixes_counted, p.prefixes_in_part, p.asked_for_jobs
     FROM (
         VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
     ) AS k (scope_kind)
@@ -289,8 +361,8 @@ scoped AS (
     -- The organization has a row even when nothing was recorded.
     SELECT
         'organization', '(all)',
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0
     FROM quarter
 ),
 sums AS (
@@ -303,6 +375,8 @@ sums AS (
         CAST(SUM(snapshot_only_bytes) AS BIGINT) AS snapshot_only_bytes,
         CAST(SUM(moved_elsewhere_versions) AS BIGINT) AS moved_elsewhere_versions,
         CAST(SUM(moved_elsewhere_bytes) AS BIGINT) AS moved_elsewhere_bytes,
+        CAST(SUM(moved_key_unknown_versions) AS BIGINT) AS moved_key_unknown_versions,
+        CAST(SUM(moved_key_unknown_bytes) AS BIGINT) AS moved_key_unknown_bytes,
         CAST(SUM(rotated_versions) AS BIGINT) AS rotated_versions,
         CAST(SUM(rotated_bytes) AS BIGINT) AS rotated_bytes,
         CAST(SUM(unknown_versions) AS BIGINT) AS unknown_versions,
@@ -320,6 +394,8 @@ sums AS (
         CAST(SUM(under_key_bytes) AS BIGINT) AS under_key_bytes,
         CAST(SUM(buckets) AS BIGINT) AS buckets,
         CAST(SUM(buckets_reported) AS BIGINT) AS buckets_reported,
+        CAST(SUM(prefixes_counted) AS BIGINT) AS prefixes_counted,
+        CAST(SUM(prefixes_in_part) AS BIGINT) AS prefixes_in_part,
         MAX(asked_for_jobs) AS asked_for_jobs
     FROM scoped
     GROUP BY scope_kind, scope
@@ -356,6 +432,11 @@ SELECT
     CASE WHEN s.buckets_reported > 0 THEN s.under_key_bytes END AS under_key_bytes,
     s.buckets,
     s.buckets_reported,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.moved_key_unknown_versions END
+        AS moved_key_unknown_versions,
+    CASE WHEN s.asked_for_jobs = 1 THEN s.moved_key_unknown_bytes END AS moved_key_unknown_bytes,
+    CASE WHEN s.buckets_reported > 0 THEN s.prefixes_counted END AS prefixes_counted,
+    CASE WHEN s.buckets_reported > 0 THEN s.prefixes_in_part END AS prefixes_in_part,
     CAST(s.under_key_bytes AS DOUBLE)
         / CAST(NULLIF(s.under_key_bytes + s.remaining_bytes + s.key_unknown_bytes, 0) AS DOUBLE)
         AS share_under_key

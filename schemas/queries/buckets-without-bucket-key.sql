@@ -3,6 +3,7 @@
 -- For: FinOps engineers.
 -- Runs: newest
 SELECT
+    b.scheduled_for,
     b.bucket,
     b.account_id,
     b.region,

@@ -6,6 +6,7 @@
 -- Runs: newest
 WITH part AS (
     SELECT
+        c.scheduled_for,
         c.account_id,
         c.region,
         TRIM(SPLIT_PART(c.operations, ',', p.n)) AS cost
@@ -19,6 +20,7 @@ WITH part AS (
 ),
 asked AS (
     SELECT
+        scheduled_for,
         account_id,
         region,
         SPLIT_PART(cost, ':', 1) AS operation,
@@ -29,6 +31,7 @@ asked AS (
 ),
 ranked AS (
     SELECT
+        scheduled_for,
         account_id,
         region,
         operation,
@@ -41,6 +44,7 @@ ranked AS (
     FROM asked
 )
 SELECT
+    scheduled_for,
     account_id,
     operation,
     CAST(SUM(calls) AS BIGINT) AS calls,
@@ -48,5 +52,5 @@ SELECT
     CAST(MAX(quota_percent) AS BIGINT) AS quota_percent,
     MAX(CASE WHEN place = 1 THEN region END) AS busiest_region
 FROM ranked
-GROUP BY account_id, operation
+GROUP BY scheduled_for, account_id, operation
 ORDER BY quota_percent DESC, calls DESC, account_id, operation

@@ -4,6 +4,7 @@
 -- For: operators who want to close gaps, auditors who want to know what is not covered.
 -- Runs: newest
 SELECT
+    c.scheduled_for,
     c.account_id,
     c.region,
     c.source,

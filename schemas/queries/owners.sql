@@ -2,6 +2,7 @@
 -- For: platform and FinOps engineers who hand out the work.
 -- Runs: newest
 SELECT
+    v.scheduled_for,
     COALESCE(v.owner, '(no owner)') AS owner,
     CAST(COUNT(*) AS BIGINT) AS active,
     CAST(SUM(CASE WHEN v.verdict = 'COMPLIANT' THEN 1 ELSE 0 END) AS BIGINT) AS compliant,
@@ -12,5 +13,5 @@ SELECT
 FROM verdict v
 WHERE v.scheduled_for = (SELECT MAX(r.scheduled_for) FROM run r)
     AND v.active
-GROUP BY COALESCE(v.owner, '(no owner)')
+GROUP BY v.scheduled_for, COALESCE(v.owner, '(no owner)')
 ORDER BY non_compliant DESC, unknown DESC, owner

@@ -7,7 +7,7 @@
 WITH
 numbered AS (
     SELECT
-        v.account_id, v.region, v.cluster_id, v.verdict, v.file_sha256,
+        v.scheduled_for, v.account_id, v.region, v.cluster_id, v.verdict, v.file_sha256,
         CAST(ROW_NUMBER() OVER (ORDER BY v.account_id, v.region, v.cluster_id) AS BIGINT) AS row_n,
         CAST(COUNT(*) OVER () AS BIGINT) AS population
     FROM verdict v
@@ -57,6 +57,7 @@ drawn AS (
     FROM shuffled
 )
 SELECT
+    n.scheduled_for,
     CAST(d.turn AS BIGINT) AS draw,
     n.account_id,
     n.region,

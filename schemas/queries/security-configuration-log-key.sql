@@ -6,6 +6,7 @@
 -- For: security leads who plan a migration, auditors who are shown security configurations.
 -- Runs: newest
 SELECT
+    v.scheduled_for,
     CASE
         WHEN c.security_configuration IS NULL THEN '(none)'
         WHEN s.name IS NULL THEN '(not read)'
@@ -37,6 +38,7 @@ LEFT JOIN channel l
 WHERE v.scheduled_for = (SELECT MAX(r.scheduled_for) FROM run r)
     AND v.active
 GROUP BY
+    v.scheduled_for,
     CASE
         WHEN c.security_configuration IS NULL THEN '(none)'
         WHEN s.name IS NULL THEN '(not read)'

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::common::{self, Common};
 use crate::engine::holds_more_than;
 use crate::error::{Exit, Failure};
+use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset as _;
 use crate::query::named::NAMED;
 use crate::query::{Asked, Format, Named, POOL_BYTES, Question, Span};
@@ -53,6 +54,9 @@ pub struct Args {
     /// The runs of record of this quarter, e.g. 2026Q4
     #[arg(long, value_name = "Q")]
     quarter: Option<Quarter>,
+    /// SHA-256 of the archive's first entry, as its owner told you
+    #[arg(long, value_name = "SHA256")]
+    pin: Option<Sha256Hex>,
     /// How rows are written
     #[arg(long, value_enum, default_value = "table")]
     format: Shape,
@@ -132,6 +136,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         format: args.format.into(),
         seed: args.seed.unwrap_or(SEED),
         n: args.n.unwrap_or(SIZE),
+        pin: args.pin,
     };
     let mut flags = crate::config::Layer::default();
     flags.flag("work_dir", args.work_dir);

@@ -6,6 +6,7 @@ use super::common::{self, Common};
 use super::writing::Writing;
 use crate::config::Layer;
 use crate::error::{Exit, Failure};
+use crate::model::ids::Sha256Hex;
 use crate::rollup::{Price, Scopes, parse_prices};
 use crate::run::{self, RollupRequest, RunError};
 use crate::time::Quarter;
@@ -32,6 +33,9 @@ pub struct Args {
     /// The edition to check [default: the newest]
     #[arg(long, value_name = "N", requires = "check")]
     edition: Option<u64>,
+    /// SHA-256 of the archive's first entry, as its owner told you
+    #[arg(long, value_name = "SHA256")]
+    pin: Option<Sha256Hex>,
     /// Show every scope, not only those with most to do
     #[arg(long)]
     all: bool,
@@ -60,7 +64,8 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     };
     if args.check {
         let shell = common::shell();
-        let checked = run::check_rollup(&shell, &config, args.quarter, args.edition)
+        let (edition, pin) = (args.edition, args.pin.as_ref());
+        let checked = run::check_rollup(&shell, &config, args.quarter, edition, pin)
             .await
             .map_err(failed)?;
         let printed = common::print(&checked.text)?;
@@ -75,6 +80,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         prices: args.prices.as_deref().map(read_prices).transpose()?,
         seal: !args.no_seal,
         scopes: if args.all { Scopes::All } else { Scopes::Most },
+        pin: args.pin,
     };
     let done = run::rollup(&common::shell(), &config, &request)
         .await

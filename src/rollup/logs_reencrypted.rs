@@ -30,7 +30,7 @@ dataset! {
     /// Bytes that snapshots show as moved in buckets that jobs count: not added, since they may
     /// be the same.
     snapshot_only_bytes: Option<i64> = "bytes";
-    /// Versions moved to a key that is not wanted, or not known to be.
+    /// Versions moved to a key that is not wanted.
     moved_elsewhere_versions: Option<i64> = "versions";
     /// Their bytes.
     moved_elsewhere_bytes: Option<i64> = "bytes";
@@ -69,4 +69,16 @@ dataset! {
     buckets: Option<i64> = "buckets";
     /// Of these, buckets whose log objects some run of the quarter counted. Of the others nothing is known.
     buckets_reported: Option<i64> = "buckets";
+    /// Versions moved to a KMS key that nobody names, as two inventories show it, or of which nobody could say
+    /// whether it is wanted. NULL where `moved_versions` is, and in editions of programs that counted them
+    /// as moved elsewhere.
+    moved_key_unknown_versions: Option<i64> = "versions";
+    /// Their bytes.
+    moved_key_unknown_bytes: Option<i64> = "bytes";
+    /// Prefixes whose log objects are in the sums of quarter end. NULL where no bucket was counted, and in
+    /// editions of programs that did not count them.
+    prefixes_counted: Option<i64> = "prefixes";
+    /// Of these, prefixes that hold more than was counted, or may: a listing was cut off by its bound, older
+    /// versions are not listed, or the run did not say.
+    prefixes_in_part: Option<i64> = "prefixes";
 }

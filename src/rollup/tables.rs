@@ -261,10 +261,25 @@ fn logs(rows: &[LogsReencrypted], scopes: Scopes) -> String {
     } else {
         hidden
     };
+    let in_part = match (all.prefixes_in_part, all.prefixes_counted) {
+        (Some(n @ 1..), Some(of)) => format!(
+            "In part  {} of {} prefixes: they hold more than was counted, or may\n",
+            grouped(n),
+            grouped(of)
+        ),
+        _ => String::new(),
+    };
+    let unnamed = match all.moved_key_unknown_versions {
+        None | Some(0) => String::new(),
+        Some(n) => format!(
+            "Unknown  {} versions moved to a key that nobody can tell\n",
+            grouped(n)
+        ),
+    };
     format!(
         "\nHistorical logs\n\n{:<SCOPE_WIDTH$}{:>12}{:>12}{:>12}{:>14}\n{}\
-         \nBuckets  {} of {} log buckets counted{hidden}\n\
-         Moved    {} versions; {} more from one wanted key to another\n\
+         \nBuckets  {} of {} log buckets counted{hidden}\n{in_part}\
+         Moved    {} versions; {} more from one wanted key to another\n{unnamed}\
          Failed   {} versions; {} succeeded, key or size not known\n",
         "",
         "moved",

@@ -2,8 +2,9 @@
 
 use crate::archive::chain::Chain;
 use crate::archive::remembered::{self, Remembered};
-use crate::archive::verify::Report;
+use crate::archive::verify::{Failure, Report};
 use crate::config::Config;
+use crate::model::ids::Sha256Hex;
 
 use super::RunError;
 
@@ -13,9 +14,29 @@ pub fn look(config: &Config, url: &str) -> Result<(), RunError> {
     Ok(())
 }
 
+/// What this machine remembers of an archive. Where something else vouches for it, a memory that cannot be
+/// read is told; without it, it must not pass for none.
+pub fn known(
+    config: &Config,
+    url: &str,
+    is_vouched_for: bool,
+) -> Result<Option<Remembered>, RunError> {
+    match remembered::lookup(&config.state_dir, url) {
+        Err(error) if is_vouched_for => {
+            tracing::warn!(%error, "not compared with what this machine remembers of the archive");
+            Ok(None)
+        }
+        known => Ok(known?),
+    }
+}
+
 /// Refuses a chain that is not, or no longer, the remembered one.
 pub fn check(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
-    let Some(known) = remembered::lookup(&config.state_dir, url)? else {
+    compare(known(config, url, false)?.as_ref(), url, chain)
+}
+
+fn compare(known: Option<&Remembered>, url: &str, chain: &Chain) -> Result<(), RunError> {
+    let Some(known) = known else {
         return Ok(());
     };
     if known.genesis_sha256 != *chain.genesis_sha256() {
@@ -34,14 +55,31 @@ pub fn check(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> 
     Ok(())
 }
 
-/// The same for a command that only reads: where nothing is remembered, that nothing vouches for the
-/// archive is told once.
-pub fn check_to_read(config: &Config, url: &str, chain: &Chain) -> Result<(), RunError> {
-    check(config, url, chain)?;
-    if remembered::lookup(&config.state_dir, url)?.is_none() {
+/// The same for a command that reads, with the SHA-256 of entry 1 as its owner told it, as `keyproof verify`
+/// takes it. Without it, and where nothing is remembered, that nothing vouches for the archive is told once.
+pub fn check_to_read(
+    config: &Config,
+    url: &str,
+    chain: &Chain,
+    pin: Option<&Sha256Hex>,
+) -> Result<(), RunError> {
+    if let Some(pin) = pin.filter(|pin| *pin != chain.genesis_sha256()) {
+        let other = Failure::GenesisNotPinned {
+            expected: pin.clone(),
+            found: chain.genesis_sha256().clone(),
+        };
+        return Err(RunError::Unverified {
+            url: url.to_owned(),
+            detail: other.to_string(),
+        });
+    }
+    let known = known(config, url, pin.is_some())?;
+    compare(known.as_ref(), url, chain)?;
+    if known.is_none() && pin.is_none() {
         tracing::warn!(
             "UNPINNED: this machine never saw {url}, and nothing vouches for whose archive it is or that \
-             its end is there; `keyproof verify {url} --pin SHA256-OF-ENTRY-1` does, and is remembered"
+             its end is there; `keyproof verify {url} --pin SHA256-OF-ENTRY-1` does, and is remembered; \
+             query and rollup take --pin too"
         );
     }
     Ok(())

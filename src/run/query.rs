@@ -9,7 +9,7 @@ use crate::archive::layout::Name;
 use crate::archive::records;
 use crate::archive::store::Fetch;
 use crate::config::Config;
-use crate::model::ids::RunId;
+use crate::model::ids::{RunId, Sha256Hex};
 use crate::model::table::Dataset as _;
 use crate::model::words::RunOutcome;
 use crate::query::{
@@ -51,13 +51,16 @@ pub struct QueryRequest {
     /// Seed and size of a sample.
     pub seed: i64,
     pub n: i64,
+    /// SHA-256 of entry 1.
+    pub pin: Option<Sha256Hex>,
 }
 
 /// Answers a question on sealed evidence and gives the number of rows. What a reader must know of the
 /// runs in view (PARTIAL, dates without one) is logged.
 ///
 /// # Errors
-/// When no run of record is in view although the statement needs one; when a file that is read is not
+/// When the archive is not the pinned or remembered one; when no run of record is in view although the
+/// statement needs one; when a file that is read is not
 /// the one that was sealed; when the statement does something else than read.
 pub async fn query<W: Write + Send + 'static>(
     shell: &Shell,
@@ -71,7 +74,7 @@ pub async fn query<W: Write + Send + 'static>(
         return Err(RunError::NoChain { url: fetch.url() });
     }
     let chain = read_chain(fetch).await?;
-    memory::check_to_read(config, &fetch.url(), &chain)?;
+    memory::check_to_read(config, &fetch.url(), &chain, request.pin.as_ref())?;
     let of_record = sealed::of_record(&chain);
     let runs = in_view(&of_record, request.when);
     if runs.is_empty() && request.question.names_rows() {
@@ -446,7 +449,6 @@ fn asked(chain: &Chain, when: When) -> (Date, Date) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ids::Sha256Hex;
     use crate::testkit::SampleArchive;
 
     async fn runs() -> BTreeMap<Date, SealedRun> {

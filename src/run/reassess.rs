@@ -94,7 +94,7 @@ pub async fn reassess(
     let store = open_store(shell, config, None).await?;
     let fetch = store.as_fetch();
     let chain = read_chain(fetch).await?;
-    memory::check_to_read(config, &fetch.url(), &chain)?;
+    memory::check_to_read(config, &fetch.url(), &chain, None)?;
     let run = sealed::find(&chain, run_id).ok_or_else(|| RunError::NoSuchRun {
         run_id: run_id.clone(),
         url: fetch.url(),

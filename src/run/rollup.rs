@@ -42,6 +42,8 @@ pub struct RollupRequest {
     pub seal: bool,
     /// Which scopes the text shows.
     pub scopes: Scopes,
+    /// SHA-256 of entry 1.
+    pub pin: Option<Sha256Hex>,
 }
 
 impl RollupRequest {
@@ -52,6 +54,7 @@ impl RollupRequest {
             prices: None,
             seal: true,
             scopes: Scopes::Most,
+            pin: None,
         }
     }
 }
@@ -79,14 +82,14 @@ impl RolledUp {
 /// edition. Where the newest edition has the same bytes, it stands and nothing is sealed.
 ///
 /// # Errors
-/// When the quarter lies outside the archive's life; when a file that is read, or the newest edition's, is
+/// When the archive is not the pinned or remembered one; when the quarter lies outside its life; when a file that is read, or the newest edition's, is
 /// not the one that was sealed.
 pub async fn rollup(
     shell: &Shell,
     config: &Config,
     request: &RollupRequest,
 ) -> Result<RolledUp, RunError> {
-    let (quarter, scopes) = (request.quarter, request.scopes);
+    let (quarter, scopes, pin) = (request.quarter, request.scopes, request.pin.as_ref());
     let archive = open_store(shell, config, None).await?;
     if find(archive.as_fetch()).await? != AtUrl::Archive {
         return Err(RunError::NoChain { url: archive.url() });
@@ -102,7 +105,7 @@ pub async fn rollup(
     if !request.seal {
         let chain = read_chain(archive.as_fetch()).await?;
         check_life(&chain, quarter, now, archive.url())?;
-        memory::check_to_read(config, &archive.url(), &chain)?;
+        memory::check_to_read(config, &archive.url(), &chain, pin)?;
         let work = Work::create(config, &format!("rollup-{run_id}"))?;
         let evidence = Evidence {
             fetch: archive.as_fetch(),
@@ -116,7 +119,7 @@ pub async fn rollup(
     let mut chain = read_chain(archive.as_fetch()).await?;
     check_life(&chain, quarter, now, archive.url())?;
     chain.check_signer(signer.public_key())?;
-    memory::check_to_read(config, &archive.url(), &chain)?;
+    memory::check_to_read(config, &archive.url(), &chain, pin)?;
     let work = Work::create(config, &format!("rollup-{run_id}"))?;
     let archive = archive.for_writing(config).await?;
     let lacking = archive.lacking();
@@ -248,15 +251,17 @@ pub struct Checked {
 }
 
 /// Computes a sealed edition once more, from the entries that it names and the prices that it was sealed
-/// with, and compares it row by row. Needs no signing key, and writes nothing to the archive.
+/// with, and compares it row by row. Needs no signing key, and writes nothing to the archive. `pin`: the
+/// SHA-256 of entry 1.
 ///
 /// # Errors
-/// When there is no such edition; when a run's file is not the one that was sealed.
+/// When the archive is not the pinned or remembered one; when there is no such edition; when a run's file is not the one that was sealed.
 pub async fn check_rollup(
     shell: &Shell,
     config: &Config,
     quarter: Quarter,
     number: Option<u64>,
+    pin: Option<&Sha256Hex>,
 ) -> Result<Checked, RunError> {
     let archive = open_store(shell, config, None).await?;
     let fetch = archive.as_fetch();
@@ -264,7 +269,7 @@ pub async fn check_rollup(
         return Err(RunError::NoChain { url: archive.url() });
     }
     let chain = read_chain(fetch).await?;
-    memory::check_to_read(config, &archive.url(), &chain)?;
+    memory::check_to_read(config, &archive.url(), &chain, pin)?;
     let (entry, seal) = edition_of(&chain, quarter, number).ok_or_else(|| RunError::NoEdition {
         quarter,
         edition: number,

@@ -93,7 +93,7 @@ pub async fn story(
         return Err(RunError::NoChain { url: fetch.url() });
     }
     let chain = read_chain(fetch).await?;
-    memory::check_to_read(config, &fetch.url(), &chain)?;
+    memory::check_to_read(config, &fetch.url(), &chain, None)?;
     let run = choose(&chain, which, fetch.url())?;
     let name = format!("explain-{:08x}", u32::from_be_bytes(random()?));
     let work = Work::create(config, &name)?;

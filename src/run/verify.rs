@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::archive::layout::Name;
-use crate::archive::remembered::{self, Remembered};
+use crate::archive::remembered::Remembered;
 use crate::archive::verify::{self as levels, LevelOutcome, Report, VerifyOptions};
 use crate::config::{ArchiveUrl, Config};
 use crate::model::ids::Sha256Hex;
@@ -84,15 +84,8 @@ pub async fn verify(
             detail: "nothing is there; check the address".to_owned(),
         });
     }
-    let known = match remembered::lookup(&config.state_dir, &fetch.url()) {
-        Ok(known) => known,
-        // Something else vouches; without it, a garbled memory must not pass for none.
-        Err(error) if request.pin.is_some() || key.is_some() => {
-            tracing::warn!(%error, "not compared with what this machine remembers of the archive");
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let is_vouched_for = request.pin.is_some() || key.is_some();
+    let known = memory::known(config, &fetch.url(), is_vouched_for)?;
     let remembered = known.as_ref().map(|k| (k.head_seq, k.head_sha256.clone()));
     let defaults = VerifyOptions::default();
     let options = VerifyOptions {

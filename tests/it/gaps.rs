@@ -165,6 +165,53 @@ fn a_reader_of_an_archive_that_nothing_vouches_for_is_told() {
     assert!(unpinned(&told).is_empty(), "{told:#?}");
 }
 
+#[test]
+fn a_pin_that_somebody_was_told_vouches_for_what_a_query_or_a_rollup_reads() {
+    let desk = SEALED.desk();
+    let quarter = format!("--quarter {}", SEALED.quarter());
+    // Sealed by another machine: nothing is remembered here.
+    desk.line(&format!(
+        "rollup --archive archive {quarter} --state-dir writer"
+    ))
+    .says(0, &["edition 1"]);
+    let query = "query --archive archive --named owners".to_owned();
+    let (pin, other) = (&*SEALED.pin, "0".repeat(64));
+    for line in [
+        query.clone(),
+        format!("rollup --archive archive {quarter} --no-seal"),
+        format!("rollup --archive archive {quarter} --check"),
+    ] {
+        let told = desk.changes_nothing(&format!("{line} --pin {pin}"));
+        told.says(0, &[]);
+        assert!(!told.err.contains("UNPINNED"), "{told:#?}");
+        let refused = desk.changes_nothing(&format!("{line} --pin {other}"));
+        refused.fails(5, &["entry 1 is not the pinned one", &other, pin]);
+        assert!(refused.out.is_empty(), "{refused:#?}");
+        desk.changes_nothing(&format!("{line} --pin 12"))
+            .fails(2, &["--pin"]);
+    }
+    desk.changes_nothing(&format!("rollup --archive archive {quarter} --pin {other}"))
+        .fails(5, &["entry 1 is not the pinned one"]);
+    // To read is not to verify: the next one needs the pin again.
+    let told = desk.changes_nothing(&query);
+    assert!(told.err.contains("UNPINNED"), "{told:#?}");
+
+    // A memory that cannot be read is no reason to refuse what a pin vouches for, and is told.
+    let memory = std::fs::read_dir(desk.path("writer/archives")).expect("a folder");
+    let memory = memory.map(|file| file.expect("a file").path()).next();
+    std::fs::write(memory.expect("a file"), "{").expect("garbled");
+    let garbled = format!("{query} --state-dir writer");
+    desk.changes_nothing(&garbled)
+        .fails(1, &["state file", "cannot be read", "--pin"]);
+    let told = desk.changes_nothing(&format!("{garbled} --pin {pin}"));
+    told.says(0, &[]);
+    let said = one_line(&told.err);
+    assert!(
+        said.contains("not compared with what this machine remembers"),
+        "{said}"
+    );
+}
+
 fn a_cluster(desk: &Desk) -> String {
     let words = ["query", "--archive", "archive", "--format", "csv"];
     let sql = "SELECT cluster_id FROM verdict ORDER BY cluster_id LIMIT 1";

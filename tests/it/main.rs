@@ -32,6 +32,7 @@ mod quarters;
 mod query;
 mod reader_role;
 mod recompute;
+mod rollup_views;
 mod s3_archive;
 mod s3_faults;
 mod samples;

@@ -46,6 +46,7 @@ fn request(sql: &str, when: When) -> QueryRequest {
         format: Format::Json,
         seed: 7,
         n: 5,
+        pin: None,
     }
 }
 
@@ -62,7 +63,7 @@ async fn rows_of(
     Ok(rows)
 }
 
-async fn rows(place: &Place, sql: &str, when: When) -> Result<Vec<Value>, RunError> {
+pub async fn rows(place: &Place, sql: &str, when: When) -> Result<Vec<Value>, RunError> {
     rows_of(place, &place.config(), &request(sql, when)).await
 }
 
@@ -77,11 +78,11 @@ fn column<'r>(rows: &'r [Value], name: &str) -> Vec<&'r str> {
     texts.map(|text| text.expect("a text")).collect()
 }
 
-const NEWEST: When = When::Newest(Span::Newest);
+pub const NEWEST: When = When::Newest(Span::Newest);
 const EVERY: When = When::Newest(Span::Every);
 
 /// Three days; the first is audited twice, the second time late.
-async fn three_days() -> Place {
+pub async fn three_days() -> Place {
     let place = Place::new(&Options {
         accounts: 10,
         regions: 2,
@@ -124,6 +125,13 @@ async fn every_named_query_answers_over_days_and_quarters() {
             When::Quarter(newest.quarter()),
         ] {
             rows(&place, query.sql, when).await.expect(query.name);
+        }
+    }
+    // Rows of one run say of which date they are; those of launches have the date of their event.
+    let of_one_run = NAMED.iter().filter(|query| query.span() == Span::Newest);
+    for query in of_one_run.filter(|query| query.name != "launches") {
+        for row in named(&place, query.name).await {
+            assert_eq!(row["scheduled_for"], newest.to_string(), "{}", query.name);
         }
     }
     let chain = Chain::read(&place.store())
@@ -461,7 +469,7 @@ fn the_command_line_reads_and_writes_nothing_else() {
     let over = "query --archive archive --out rows.csv --overwrite --format csv --named owners";
     desk.line(over).says(0, &[]);
     let again = std::fs::read_to_string(desk.path("rows.csv")).expect("a file");
-    assert!(again.starts_with("owner,"), "{again}");
+    assert!(again.starts_with("scheduled_for,owner,"), "{again}");
     to("csv", "archive/rows.csv").fails(2, &["inside the archive"]);
     to("csv", "nowhere/rows.csv").fails(1, &["cannot write nowhere/rows.csv:"]);
     let kept = std::fs::read(desk.path("rows.csv")).expect("a file");

@@ -5,8 +5,8 @@ use crate::time::{Date, UtcMillis};
 
 dataset! {
     /// One row per log bucket, key and S3 Batch Operations job, or pair of snapshots: how much of the
-    /// historical logs was moved under which key. Counts grow from run to run until the job has ended;
-    /// the newest row of a job holds.
+    /// historical logs was moved under which key. Counts grow from run to run until the job has ended; of
+    /// the rows of a job that holds which knows most, of equals the newest.
     pub struct Reencryption: "reencryption" v 1, key [account_id, region, bucket, evidence, target_key];
     /// Date the run speaks for.
     scheduled_for: Date = "UTC date";
@@ -23,7 +23,7 @@ dataset! {
     /// The key that the versions lie under afterwards; empty where it is not known, as of two inventories,
     /// which say KMS and never which key.
     target_key: String = "ARN";
-    /// Whether that key is a customer key that the organization wants.
+    /// Whether that key is a customer key that the organization wants; absent where nobody could tell.
     target_wanted: Option<bool> = "true or false";
     /// S3 operation of the job.
     operation: Option<String> = "S3UpdateObjectEncryption, S3PutObjectCopy";

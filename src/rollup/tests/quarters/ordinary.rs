@@ -186,6 +186,7 @@ fn history(evidence: &mut Evidence) {
             snapshots(ANN, "logs-a", 99, Some(true)),
             snapshots(NOBODY, "logs-b", 10, Some(true)),
             snapshots(NOBODY, "logs-c", 7, None),
+            snapshots(NOBODY, "logs-d", 4, Some(false)),
         ],
         |row, scheduled_for| Reencryption {
             scheduled_for,
@@ -216,7 +217,15 @@ fn history(evidence: &mut Evidence) {
             lies("emr/", "sse_s3", true, 40),
             lies("emr/", "sse_s3", false, 7),
             lies("emr/", "kms_key_unknown", true, 3),
-            lies("emr/team/", "sse_s3", true, 20),
+            // Its listing was cut off; of the other nobody said.
+            LogObjectSummary {
+                complete: Some(false),
+                ..lies("emr/team/", "sse_s3", true, 20)
+            },
+            LogObjectSummary {
+                complete: None,
+                ..lies("emr/old/", "unknown", true, 0)
+            },
         ],
         dated,
     ));
@@ -415,11 +424,14 @@ fn stated_ordinary() -> Vec<Stated> {
         ORG,
         ALL,
         &[
-            ("evidences", 4),
+            ("evidences", 5),
             ("moved_versions", 300 + 10),
             ("moved_bytes", 3_000 + 100),
             ("snapshot_only_bytes", 990),
-            ("moved_elsewhere_versions", 7),
+            ("moved_elsewhere_versions", 4),
+            ("moved_elsewhere_bytes", 40),
+            ("moved_key_unknown_versions", 7),
+            ("moved_key_unknown_bytes", 70),
             ("failed_versions", 3),
             ("left_behind_bytes", 50),
             ("remaining_versions", 67),
@@ -431,6 +443,8 @@ fn stated_ordinary() -> Vec<Stated> {
             // logs-b, and logs-x that is nobody's, have no report.
             ("buckets", 3),
             ("buckets_reported", 1),
+            ("prefixes_counted", 3),
+            ("prefixes_in_part", 2),
         ],
     );
     of(
@@ -443,6 +457,8 @@ fn stated_ordinary() -> Vec<Stated> {
             ("buckets_reported", 0),
             ("remaining_bytes", NULL),
             ("under_key_bytes", NULL),
+            ("prefixes_counted", NULL),
+            ("prefixes_in_part", NULL),
         ],
     );
     of(

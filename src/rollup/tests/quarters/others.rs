@@ -53,7 +53,13 @@ pub(super) fn no_clusters() -> Told {
         stated.extend(columns.iter().map(|column| (measure, ORG, ALL, *column, 0)));
     }
     // Nobody asked for jobs or counted a bucket.
-    for column in ["moved_bytes", "remaining_bytes", "under_key_bytes"] {
+    for column in [
+        "moved_bytes",
+        "moved_key_unknown_bytes",
+        "remaining_bytes",
+        "under_key_bytes",
+        "prefixes_in_part",
+    ] {
         stated.push(("logs_reencrypted", ORG, ALL, column, NULL));
     }
     // From the last run to the end nobody looked yet.
@@ -453,6 +459,8 @@ pub(super) fn never_entered() -> Told {
             logs("account", LATE, "buckets_reported", 1),
             logs("account", LATE, "moved_bytes", NULL),
             logs("account", LATE, "remaining_bytes", 0),
+            logs("account", LATE, "prefixes_counted", 0),
+            logs("account", ANN, "prefixes_in_part", NULL),
             logs(ORG, ALL, "buckets", 2),
             logs(ORG, ALL, "buckets_reported", 1),
             logs(ORG, ALL, "old_remaining_versions", 0),

@@ -9,7 +9,7 @@ use crate::sandbox::World;
 use crate::sandbox::world::DAY_MS;
 use crate::sandbox::world::buckets::Bucket;
 
-pub(super) const SUMS: [&str; 23] = [
+pub(super) const SUMS: [&str; 27] = [
     "days_expected",
     "runs_of_record",
     "evidences",
@@ -33,6 +33,10 @@ pub(super) const SUMS: [&str; 23] = [
     "old_key_unknown_bytes",
     "under_key_versions",
     "under_key_bytes",
+    "moved_key_unknown_versions",
+    "moved_key_unknown_bytes",
+    "prefixes_counted",
+    "prefixes_in_part",
 ];
 
 pub(super) fn figures(world: &World, calendar: &Calendar, seen: &Seen) -> Figures {
@@ -123,15 +127,16 @@ fn jobs(
     }
 }
 
-/// What the inventory says that a run at `now_ms` reads: KMS, and never which key.
+/// What the inventory says that a run at `now_ms` reads: KMS, and never which key. It lists all versions, and
+/// every `LogUri` names the same prefix of a bucket.
 fn remaining(world: &World, bucket: &Bucket, now_ms: i64, add: &mut impl FnMut(&'static str, i64)) {
     let Some(day) = world.report_days(now_ms).pop() else {
         return;
     };
-    for version in world.stored_versions(bucket, day) {
-        if version.is_delete_marker {
-            continue;
-        }
+    let mut versions = world.stored_versions(bucket, day);
+    versions.retain(|version| !version.is_delete_marker);
+    add("prefixes_counted", i64::from(!versions.is_empty()));
+    for version in versions {
         let columns = match (version.status, version.is_latest) {
             ("SSE-KMS", true) => &["key_unknown_versions", "key_unknown_bytes"][..],
             ("SSE-KMS", false) => &[
