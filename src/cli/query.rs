@@ -6,20 +6,19 @@ use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::common::{self, Common};
+use crate::engine::bounded::MOST_BYTES;
 use crate::engine::holds_more_than;
 use crate::error::{Exit, Failure};
 use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset as _;
 use crate::query::named::NAMED;
-use crate::query::{Asked, Format, Named, POOL_BYTES, Question, Span};
+use crate::query::{Asked, Format, Named, Question, Span};
 use crate::report::{WIDTH, text};
 use crate::run::{self, QueryRequest, RunError, When};
 use crate::time::{Date, Quarter};
 
 /// More is no statement.
 const LONGEST_BYTES: u64 = 1024 * 1024;
-/// Memory of the whole process: what the engine counts, and half of that for what it does not.
-const MOST_BYTES: u64 = POOL_BYTES as u64 / 2 * 3;
 /// Seed and size of a sample that nobody chose.
 const SEED: i64 = 7;
 const SIZE: i64 = 25;
