@@ -58,7 +58,7 @@ seen AS (
         COALESCE(v.created_ms, r.started_ms) AS created_ms,
         v.ended_ms,
         r.started_ms,
-        -- Which of the times that end with a look that found the cluster COMPLIANT, from the last one on.
+        -- Numbers the times that end with a look that found the cluster COMPLIANT, the last one first.
         SUM(CASE WHEN v.verdict = 'COMPLIANT' THEN 1 ELSE 0 END) OVER (
             PARTITION BY v.account_id, v.region, v.cluster_id
             ORDER BY r.started_ms

@@ -9,10 +9,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
-/// Memory that sorts, joins and groups may take together; they go on in files where they can.
+/// Memory that sorts, joins and groups of a query may take together; they go on in files where they can.
 pub const POOL_BYTES: usize = 1024 * 1024 * 1024;
-/// Memory of the whole process: what the engine counts, and half of that for what it does not.
-pub const MOST_BYTES: u64 = POOL_BYTES as u64 / 2 * 3;
 /// Files of one runtime.
 const SPILLED_BYTES: u64 = 32 * 1024 * 1024 * 1024;
 /// Consumers that a message names.
@@ -35,6 +33,11 @@ pub fn runtime(folder: Option<&Path>, pool_bytes: usize) -> Result<Arc<RuntimeEn
         .with_memory_pool(Arc::new(pool))
         .with_disk_manager_builder(disk)
         .build_arc()
+}
+
+/// Memory of the whole process: what the engine counts, and half of that for what it does not.
+pub const fn most_bytes(pool_bytes: usize) -> u64 {
+    pool_bytes as u64 / 2 * 3
 }
 
 /// Who asked for more than there is, where that is what an error says.

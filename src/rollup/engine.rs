@@ -21,7 +21,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::once;
 use super::prices::Price;
 use crate::engine::apart_async;
-use crate::engine::bounded::{self, POOL_BYTES, exhausted};
+use crate::engine::bounded::{self, exhausted};
 use crate::model::datasets::{
     Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
     Reencryption, Run, TrailReading, Verdict,
@@ -29,6 +29,9 @@ use crate::model::datasets::{
 use crate::model::table::Dataset;
 use crate::record::{self, RecordError};
 use crate::time::{Date, Quarter};
+
+/// Memory that joining, grouping and keeping rows may take: two measures at a time, each as much as a query.
+pub const POOL_BYTES: usize = 2 * bounded::POOL_BYTES;
 
 /// Why a measure could not be computed.
 #[derive(Debug, thiserror::Error)]

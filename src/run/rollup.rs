@@ -10,7 +10,7 @@ use crate::archive::records;
 use crate::archive::signer::Signer;
 use crate::archive::store::{Fetch, Store};
 use crate::config::Config;
-use crate::engine::bounded::MOST_BYTES;
+use crate::engine::bounded::most_bytes;
 use crate::engine::holds_more_than;
 use crate::model::datasets::{
     Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
@@ -35,6 +35,9 @@ use super::{RunError, Shell, memory, producer, random, record, sealed};
 /// Tasks that one measure may split into; the result does not depend on it. Two are computed at a time, and
 /// a split one has to exchange its rows.
 const PARTITIONS: usize = 1;
+
+/// Memory of the whole process.
+const MOST_BYTES: u64 = most_bytes(measures::POOL_BYTES);
 
 /// What is to be rolled up.
 #[derive(Debug, Clone)]
