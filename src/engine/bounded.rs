@@ -35,11 +35,6 @@ pub fn runtime(folder: Option<&Path>, pool_bytes: usize) -> Result<Arc<RuntimeEn
         .build_arc()
 }
 
-/// Memory of the whole process: what the engine counts, and half of that for what it does not.
-pub const fn most_bytes(pool_bytes: usize) -> u64 {
-    pool_bytes as u64 / 2 * 3
-}
-
 /// Who asked for more than there is, where that is what an error says.
 pub fn exhausted(error: &DataFusionError) -> Option<String> {
     match error.find_root() {

@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -66,11 +66,10 @@ async fn kept_rows(frame: DataFrame, held: &MemoryReservation) -> Result<MemTabl
     let mut batches = Vec::new();
     let mut rows = frame.execute_stream().await?;
     while let Some(batch) = poll_fn(|context| rows.as_mut().poll_next(context)).await {
-        let columns = batch?.columns().iter().map(compact).collect();
+        let columns: Vec<_> = batch?.columns().iter().map(compact).collect();
+        held.try_grow(columns.iter().map(bytes).sum())?;
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
-        let batch = batch.map_err(|e| RollupError::Query(e.to_string()))?;
-        held.try_grow(batch.get_array_memory_size())?;
-        batches.push(batch);
+        batches.push(batch.map_err(|e| RollupError::Query(e.to_string()))?);
     }
     Ok(MemTable::try_new(schema, vec![batches])?)
 }
@@ -80,6 +79,17 @@ fn compact(column: &ArrayRef) -> ArrayRef {
     match column.as_string_view_opt() {
         Some(texts) => Arc::new(texts.gc()),
         None => Arc::clone(column),
+    }
+}
+
+/// What a compact column takes: a slice of a longer one would count as the whole of it.
+fn bytes(column: &ArrayRef) -> usize {
+    match column.as_string_view_opt() {
+        Some(texts) => texts.get_array_memory_size(),
+        None => {
+            let slice = column.to_data().get_slice_memory_size();
+            slice.unwrap_or_else(|_| column.get_array_memory_size())
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use crate::archive::records;
 use crate::archive::signer::Signer;
 use crate::archive::store::{Fetch, Store};
 use crate::config::Config;
-use crate::engine::bounded::most_bytes;
 use crate::engine::holds_more_than;
 use crate::model::datasets::{
     Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
@@ -36,8 +35,8 @@ use super::{RunError, Shell, memory, producer, random, record, sealed};
 /// a split one has to exchange its rows.
 const PARTITIONS: usize = 1;
 
-/// Memory of the whole process.
-const MOST_BYTES: u64 = most_bytes(measures::POOL_BYTES);
+/// Memory of the whole process: what the engine counts, and as much again for what it does not.
+const MOST_BYTES: u64 = 2 * measures::POOL_BYTES as u64;
 
 /// What is to be rolled up.
 #[derive(Debug, Clone)]
