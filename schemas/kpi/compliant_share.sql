@@ -54,6 +54,22 @@ quarter_runs AS (
     CROSS JOIN quarter q
     WHERE r.scheduled_for >= q.first_day AND r.scheduled_for < q.end_day
 ),
+-- What all runs together tell of a cluster's life.
+clusters AS (
+    SELECT
+        v.account_id,
+        v.region,
+        v.cluster_id,
+        MIN(r.started_ms) AS first_ms,
+        MAX(r.started_ms) AS last_ms,
+        MAX(v.created_ms) AS created_ms,
+        MAX(v.ended_ms) AS ended_ms,
+        MAX(COALESCE(r.next_ms, q.end_ms)) AS presumed_ms
+    FROM quarter q
+    CROSS JOIN runs r
+    JOIN verdict v ON v.scheduled_for = r.scheduled_for
+    GROUP BY v.account_id, v.region, v.cluster_id
+),
 -- Every verdict with the time its run can speak for.
 seen AS (
     SELECT
@@ -67,8 +83,6 @@ seen AS (
         v.verdict,
         v.delivery,
         COALESCE(v.retained_copies, 'unknown') AS retained_copies,
-        v.created_ms,
-        v.ended_ms,
         CASE
             WHEN v.active AND v.scheduled_for >= q.first_day AND v.scheduled_for < q.end_day
             THEN 1 ELSE 0
@@ -79,7 +93,6 @@ seen AS (
         LEAST(
             COALESCE(r.next_ms, r.started_ms + 172800000), r.started_ms + 172800000
         ) AS hold_ms,
-        COALESCE(r.next_ms, q.end_ms) AS presumed_ms,
         q.start_ms,
         q.end_ms
     FROM quarter q
@@ -87,46 +100,47 @@ seen AS (
     CROSS JOIN runs r
     JOIN verdict v ON v.scheduled_for = r.scheduled_for
 ),
-clusters AS (
-    SELECT
-        account_id,
-        region,
-        cluster_id,
-        MIN(started_ms) AS first_ms,
-        MAX(started_ms) AS last_ms,
-        MAX(created_ms) AS created_ms,
-        MAX(ended_ms) AS ended_ms,
-        MAX(presumed_ms) AS presumed_ms
-    FROM seen
-    GROUP BY account_id, region, cluster_id
-),
+-- Verdicts of a cluster that say the same are one, with the time for which they held.
 held AS (
     SELECT
-        s.account_id, s.region, s.cluster_id, s.ou, s.business_unit, s.owner, s.cost_center,
-        s.verdict, s.delivery, s.retained_copies, s.day_active, s.end_active,
-        CASE WHEN s.started_ms = c.last_ms THEN 1 ELSE 0 END AS is_last,
-        GREATEST(
-            0,
-            LEAST(s.hold_ms, COALESCE(c.ended_ms, s.hold_ms), s.end_ms)
-            - GREATEST(
-                CASE
-                    WHEN s.started_ms = c.first_ms AND c.created_ms > s.previous_ms
-                    THEN GREATEST(c.created_ms, s.started_ms - 172800000)
-                    ELSE GREATEST(s.started_ms, COALESCE(c.created_ms, s.started_ms))
-                END,
-                s.start_ms
-            )
-        ) AS held_ms,
-        GREATEST(
-            0,
-            LEAST(COALESCE(c.ended_ms, c.presumed_ms), s.end_ms)
-            - GREATEST(COALESCE(c.created_ms, c.first_ms), s.start_ms)
-        ) AS life_ms
-    FROM clusters c
-    JOIN seen s
-        ON s.account_id = c.account_id
-        AND s.region = c.region
-        AND s.cluster_id = c.cluster_id
+        account_id, region, cluster_id, ou, business_unit, owner, cost_center,
+        verdict, delivery, retained_copies,
+        CAST(SUM(day_active) AS BIGINT) AS day_active,
+        CAST(SUM(end_active) AS BIGINT) AS end_active,
+        MAX(is_last) AS is_last,
+        CAST(SUM(held_ms) AS BIGINT) AS held_ms,
+        MAX(life_ms) AS life_ms
+    FROM (
+        SELECT
+            s.account_id, s.region, s.cluster_id, s.ou, s.business_unit, s.owner, s.cost_center,
+            s.verdict, s.delivery, s.retained_copies, s.day_active, s.end_active,
+            CASE WHEN s.started_ms = c.last_ms THEN 1 ELSE 0 END AS is_last,
+            GREATEST(
+                0,
+                LEAST(s.hold_ms, COALESCE(c.ended_ms, s.hold_ms), s.end_ms)
+                - GREATEST(
+                    CASE
+                        WHEN s.started_ms = c.first_ms AND c.created_ms > s.previous_ms
+                        THEN GREATEST(c.created_ms, s.started_ms - 172800000)
+                        ELSE GREATEST(s.started_ms, COALESCE(c.created_ms, s.started_ms))
+                    END,
+                    s.start_ms
+                )
+            ) AS held_ms,
+            GREATEST(
+                0,
+                LEAST(COALESCE(c.ended_ms, c.presumed_ms), s.end_ms)
+                - GREATEST(COALESCE(c.created_ms, c.first_ms), s.start_ms)
+            ) AS life_ms
+        FROM clusters c
+        JOIN seen s
+            ON s.account_id = c.account_id
+            AND s.region = c.region
+            AND s.cluster_id = c.cluster_id
+    ) AS verdicts
+    GROUP BY
+        account_id, region, cluster_id, ou, business_unit, owner, cost_center,
+        verdict, delivery, retained_copies
 ),
 unobserved AS (
     SELECT
@@ -174,34 +188,41 @@ places AS (
 -- policy or lies outside the scope.
 cells AS (
     SELECT
-        c.account_id,
-        COALESCE(a.ou_path, '(no ou)') AS ou,
-        CASE WHEN c.scheduled_for = e.end_date THEN 1 ELSE 0 END AS at_end,
-        CASE
-            WHEN c.outcome IN ('collected', 'empty', 'region_off', 'account_state', 'excluded')
-            THEN 0
-            WHEN c.outcome = 'partial' AND c.items_failed = 0 THEN 0
-            WHEN c.accepted_by IS NOT NULL THEN 0
-            ELSE 1
-        END AS is_open
-    FROM quarter q
-    CROSS JOIN quarter_runs e
-    CROSS JOIN runs r
-    JOIN coverage c ON c.scheduled_for = r.scheduled_for
-    LEFT JOIN account a
-        ON a.scheduled_for = c.scheduled_for AND a.account_id = c.account_id
-    WHERE c.scheduled_for >= q.first_day AND c.scheduled_for < q.end_day
+        scheduled_for,
+        account_id,
+        COUNT(*) AS cells,
+        SUM(is_open) AS cells_open
+    FROM (
+        SELECT
+            c.scheduled_for,
+            c.account_id,
+            CASE
+                WHEN c.outcome IN ('collected', 'empty', 'region_off', 'account_state', 'excluded')
+                THEN 0
+                WHEN c.outcome = 'partial' AND c.items_failed = 0 THEN 0
+                WHEN c.accepted_by IS NOT NULL THEN 0
+                ELSE 1
+            END AS is_open
+        FROM runs r
+        JOIN coverage c ON c.scheduled_for = r.scheduled_for
+    ) AS judged
+    GROUP BY scheduled_for, account_id
 ),
 cell_places AS (
     SELECT
-        account_id,
-        ou,
-        SUM(at_end) AS end_cells,
-        SUM(CASE WHEN is_open = 1 THEN at_end ELSE 0 END) AS end_cells_open,
-        COUNT(*) AS cells,
-        SUM(is_open) AS cells_open
-    FROM cells
-    GROUP BY account_id, ou
+        c.account_id,
+        COALESCE(a.ou_path, '(no ou)') AS ou,
+        SUM(CASE WHEN c.scheduled_for = e.end_date THEN c.cells ELSE 0 END) AS end_cells,
+        SUM(CASE WHEN c.scheduled_for = e.end_date THEN c.cells_open ELSE 0 END) AS end_cells_open,
+        SUM(c.cells) AS cells,
+        SUM(c.cells_open) AS cells_open
+    FROM quarter q
+    CROSS JOIN quarter_runs e
+    CROSS JOIN cells c
+    LEFT JOIN account a
+        ON a.scheduled_for = c.scheduled_for AND a.account_id = c.account_id
+    WHERE c.scheduled_for >= q.first_day AND c.scheduled_for < q.end_day
+    GROUP BY c.account_id, COALESCE(a.ou_path, '(no ou)')
 ),
 scoped AS (
     SELECT

@@ -42,31 +42,6 @@ quarter_runs AS (
     CROSS JOIN quarter q
     WHERE r.scheduled_for >= q.first_day AND r.scheduled_for < q.end_day
 ),
-launches AS (
-    SELECT
-        account_id, region, event_id, event_ms, cluster_id, ou_path, business_unit, owner,
-        cost_center, attempt_id, bucket, class, parameters_meet, population, read_from,
-        security_configuration_approved, scheduled_for, 0 AS backfilled
-    FROM launch
-    UNION ALL
-    SELECT
-        b.account_id, b.region, b.event_id, b.event_ms, b.cluster_id, b.ou_path, b.business_unit,
-        b.owner, b.cost_center, b.attempt_id, b.bucket, b.class, b.parameters_meet,
-        CASE WHEN s.cluster_id IS NULL THEN b.population ELSE 'seen' END AS population,
-        b.read_from, b.security_configuration_approved, b.scheduled_for, 1 AS backfilled
-    FROM backfilled_launch b
-    LEFT JOIN (
-        SELECT DISTINCT v.account_id, v.region, v.cluster_id
-        FROM backfilled_launch f
-        JOIN verdict v
-            ON v.account_id = f.account_id
-            AND v.region = f.region
-            AND v.cluster_id = f.cluster_id
-    ) AS s
-        ON s.account_id = b.account_id
-        AND s.region = b.region
-        AND s.cluster_id = b.cluster_id
-),
 read_times AS (
     SELECT account_id, region, observed_from_ms AS from_ms, observed_to_ms AS to_ms
     FROM coverage
@@ -78,6 +53,69 @@ read_times AS (
 ),
 counted_runs AS (
     SELECT CAST(COUNT(*) AS BIGINT) AS runs_of_record FROM quarter_runs
+),
+-- Of each event of the quarter that runs tell of, the run whose row counts.
+told AS (
+    SELECT
+        account_id,
+        region,
+        event_id,
+        COALESCE(
+            MAX(CASE
+                WHEN read_from <> 'unvalidated_trail' AND population = 'seen' THEN scheduled_for
+            END),
+            MAX(CASE WHEN read_from <> 'unvalidated_trail' THEN scheduled_for END),
+            MAX(CASE WHEN population = 'seen' THEN scheduled_for END),
+            MAX(scheduled_for)
+        ) AS scheduled_for
+    FROM launch
+    WHERE event_ms >= (SELECT start_ms FROM quarter) AND event_ms < (SELECT end_ms FROM quarter)
+    GROUP BY account_id, region, event_id
+),
+-- The same of events that backfills alone tell of. The last columns make the choice the same everywhere.
+backfilled AS (
+    SELECT
+        l.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY l.account_id, l.region, l.event_id
+            ORDER BY
+                CASE WHEN l.read_from = 'unvalidated_trail' THEN 1 ELSE 0 END,
+                CASE WHEN l.population = 'seen' THEN 0 ELSE 1 END,
+                l.scheduled_for DESC, l.read_from DESC,
+                l.class, l.bucket, l.parameters_meet, l.population, l.attempt_id,
+                COALESCE(l.ou_path, ''), COALESCE(l.business_unit, ''),
+                COALESCE(l.owner, ''), COALESCE(l.cost_center, ''),
+                CASE
+                    WHEN l.security_configuration_approved IS NULL THEN 0
+                    WHEN l.security_configuration_approved THEN 1
+                    ELSE 2
+                END
+        ) AS newest
+    FROM (
+        SELECT
+            b.account_id, b.region, b.event_id, b.ou_path, b.business_unit, b.owner, b.cost_center,
+            b.attempt_id, b.bucket, b.class, b.parameters_meet,
+            CASE WHEN s.cluster_id IS NULL THEN b.population ELSE 'seen' END AS population,
+            b.read_from, b.security_configuration_approved, b.scheduled_for
+        FROM quarter q
+        CROSS JOIN backfilled_launch b
+        LEFT JOIN (
+            SELECT DISTINCT v.account_id, v.region, v.cluster_id
+            FROM backfilled_launch f
+            JOIN verdict v
+                ON v.account_id = f.account_id
+                AND v.region = f.region
+                AND v.cluster_id = f.cluster_id
+        ) AS s
+            ON s.account_id = b.account_id
+            AND s.region = b.region
+            AND s.cluster_id = b.cluster_id
+        LEFT JOIN told t
+            ON t.account_id = b.account_id
+            AND t.region = b.region
+            AND t.event_id = b.event_id
+        WHERE b.event_ms >= q.start_ms AND b.event_ms < q.end_ms AND t.event_id IS NULL
+    ) AS l
 ),
 events AS (
     SELECT
@@ -97,74 +135,28 @@ events AS (
         END AS approval
     FROM (
         SELECT
-            l.*,
-            ROW_NUMBER() OVER (
-                PARTITION BY l.account_id, l.region, l.event_id
-                -- The last ones make the choice the same everywhere.
-                ORDER BY
-                    l.backfilled,
-                    CASE WHEN l.read_from = 'unvalidated_trail' THEN 1 ELSE 0 END,
-                    CASE WHEN l.population = 'seen' THEN 0 ELSE 1 END,
-                    l.scheduled_for DESC, l.read_from DESC,
-                    l.class, l.bucket, l.parameters_meet, l.population, l.attempt_id,
-                    COALESCE(l.ou_path, ''), COALESCE(l.business_unit, ''),
-                    COALESCE(l.owner, ''), COALESCE(l.cost_center, ''),
-                    CASE
-                        WHEN l.security_configuration_approved IS NULL THEN 0
-                        WHEN l.security_configuration_approved THEN 1
-                        ELSE 2
-                    END
-            ) AS newest
-        FROM quarter q
-        CROSS JOIN launches l
-        WHERE l.event_ms >= q.start_ms AND l.event_ms < q.end_ms
-    ) AS rows_of_events
-    WHERE newest = 1
+            l.account_id, l.ou_path, l.business_unit, l.owner, l.cost_center,
+            l.attempt_id, l.bucket, l.class, l.parameters_meet, l.population, l.read_from,
+            l.security_configuration_approved
+        FROM told t
+        JOIN launch l
+            ON l.account_id = t.account_id
+            AND l.region = t.region
+            AND l.event_id = t.event_id
+            AND l.scheduled_for = t.scheduled_for
+        UNION ALL
+        SELECT
+            account_id, ou_path, business_unit, owner, cost_center,
+            attempt_id, bucket, class, parameters_meet, population, read_from,
+            security_configuration_approved
+        FROM backfilled
+        WHERE newest = 1
+    ) AS counted
 ),
--- Attempts whose events belong to more than one owner or the like; most do not.
-several AS (
-    SELECT attempt_id
-    FROM (
-        SELECT DISTINCT attempt_id, account_id, ou_path, business_unit, owner, cost_center
-        FROM events
-    ) AS belonging
-    GROUP BY attempt_id
-    HAVING COUNT(*) > 1
-),
--- Events of those once for each scope, where the attempt counts once; of the others (scope_kind empty)
--- as they stand, since the attempt can be counted before there are scopes.
-spread AS (
+-- What the events of an attempt come to, by whom they belong to.
+belonging AS (
     SELECT
-        '' AS scope_kind, '' AS scope,
-        e.account_id, e.ou_path, e.business_unit, e.owner, e.cost_center,
-        e.attempt_id, e.bucket, e.class, e.parameters_meet, e.population, e.read_from,
-        e.accepted, e.approval
-    FROM events e
-    LEFT JOIN several s ON s.attempt_id = e.attempt_id
-    WHERE s.attempt_id IS NULL
-    UNION ALL
-    SELECT
-        k.scope_kind,
-        CASE k.scope_kind
-            WHEN 'organization' THEN '(all)'
-            WHEN 'ou' THEN COALESCE(e.ou_path, '(no ou)')
-            WHEN 'account' THEN e.account_id
-            WHEN 'business_unit' THEN COALESCE(e.business_unit, '(no business unit)')
-            WHEN 'owner' THEN COALESCE(e.owner, '(no owner)')
-            ELSE COALESCE(e.cost_center, '(no cost center)')
-        END,
-        NULL, NULL, NULL, NULL, NULL,
-        e.attempt_id, e.bucket, e.class, e.parameters_meet, e.population, e.read_from,
-        e.accepted, e.approval
-    FROM (
-        VALUES ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
-    ) AS k (scope_kind)
-    CROSS JOIN several s
-    JOIN events e ON e.attempt_id = s.attempt_id
-),
-attempts AS (
-    SELECT
-        scope_kind, scope, account_id, ou_path, business_unit, owner, cost_center, attempt_id,
+        account_id, ou_path, business_unit, owner, cost_center, attempt_id,
         COUNT(*) AS events,
         SUM(CASE WHEN bucket = 'blocked' THEN 1 ELSE 0 END) AS blocked,
         SUM(CASE WHEN bucket = 'flagged' THEN 1 ELSE 0 END) AS flagged,
@@ -197,9 +189,60 @@ attempts AS (
         SUM(CASE WHEN population = 'not_seen' THEN 1 ELSE 0 END) AS launches_not_seen,
         SUM(CASE WHEN population = 'unknown' THEN 1 ELSE 0 END) AS launches_population_unknown,
         SUM(CASE WHEN read_from = 'lookup_events' THEN 0 ELSE 1 END) AS trail_events
-    FROM spread
-    GROUP BY
-        scope_kind, scope, account_id, ou_path, business_unit, owner, cost_center, attempt_id
+    FROM events
+    GROUP BY account_id, ou_path, business_unit, owner, cost_center, attempt_id
+),
+-- Attempts whose events belong to more than one owner or the like; most do not.
+several AS (
+    SELECT attempt_id FROM belonging GROUP BY attempt_id HAVING COUNT(*) > 1
+),
+-- Of those once for each scope, where the attempt counts once; the others (scope_kind empty) as they stand,
+-- since they can be counted before there are scopes.
+attempts AS (
+    SELECT
+        '' AS scope_kind, '' AS scope,
+        b.account_id, b.ou_path, b.business_unit, b.owner, b.cost_center,
+        b.events, b.blocked, b.flagged, b.unknown, b.blocked_failing, b.blocked_meeting,
+        b.blocked_params_unknown, b.accepted_compliant, b.accepted_noncompliant,
+        b.accepted_no_log_place, b.accepted_params_unavailable, b.accepted_key_unknown,
+        b.accepted_then_failed, b.denied_noncompliant, b.denied_compliant,
+        b.denied_params_unavailable, b.rejected_invalid, b.throttled, b.other_error,
+        b.approved_events, b.not_approved_events, b.approval_unknown_events, b.launches_seen,
+        b.launches_not_seen, b.launches_population_unknown, b.trail_events
+    FROM several s
+    RIGHT JOIN belonging b ON b.attempt_id = s.attempt_id
+    WHERE s.attempt_id IS NULL
+    UNION ALL
+    SELECT
+        scope_kind, scope, NULL, NULL, NULL, NULL, NULL,
+        SUM(events), SUM(blocked), SUM(flagged), SUM(unknown), SUM(blocked_failing),
+        SUM(blocked_meeting), SUM(blocked_params_unknown), SUM(accepted_compliant),
+        SUM(accepted_noncompliant), SUM(accepted_no_log_place), SUM(accepted_params_unavailable),
+        SUM(accepted_key_unknown), SUM(accepted_then_failed), SUM(denied_noncompliant),
+        SUM(denied_compliant), SUM(denied_params_unavailable), SUM(rejected_invalid),
+        SUM(throttled), SUM(other_error), SUM(approved_events), SUM(not_approved_events),
+        SUM(approval_unknown_events), SUM(launches_seen), SUM(launches_not_seen),
+        SUM(launches_population_unknown), SUM(trail_events)
+    FROM (
+        SELECT
+            k.scope_kind,
+            CASE k.scope_kind
+                WHEN 'organization' THEN '(all)'
+                WHEN 'ou' THEN COALESCE(b.ou_path, '(no ou)')
+                WHEN 'account' THEN b.account_id
+                WHEN 'business_unit' THEN COALESCE(b.business_unit, '(no business unit)')
+                WHEN 'owner' THEN COALESCE(b.owner, '(no owner)')
+                ELSE COALESCE(b.cost_center, '(no cost center)')
+            END AS scope,
+            b.*
+        FROM (
+            VALUES
+                ('organization'), ('ou'), ('account'), ('business_unit'), ('owner'), ('cost_center')
+        ) AS k (scope_kind)
+        CROSS JOIN several s
+        JOIN belonging b ON b.attempt_id = s.attempt_id
+    ) AS in_scopes
+    GROUP BY scope_kind, scope, attempt_id
 ),
 clusters AS (
     SELECT
@@ -211,9 +254,9 @@ clusters AS (
         CASE WHEN l.cluster_id IS NULL THEN 1 ELSE 0 END AS without_event
     FROM (
         SELECT v.account_id, v.region, v.cluster_id, MAX(v.scheduled_for) AS newest
-        FROM quarter q
-        CROSS JOIN verdict v
-        WHERE v.created_ms >= q.start_ms AND v.created_ms < q.end_ms
+        FROM verdict v
+        WHERE v.created_ms >= (SELECT start_ms FROM quarter)
+            AND v.created_ms < (SELECT end_ms FROM quarter)
         GROUP BY v.account_id, v.region, v.cluster_id
     ) AS n
     JOIN verdict c
@@ -222,7 +265,9 @@ clusters AS (
         AND c.cluster_id = n.cluster_id
         AND c.scheduled_for = n.newest
     LEFT JOIN (
-        SELECT DISTINCT account_id, region, cluster_id FROM launches WHERE cluster_id IS NOT NULL
+        SELECT account_id, region, cluster_id FROM launch WHERE cluster_id IS NOT NULL
+        UNION
+        SELECT account_id, region, cluster_id FROM backfilled_launch WHERE cluster_id IS NOT NULL
     ) AS l
         ON l.account_id = c.account_id
         AND l.region = c.region

@@ -50,7 +50,7 @@ seen AS (
     SELECT
         v.account_id,
         v.region,
-        b.lineage,
+        v.lineage,
         v.cluster_id,
         v.verdict,
         CASE WHEN v.rule_change IS NULL THEN 0 ELSE 1 END AS by_rules,
@@ -58,18 +58,24 @@ seen AS (
         COALESCE(v.created_ms, r.started_ms) AS created_ms,
         v.ended_ms,
         r.started_ms,
-        -- Which of the times between two looks that found the cluster COMPLIANT.
-        COALESCE(SUM(CASE WHEN v.verdict = 'COMPLIANT' THEN 1 ELSE 0 END) OVER (
+        -- Numbers the times that end with a look that found the cluster COMPLIANT, the last one first.
+        SUM(CASE WHEN v.verdict = 'COMPLIANT' THEN 1 ELSE 0 END) OVER (
             PARTITION BY v.account_id, v.region, v.cluster_id
             ORDER BY r.started_ms
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ), 0) AS spell
-    FROM verdict v
-    JOIN runs r ON r.scheduled_for = v.scheduled_for
-    JOIN bad_lineages b
-        ON b.account_id = v.account_id
-        AND b.region = v.region
-        AND b.lineage = COALESCE(v.lineage, v.cluster_id)
+            ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS spell
+    FROM runs r
+    JOIN (
+        SELECT
+            w.scheduled_for, w.account_id, w.region, w.cluster_id, w.verdict, w.rule_change,
+            w.active, w.created_ms, w.ended_ms, b.lineage
+        FROM bad_lineages b
+        JOIN verdict w
+            ON w.account_id = b.account_id
+            AND w.region = b.region
+            AND COALESCE(w.lineage, w.cluster_id) = b.lineage
+    ) AS v
+        ON v.scheduled_for = r.scheduled_for
 ),
 -- Every run of an account and Region, with the next one that listed its clusters.
 cells AS (
@@ -276,12 +282,26 @@ intervals AS (
         ordinal,
         MIN(opened_ms) AS opened_ms,
         MAX(end_ms) AS closed_ms,
-        MAX(CASE WHEN closed_ms = end_ms THEN way ELSE 0 END) AS way,
-        MAX(CASE WHEN from_first = 1 THEN created_ms END) AS exposed_since_ms,
-        COUNT(DISTINCT cluster_id) AS clusters,
-        MAX(CASE WHEN from_last = 1 THEN cluster_id END) AS last_cluster_id,
-        MAX(CASE WHEN from_last = 1 THEN last_bad_ms END) AS last_bad_ms
-    FROM placed
+        MAX(way) AS way,
+        MAX(exposed_since_ms) AS exposed_since_ms,
+        COUNT(*) AS clusters,
+        MAX(last_cluster_id) AS last_cluster_id,
+        MAX(last_bad_ms) AS last_bad_ms
+    FROM (
+        SELECT
+            account_id,
+            region,
+            lineage,
+            ordinal,
+            MIN(opened_ms) AS opened_ms,
+            MAX(end_ms) AS end_ms,
+            MAX(CASE WHEN closed_ms = end_ms THEN way ELSE 0 END) AS way,
+            MAX(CASE WHEN from_first = 1 THEN created_ms END) AS exposed_since_ms,
+            MAX(CASE WHEN from_last = 1 THEN cluster_id END) AS last_cluster_id,
+            MAX(CASE WHEN from_last = 1 THEN last_bad_ms END) AS last_bad_ms
+        FROM placed
+        GROUP BY account_id, region, lineage, ordinal, cluster_id
+    ) AS of_clusters
     GROUP BY account_id, region, lineage, ordinal
 )
 SELECT

@@ -6,12 +6,13 @@ use std::io::{BufWriter, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::common::{self, Common};
+use crate::engine::bounded::POOL_BYTES;
 use crate::engine::holds_more_than;
 use crate::error::{Exit, Failure};
 use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset as _;
 use crate::query::named::NAMED;
-use crate::query::{Asked, Format, Named, POOL_BYTES, Question, Span};
+use crate::query::{Asked, Format, Named, Question, Span};
 use crate::report::{WIDTH, text};
 use crate::run::{self, QueryRequest, RunError, When};
 use crate::time::{Date, Quarter};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
 
+use crate::engine::bounded::{POOL_BYTES, exhausted};
+
 /// What is wrong with a statement, or what stopped it.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -65,12 +67,12 @@ impl QueryError {
     }
 
     pub(super) fn engine(error: DataFusionError) -> Self {
-        match error.find_root() {
-            DataFusionError::ResourcesExhausted(detail) => Self::Memory {
-                limit_mib: super::POOL_BYTES / 1024 / 1024,
-                detail: detail.lines().next().unwrap_or_default().to_owned(),
+        match exhausted(&error) {
+            Some(detail) => Self::Memory {
+                limit_mib: POOL_BYTES / 1024 / 1024,
+                detail,
             },
-            _ => Self::Engine(error.strip_backtrace()),
+            None => Self::Engine(error.strip_backtrace()),
         }
     }
 

@@ -10,8 +10,8 @@
 
 mod ask;
 pub mod athena;
-mod bounded;
 mod error;
+mod makers;
 pub mod named;
 pub mod output;
 mod table;
@@ -19,7 +19,6 @@ mod tables;
 mod views;
 
 pub use ask::Question;
-pub use bounded::POOL_BYTES;
 pub use error::QueryError;
 pub use named::{Named, Span};
 pub use output::Format;

@@ -24,11 +24,12 @@ use datafusion::object_store::local::LocalFileSystem;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::ask::{Question, SCHEMA};
-use super::bounded::{self, Bounded, MAKERS, POOL_BYTES};
 use super::error::QueryError;
+use super::makers::{Bounded, MAKERS};
 use super::output::{self, Format};
 use super::tables::{FILE_SHA256, OF_EDITION, RollupFile, for_each_table, rollup_view};
 use crate::engine::apart_async;
+use crate::engine::bounded::{self, POOL_BYTES};
 use crate::model::ids::Sha256Hex;
 use crate::model::table::Dataset;
 use crate::record;
@@ -142,7 +143,7 @@ impl Views {
             .with_target_partitions(target_partitions.max(1))
             .with_default_catalog_and_schema("awsdatacatalog", SCHEMA)
             .with_information_schema(false);
-        let runtime = bounded::runtime(&self.folder, self.pool_bytes);
+        let runtime = bounded::runtime(Some(&self.folder), self.pool_bytes);
         let runtime = runtime.map_err(QueryError::engine)?;
         let session = SessionContext::new_with_config_rt(config, runtime);
         for name in MAKERS {

@@ -7,18 +7,21 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::once;
 use super::prices::Price;
 use crate::engine::apart_async;
+use crate::engine::bounded::{self, exhausted};
 use crate::model::datasets::{
     Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
     Reencryption, Run, TrailReading, Verdict,
@@ -26,6 +29,9 @@ use crate::model::datasets::{
 use crate::model::table::Dataset;
 use crate::record::{self, RecordError};
 use crate::time::{Date, Quarter};
+
+/// Memory that joining, grouping and keeping rows may take: two measures at a time, each as much as a query.
+pub const POOL_BYTES: usize = 2 * bounded::POOL_BYTES;
 
 /// Why a measure could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,12 @@ pub enum RollupError {
     /// Rows of a date whose run is not among the files.
     #[error("{dataset} has rows of {date}, but the run of that date is not among the files")]
     NoRun { dataset: &'static str, date: String },
+    /// Joining, grouping or keeping rows needs more than the limit, and cannot go on in files.
+    #[error(
+        "the quarter needs more than {limit_mib} MiB of memory ({detail}): the same SQL, in schemas/kpi/, \
+         runs in Athena and DuckDB over the same archive"
+    )]
+    Memory { limit_mib: u64, detail: String },
     /// The SQL engine failed; a damaged file shows up here.
     #[error("the query failed: {0}")]
     Query(String),
@@ -49,7 +61,13 @@ pub enum RollupError {
 
 impl From<DataFusionError> for RollupError {
     fn from(e: DataFusionError) -> Self {
-        Self::Query(e.strip_backtrace())
+        match exhausted(&e) {
+            Some(detail) => Self::Memory {
+                limit_mib: POOL_BYTES as u64 / 1024 / 1024,
+                detail,
+            },
+            None => Self::Query(e.strip_backtrace()),
+        }
     }
 }
 
@@ -73,6 +91,10 @@ pub struct RollupInputs {
     /// In key order.
     pub price: Vec<Price>,
     pub quarter: Quarter,
+    /// Where what does not fit into memory is put; without it nothing is put on disk.
+    pub folder: Option<PathBuf>,
+    /// Memory that all measures may take together.
+    pub pool_bytes: usize,
 }
 
 impl RollupInputs {
@@ -93,6 +115,8 @@ impl RollupInputs {
             trail_reading: Vec::new(),
             price: Vec::new(),
             quarter,
+            folder: None,
+            pool_bytes: POOL_BYTES,
         }
     }
 
@@ -169,28 +193,84 @@ pub fn dates_needed(quarter: Quarter) -> [(&'static str, Range<Date>); 10] {
     ]
 }
 
-/// Runs `work` over a session with `inputs`, apart: a file that makes the engine panic must end as an
-/// error.
-pub(super) async fn with_session<T, F>(
-    inputs: &RollupInputs,
-    target_partitions: usize,
-    work: impl FnOnce(SessionContext) -> F + Send + 'static,
-) -> Result<T, RollupError>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, RollupError>> + Send,
-{
-    let inputs = inputs.clone();
-    let computed = apart_async(move || async move {
-        let session = session(&inputs, target_partitions).await?;
-        check_runs(&session).await?;
-        work(session).await
-    });
-    computed.await.unwrap_or_else(|| {
-        Err(RollupError::Query(
-            "the engine gave up on a file".to_owned(),
-        ))
-    })
+/// The files as tables, which every measure has a session of its own over: what measures put beside the
+/// tables have the same names. They share memory, and what was read of the files' footers.
+#[derive(Clone)]
+pub(super) struct Engine {
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+    tables: Vec<(&'static str, Arc<dyn TableProvider>)>,
+    quarter: Quarter,
+}
+
+impl Engine {
+    pub(super) fn over(
+        inputs: &RollupInputs,
+        target_partitions: usize,
+    ) -> Result<Self, RollupError> {
+        let config = SessionConfig::new()
+            .with_target_partitions(target_partitions.max(1))
+            .with_information_schema(false);
+        let price = record::batch_of_rows(&inputs.price)?;
+        let price = MemTable::try_new(price.schema(), vec![vec![price]])?;
+        let tables: Vec<(&'static str, Arc<dyn TableProvider>)> = vec![
+            table::<Account>(&inputs.account)?,
+            table::<Channel>(&inputs.channel)?,
+            table::<Coverage>(&inputs.coverage)?,
+            table::<KmsKey>(&inputs.kms_key)?,
+            table::<Launch>(&inputs.launch)?,
+            table::<LogBucket>(&inputs.log_bucket)?,
+            table::<LogObjectSummary>(&inputs.log_object_summary)?,
+            table::<Reencryption>(&inputs.reencryption)?,
+            table::<Run>(&inputs.run)?,
+            table::<Verdict>(&inputs.verdict)?,
+            table::<BackfilledLaunch>(&inputs.backfilled_launch)?,
+            table::<TrailReading>(&inputs.trail_reading)?,
+            (Price::NAME, Arc::new(price)),
+        ];
+        Ok(Self {
+            config,
+            runtime: bounded::runtime(inputs.folder.as_deref(), inputs.pool_bytes)?,
+            tables,
+            quarter: inputs.quarter,
+        })
+    }
+
+    /// Does `work` over a session, apart: a file that makes the engine panic must end as an error.
+    pub(super) async fn apart<T, F>(
+        &self,
+        work: impl FnOnce(SessionContext) -> F + Send + 'static,
+    ) -> Result<T, RollupError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, RollupError>>,
+    {
+        let engine = self.clone();
+        let done = apart_async(move || async move { work(engine.session().await?).await });
+        done.await.unwrap_or_else(|| {
+            Err(RollupError::Query(
+                "the engine gave up on a file".to_owned(),
+            ))
+        })
+    }
+
+    async fn session(&self) -> Result<SessionContext, RollupError> {
+        let runtime = Arc::clone(&self.runtime);
+        let session = SessionContext::new_with_config_rt(self.config.clone(), runtime);
+        for (name, table) in &self.tables {
+            session.register_table(*name, Arc::clone(table))?;
+        }
+        let (first, end) = (self.quarter.first(), self.quarter.end());
+        session
+            .sql(&format!(
+                "CREATE VIEW quarter AS SELECT DATE '{first}' AS first_day, DATE '{end}' AS end_day, \
+                 CAST({} AS BIGINT) AS start_ms, CAST({} AS BIGINT) AS end_ms",
+                first.start().0,
+                end.start().0
+            ))
+            .await?;
+        Ok(session)
+    }
 }
 
 /// Ratios and means, which a statement derives at its outside: by name, one value a row.
@@ -227,47 +307,15 @@ pub(super) fn register_rows<D: Dataset>(
     Ok(())
 }
 
-async fn session(
-    inputs: &RollupInputs,
-    target_partitions: usize,
-) -> Result<SessionContext, RollupError> {
-    let config = SessionConfig::new()
-        .with_target_partitions(target_partitions.max(1))
-        .with_information_schema(false);
-    let session = SessionContext::new_with_config(config);
-    register::<Account>(&session, &inputs.account)?;
-    register::<Channel>(&session, &inputs.channel)?;
-    register::<Coverage>(&session, &inputs.coverage)?;
-    register::<KmsKey>(&session, &inputs.kms_key)?;
-    register::<Launch>(&session, &inputs.launch)?;
-    register::<LogBucket>(&session, &inputs.log_bucket)?;
-    register::<LogObjectSummary>(&session, &inputs.log_object_summary)?;
-    register::<Reencryption>(&session, &inputs.reencryption)?;
-    register::<Run>(&session, &inputs.run)?;
-    register::<Verdict>(&session, &inputs.verdict)?;
-    register::<BackfilledLaunch>(&session, &inputs.backfilled_launch)?;
-    register::<TrailReading>(&session, &inputs.trail_reading)?;
-    register_rows(&session, &inputs.price)?;
-    let (first, end) = (inputs.quarter.first(), inputs.quarter.end());
-    session
-        .sql(&format!(
-            "CREATE VIEW quarter AS SELECT DATE '{first}' AS first_day, DATE '{end}' AS end_day, \
-             CAST({} AS BIGINT) AS start_ms, CAST({} AS BIGINT) AS end_ms",
-            first.start().0,
-            end.start().0
-        ))
-        .await?;
-    Ok(session)
-}
-
-/// Makes files one table under the dataset's name, with our schema rather than the files': a column
-/// that an old file lacks reads as null.
-fn register<D: Dataset>(session: &SessionContext, files: &[PathBuf]) -> Result<(), RollupError> {
-    let schema = record::arrow_schema::<D>();
+/// The files of a dataset as one table, with our schema rather than the files': a column that an old file
+/// lacks reads as null.
+fn table<D: Dataset>(
+    files: &[PathBuf],
+) -> Result<(&'static str, Arc<dyn TableProvider>), RollupError> {
+    let schema = as_views(&record::arrow_schema::<D>());
     if files.is_empty() {
         let table = MemTable::try_new(schema, vec![vec![]])?;
-        session.register_table(D::NAME, Arc::new(table))?;
-        return Ok(());
+        return Ok((D::NAME, Arc::new(table)));
     }
     let urls = files
         .iter()
@@ -277,8 +325,16 @@ fn register<D: Dataset>(session: &SessionContext, files: &[PathBuf]) -> Result<(
     let config = ListingTableConfig::new_with_multi_paths(urls)
         .with_listing_options(options)
         .with_schema(schema);
-    session.register_table(D::NAME, Arc::new(ListingTable::try_new(config)?))?;
-    Ok(())
+    Ok((D::NAME, Arc::new(ListingTable::try_new(config)?)))
+}
+
+/// Texts as views of what was read: a column repeats few, most are short, and none of them is copied.
+fn as_views(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => field.as_ref().clone().with_data_type(DataType::Utf8View),
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// A file URL with every unusual byte escaped: DataFusion takes `*`, `?` and `[` in a bare path for a
@@ -298,7 +354,7 @@ fn url(file: &Path) -> Result<ListingTableUrl, RollupError> {
 }
 
 /// The measures count every row they are given, so a date must have one run, and rows a run.
-async fn check_runs(session: &SessionContext) -> Result<(), RollupError> {
+pub(super) async fn check_runs(session: &SessionContext) -> Result<(), RollupError> {
     let twice = "SELECT scheduled_for FROM run \
                  GROUP BY scheduled_for HAVING COUNT(*) > 1 ORDER BY scheduled_for LIMIT 1";
     if let Some(date) = first_text(session, twice).await? {

@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use datafusion::prelude::SessionContext;
+use tokio::sync::Semaphore;
+
 use super::compliant_share::{COMPLIANT_SHARE_SQL, CompliantShare};
-use super::engine::{Ratios, RollupError, RollupInputs, measure, register_rows, with_session};
+use super::engine::{
+    Engine, Ratios, RollupError, RollupInputs, check_runs, measure, register_rows,
+};
 use super::key_cost::{KEY_COST_SQL, KeyCost};
 use super::launch_attempts::{LAUNCH_ATTEMPTS_SQL, LaunchAttempts};
 use super::logs_reencrypted::{LOGS_REENCRYPTED_SQL, LogsReencrypted};
@@ -15,8 +20,8 @@ use crate::model::table::Dataset;
 use crate::record::{self, Encoded, RecordError, dataset_page};
 use crate::time::Quarter;
 
-/// Every measure with its SQL, in the order in which they are computed: `time_to_remediate` reads
-/// what `remediation` gives.
+/// Every measure with its SQL, in an order in which they can be computed: `time_to_remediate` reads what
+/// `remediation` gives.
 pub const MEASURES: [(&str, &str); 6] = [
     (CompliantShare::NAME, COMPLIANT_SHARE_SQL),
     (Remediation::NAME, REMEDIATION_SQL),
@@ -69,44 +74,86 @@ pub struct MeasureFile {
     pub encoded: Encoded,
 }
 
-/// Computes every measure; the same for any `target_partitions`. A quarter without runs has rows of the
-/// organization, with nothing in them.
+/// Measures that are computed at the same time.
+const AT_ONCE: usize = 2;
+
+/// Computes every measure, [`AT_ONCE`] at a time, each split into `target_partitions`; the same for any
+/// number. A quarter without runs has rows of the organization, with nothing in them.
 ///
 /// Must be called inside a Tokio runtime.
 ///
 /// # Errors
-/// [`RollupError`]: files that cannot be read, two runs for a date, rows without their run.
+/// [`RollupError`]: files that cannot be read, two runs for a date, rows without their run, too little
+/// memory.
 pub async fn measures(
     inputs: &RollupInputs,
     target_partitions: usize,
 ) -> Result<Measures, RollupError> {
-    let price = inputs.price.clone();
-    with_session(inputs, target_partitions, |session| async move {
-        let mut ratios = BTreeMap::new();
-        macro_rules! computed {
-            ($row:ty, $sql:expr) => {{
-                let (rows, derived) = measure::<$row>(&session, $sql).await?;
-                if !derived.is_empty() {
-                    ratios.insert(<$row>::NAME, derived);
-                }
-                rows
-            }};
-        }
-        let compliant_share = computed!(CompliantShare, COMPLIANT_SHARE_SQL);
-        let remediation = computed!(Remediation, REMEDIATION_SQL);
-        register_rows(&session, &remediation)?;
-        Ok(Measures {
-            compliant_share,
-            remediation,
-            time_to_remediate: computed!(TimeToRemediate, TIME_TO_REMEDIATE_SQL),
-            launch_attempts: computed!(LaunchAttempts, LAUNCH_ATTEMPTS_SQL),
-            logs_reencrypted: computed!(LogsReencrypted, LOGS_REENCRYPTED_SQL),
-            key_cost: computed!(KeyCost, KEY_COST_SQL),
-            price,
-            ratios,
-        })
+    let engine = Engine::over(inputs, target_partitions)?;
+    let turns = Semaphore::new(AT_ONCE);
+    macro_rules! computed {
+        ($row:ty, $sql:expr) => {
+            in_turn(&turns, &engine, |session| async move {
+                measure::<$row>(&session, $sql).await
+            })
+        };
+    }
+    let intervals = in_turn(&turns, &engine, |session| async move {
+        let (intervals, _) = measure::<Remediation>(&session, REMEDIATION_SQL).await?;
+        register_rows(&session, &intervals)?;
+        let times = measure::<TimeToRemediate>(&session, TIME_TO_REMEDIATE_SQL).await?;
+        Ok((intervals, times))
+    });
+    // What takes longest begins first.
+    let (checked, compliant_share, intervals, launch_attempts, key_cost, logs_reencrypted) = tokio::join!(
+        in_turn(&turns, &engine, |session| async move {
+            check_runs(&session).await
+        }),
+        computed!(CompliantShare, COMPLIANT_SHARE_SQL),
+        intervals,
+        computed!(LaunchAttempts, LAUNCH_ATTEMPTS_SQL),
+        computed!(KeyCost, KEY_COST_SQL),
+        computed!(LogsReencrypted, LOGS_REENCRYPTED_SQL),
+    );
+    // Whatever measures make of files that do not fit together, this is what is wrong.
+    checked?;
+    let mut ratios = BTreeMap::new();
+    let compliant_share = derived(compliant_share?, &mut ratios);
+    let (remediation, time_to_remediate) = intervals?;
+    Ok(Measures {
+        compliant_share,
+        remediation,
+        time_to_remediate: derived(time_to_remediate, &mut ratios),
+        launch_attempts: derived(launch_attempts?, &mut ratios),
+        logs_reencrypted: derived(logs_reencrypted?, &mut ratios),
+        key_cost: derived(key_cost?, &mut ratios),
+        price: inputs.price.clone(),
+        ratios,
     })
-    .await
+}
+
+async fn in_turn<T, F>(
+    turns: &Semaphore,
+    engine: &Engine,
+    work: impl FnOnce(SessionContext) -> F + Send + 'static,
+) -> Result<T, RollupError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, RollupError>>,
+{
+    let _turn = turns.acquire().await;
+    engine.apart(work).await
+}
+
+/// Puts what is derived of a measure beside the others.
+fn derived<D: Dataset>(
+    (rows, derived): (Vec<D>, Ratios),
+    ratios: &mut BTreeMap<&'static str, Ratios>,
+) -> Vec<D> {
+    if !derived.is_empty() {
+        ratios.insert(D::NAME, derived);
+    }
+    rows
 }
 
 impl Measures {

@@ -11,7 +11,7 @@
 //!   `logs_reencrypted`, `key_cost`: the rows of each.
 //! - [`prices`]: what costs are reckoned with.
 //! - [`engine`]: DataFusion, and which files a quarter needs; [`once`]: what a statement names twice is
-//!   computed once.
+//!   computed once. Measures share a limited memory; what does not fit goes on in files, or ends in words.
 //! - [`table`], [`tables`]: measures as a person reads them.
 
 mod compliant_share;
@@ -27,7 +27,7 @@ mod table;
 mod tables;
 
 pub use compliant_share::{COMPLIANT_SHARE_SQL, CompliantShare};
-pub use engine::{Ratios, RollupError, RollupInputs, dates_needed};
+pub use engine::{POOL_BYTES, Ratios, RollupError, RollupInputs, dates_needed};
 pub use key_cost::KeyCost;
 pub use launch_attempts::LaunchAttempts;
 pub use logs_reencrypted::LogsReencrypted;

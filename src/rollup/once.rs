@@ -5,12 +5,14 @@
 //! become tables in memory before the rest runs.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::datasource::MemTable;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Statement as Sql, With, visit_relations};
@@ -28,6 +30,7 @@ pub(super) async fn rows(
         .with
         .as_mut()
         .map(|w| std::mem::take(&mut w.cte_tables));
+    let memory = Arc::clone(&session.runtime_env().memory_pool);
     let mut kept = Vec::new();
     for part in parts.unwrap_or_default() {
         let name = part.alias.name.value.clone();
@@ -41,30 +44,53 @@ pub(super) async fn rows(
         }
         let mut alone = *part.query;
         alone.with = in_place(&query);
-        let table = kept_rows(planned(session, alone).await?).await?;
+        let held = MemoryConsumer::new(format!("rows of {name}")).register(&memory);
+        let table = kept_rows(planned(session, alone).await?, &held).await?;
         session.register_table(name.as_str(), Arc::new(table))?;
-        kept.push(name);
+        kept.push((name, held));
     }
     query.with = in_place(&query);
     let rows = planned(session, query).await?.collect().await;
-    for name in kept {
+    for (name, _) in kept {
         session.deregister_table(name)?;
     }
     Ok(rows?)
 }
 
-/// The rows of a part. What may be null is planned and computed in different ways: here everything may.
-async fn kept_rows(frame: DataFrame) -> Result<MemTable, RollupError> {
+/// The rows of a part, which count as memory that the engine holds. What may be null is planned and computed
+/// in different ways: here everything may.
+async fn kept_rows(frame: DataFrame, held: &MemoryReservation) -> Result<MemTable, RollupError> {
     let fields = frame.schema().fields().iter();
     let nullable = fields.map(|field| field.as_ref().clone().with_nullable(true));
     let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
-    let mut partitions = frame.collect_partitioned().await?;
-    for batch in partitions.iter_mut().flatten() {
-        let columns = batch.columns().to_vec();
-        let rows = RecordBatch::try_new(Arc::clone(&schema), columns);
-        *batch = rows.map_err(|e| RollupError::Query(e.to_string()))?;
+    let mut batches = Vec::new();
+    let mut rows = frame.execute_stream().await?;
+    while let Some(batch) = poll_fn(|context| rows.as_mut().poll_next(context)).await {
+        let columns: Vec<_> = batch?.columns().iter().map(compact).collect();
+        held.try_grow(columns.iter().map(bytes).sum())?;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
+        batches.push(batch.map_err(|e| RollupError::Query(e.to_string()))?);
     }
-    Ok(MemTable::try_new(schema, partitions)?)
+    Ok(MemTable::try_new(schema, vec![batches])?)
+}
+
+/// A column without what it shares with others: few texts would keep all that was read in memory.
+fn compact(column: &ArrayRef) -> ArrayRef {
+    match column.as_string_view_opt() {
+        Some(texts) => Arc::new(texts.gc()),
+        None => Arc::clone(column),
+    }
+}
+
+/// What a compact column takes: a slice of a longer one would count as the whole of it.
+fn bytes(column: &ArrayRef) -> usize {
+    match column.as_string_view_opt() {
+        Some(texts) => texts.get_array_memory_size(),
+        None => {
+            let slice = column.to_data().get_slice_memory_size();
+            slice.unwrap_or_else(|_| column.get_array_memory_size())
+        }
+    }
 }
 
 fn parsed(sql: &str) -> Result<Query, RollupError> {

@@ -10,6 +10,7 @@ use crate::archive::records;
 use crate::archive::signer::Signer;
 use crate::archive::store::{Fetch, Store};
 use crate::config::Config;
+use crate::engine::holds_more_than;
 use crate::model::datasets::{
     Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
     Reencryption, Run, TrailReading, Verdict,
@@ -18,7 +19,8 @@ use crate::model::ids::{RunId, Sha256Hex};
 use crate::model::table::Dataset as _;
 use crate::record::Encoded;
 use crate::rollup::{
-    self as measures, Edition, Label, MeasureFile, Measures, Price, RollupInputs, Scopes,
+    self as measures, Edition, Label, MeasureFile, Measures, Price, RollupError, RollupInputs,
+    Scopes,
 };
 use crate::seal::{BackfillSeal, Content, FileEntry, Lacking, Period, RollupSeal};
 use crate::time::{Clock, Date, Quarter, UtcMillis};
@@ -29,8 +31,12 @@ use super::evidence::Evidence;
 use super::work::Work;
 use super::{RunError, Shell, memory, producer, random, record, sealed};
 
-/// Tasks that the SQL engine may split into; the result does not depend on it.
-const PARTITIONS: usize = 2;
+/// Tasks that one measure may split into; the result does not depend on it. Two are computed at a time, and
+/// a split one has to exchange its rows.
+const PARTITIONS: usize = 1;
+
+/// Memory of the whole process: what the engine counts, and as much again for what it does not.
+const MOST_BYTES: u64 = 2 * measures::POOL_BYTES as u64;
 
 /// What is to be rolled up.
 #[derive(Debug, Clone)]
@@ -362,6 +368,7 @@ async fn compute(
 ) -> Result<Measures, RunError> {
     let mut inputs = RollupInputs::new(quarter);
     inputs.price = prices;
+    inputs.folder = Some(evidence.work.to_owned());
     let began = clock.elapsed();
     let runs = sealed::of_record(chain);
     let needed = measures::dates_needed(quarter);
@@ -407,7 +414,13 @@ async fn compute(
         inputs.trail_reading.extend(readings);
     }
     let compared = clock.elapsed();
-    let measures = measures::measures(&inputs, PARTITIONS).await?;
+    let measures = tokio::select! {
+        measures = measures::measures(&inputs, PARTITIONS) => measures?,
+        () = holds_more_than(MOST_BYTES) => return Err(RunError::Rollup(RollupError::Memory {
+            limit_mib: MOST_BYTES / 1024 / 1024,
+            detail: "the process".to_owned(),
+        })),
+    };
     let (files, bytes) = inputs.size();
     tracing::info!(
         "{quarter} from {files} files, {:.1} MiB: compared in {:.3} s, SQL in {:.3} s",

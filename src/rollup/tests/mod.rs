@@ -436,6 +436,18 @@ fn files_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
+fn too_little_memory_ends_in_words() {
+    let mut evidence = Evidence::new();
+    let fleet = vec![verdict("j-1", Compliant, 1, None)];
+    evidence.run(hour(2), fleet);
+    evidence.rows(1).expect("enough memory");
+    evidence.inputs.pool_bytes = 64;
+    let error = evidence.rows(1).expect_err("too little memory");
+    assert!(matches!(error, RollupError::Memory { .. }), "{error}");
+    assert!(error.to_string().contains("runs in Athena"), "{error}");
+}
+
+#[test]
 fn the_file_does_not_depend_on_the_number_of_partitions() {
     let mut evidence = Evidence::new();
     for day in 0..4 {

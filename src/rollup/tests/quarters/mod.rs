@@ -216,7 +216,8 @@ fn export(told: &Told, to: &Path) {
 
 /// Every measure with the ratios that are derived from it.
 fn all_columns(inputs: &RollupInputs) -> Vec<(&'static str, Vec<u8>)> {
-    let asked = engine::with_session(inputs, 2, |session| async move {
+    let engine = engine::Engine::over(inputs, 2).expect("an engine");
+    let asked = engine.apart(|session| async move {
         let mut all = Vec::new();
         for (measure, sql) in MEASURES {
             let batches = session.sql(sql).await?.collect().await?;

@@ -1,44 +1,21 @@
-//! What the engine may use: memory that it counts, disk where that is not enough, and how much text one
-//! call of a function may make, which it does not count.
+//! How much text one call of a function may make, which the engine does not count.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::{Result, exec_err};
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
-/// Memory that sorts, joins and groups may take together; they go on in files where they can.
-pub const POOL_BYTES: usize = 1024 * 1024 * 1024;
-/// Files of one query.
-const SPILLED_BYTES: u64 = 32 * 1024 * 1024 * 1024;
 /// Text that one call of [`MAKERS`] may make, for all rows of a batch.
 const MADE_BYTES: u128 = 64 * 1024 * 1024;
 /// Longest single one.
 const LONGEST_BYTES: u128 = 1024 * 1024;
-/// Consumers that a message names.
-const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN;
 /// Functions whose result is as long as an argument says.
 pub(super) const MAKERS: [&str; 3] = ["lpad", "repeat", "rpad"];
-
-/// What a query works with. What does not fit into memory goes below `folder`.
-pub(super) fn runtime(folder: &Path, pool_bytes: usize) -> Result<Arc<RuntimeEnv>> {
-    let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), NAMED_CONSUMERS);
-    let disk = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::Directories(vec![folder.to_owned()]))
-        .with_max_temp_directory_size(SPILLED_BYTES);
-    RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
-        .with_disk_manager_builder(disk)
-        .build_arc()
-}
 
 /// A function that makes text, with a limit on it.
 #[derive(Debug, PartialEq, Eq, Hash)]
