@@ -38,7 +38,11 @@ def views(db, root, first, end):
         # The column that says which file a row is of costs nothing where no statement names it.
         digests = " ".join(f"WHEN '{path}' THEN '{sha256}'" for path, sha256 in listed)
         table = files([path for path, _ in listed]).replace("union_by_name = true", "filename = true")
-        db.execute(f"CREATE VIEW {dataset} AS SELECT * EXCLUDE (filename), CASE filename {digests} END"
+        # An archive that was made before a column was is still measured.
+        has = {row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()}
+        named = (column.split(" ", 1) for column in columns(dataset).split(", "))
+        later = "".join(f", CAST(NULL AS {kind}) AS {name}" for name, kind in named if name.strip('"') not in has)
+        db.execute(f"CREATE VIEW {dataset} AS SELECT * EXCLUDE (filename){later}, CASE filename {digests} END"
                    f" AS file_sha256 FROM {table}")
     for dataset in BACKFILLED & set(measures_read()) - set(by_dataset):
         db.execute(f"CREATE TABLE {dataset} ({columns(dataset)})")

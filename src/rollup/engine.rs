@@ -30,8 +30,9 @@ use crate::model::table::Dataset;
 use crate::record::{self, RecordError};
 use crate::time::{Date, Quarter};
 
-/// Memory that joining, grouping and keeping rows may take: two measures at a time, each as much as a query.
-pub const POOL_BYTES: usize = 2 * bounded::POOL_BYTES;
+/// Memory that joining, grouping and keeping rows may take, two measures at a time, as the engine counts it:
+/// what several hold together it counts for each, so that it counts more than the process takes.
+pub const POOL_BYTES: usize = 4 * bounded::POOL_BYTES;
 
 /// Why a measure could not be computed.
 #[derive(Debug, thiserror::Error)]

@@ -160,6 +160,7 @@ fn judge_portion(
     }
     let mut tally = Tally::default();
     let mut speed = Speed::default();
+    let mut of_launches = Duration::ZERO;
     for group in facts.groups::<EmrCluster>() {
         let (account, region) = group?;
         if !portion.has(&account) {
@@ -214,13 +215,17 @@ fn judge_portion(
             conclusions.append(&mut judged.findings)?;
             conclusions.append(&mut judged.verdicts)?;
         }
+        // Judging launches is not judging clusters.
+        let before = lookups.answers().spent();
         tally.merge(launches.tell(&clusters, conclusions, &context, &lookups)?);
+        of_launches += lookups.answers().spent().saturating_sub(before);
     }
     let earlier = earlier
         .values()
         .map(|(as_it_stood, _)| as_it_stood.answers());
     let answers = earlier.chain([lookups.answers()]);
-    speed.keys = answers.map(Answers::spent).sum();
+    let spent: Duration = answers.map(Answers::spent).sum();
+    speed.keys = spent.saturating_sub(of_launches);
     // Of those where no cluster is.
     for group in facts.groups::<LaunchEvent>() {
         let (account, region) = group?;
