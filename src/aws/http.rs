@@ -17,10 +17,9 @@ use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use http_body_util::{BodyExt as _, Limited};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http_body_util::Limited;
 
 use crate::time::Clock;
 
@@ -66,18 +65,11 @@ pub(super) struct SharedHttp {
     connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
     clock: Arc<dyn Clock>,
     offset: Arc<ClockOffset>,
-    in_flight: Arc<Semaphore>,
 }
 
 impl SharedHttp {
-    /// `use_proxy`: whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count; `in_flight`: turns of
-    /// requests on their way.
-    pub(super) fn new(
-        clock: Arc<dyn Clock>,
-        offset: Arc<ClockOffset>,
-        use_proxy: bool,
-        in_flight: Arc<Semaphore>,
-    ) -> Self {
+    /// `use_proxy`: whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count.
+    pub(super) fn new(clock: Arc<dyn Clock>, offset: Arc<ClockOffset>, use_proxy: bool) -> Self {
         Self {
             proxy: if use_proxy {
                 ProxyConfig::from_env()
@@ -87,7 +79,6 @@ impl SharedHttp {
             connectors: Mutex::default(),
             clock,
             offset,
-            in_flight,
         }
     }
 }
@@ -123,21 +114,17 @@ impl HttpClient for SharedHttp {
                     inner: SharedHttpConnector::new(inner),
                     clock: Arc::clone(&self.clock),
                     offset: Arc::clone(&self.offset),
-                    in_flight: Arc::clone(&self.in_flight),
                 })
             })
             .clone()
     }
 }
 
-/// Sends requests when it is their turn, notes the `Date` of every answer on its way through, and bounds
-/// its body.
+/// Notes the `Date` of every answer on its way through, and bounds its body.
 pub(super) struct AnswerReader {
     pub inner: SharedHttpConnector,
     pub clock: Arc<dyn Clock>,
     pub offset: Arc<ClockOffset>,
-    /// A turn lasts from sending until the answer was read, but for the content of objects.
-    pub in_flight: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for AnswerReader {
@@ -151,87 +138,30 @@ impl HttpConnector for AnswerReader {
         // Content of objects is bounded by whoever asked for it, piece by piece. Clients name the
         // operation in the query.
         let is_content = request.uri().contains("x-id=GetObject");
-        let inner = self.inner.clone();
+        let answer = self.inner.call(request);
         let clock = Arc::clone(&self.clock);
         let offset = Arc::clone(&self.offset);
-        let in_flight = Arc::clone(&self.in_flight);
         HttpConnectorFuture::new(async move {
-            let turn = in_flight.acquire_owned().await.ok();
-            let mut response = inner.call(request).await?;
+            let response = answer.await?;
             if let Some(date) = response.headers().get("date") {
                 offset.record(clock.now().0, date);
             }
             if is_content && response.status().is_success() {
                 return Ok(response);
             }
-            let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-            *response.body_mut() = bounded(body, turn);
-            Ok(response)
+            Ok(bounded(response))
         })
     }
 }
 
-/// Reading beyond the longest answer is an error, so that no answer can fill the memory. `turn` is kept until
-/// the answer was read.
-fn bounded(body: SdkBody, turn: Option<OwnedSemaphorePermit>) -> SdkBody {
-    let body = body.map_frame(move |frame| {
-        let _ = &turn;
-        frame
-    });
-    SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER))
+/// Reading beyond the longest answer is an error, so that no answer can fill the memory.
+fn bounded(response: HttpResponse) -> HttpResponse {
+    response.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER)))
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-    use std::sync::atomic::AtomicUsize;
-
     use super::*;
-    use crate::time::SystemClock;
-
-    /// Answers at once, and counts.
-    #[derive(Debug, Default)]
-    struct AtOnce(AtomicUsize);
-
-    #[derive(Debug, Clone)]
-    struct Shared(Arc<AtOnce>);
-
-    impl HttpConnector for Shared {
-        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-            self.0.0.fetch_add(1, Ordering::Relaxed);
-            let status = 200.try_into().expect("a status");
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from("{}"))))
-        }
-    }
-
-    fn request(uri: &str) -> HttpRequest {
-        HttpRequest::get(uri).expect("a request")
-    }
-
-    #[tokio::test]
-    async fn a_turn_lasts_until_the_answer_was_read_but_for_the_content_of_objects() {
-        let sent = Arc::new(AtOnce::default());
-        let reader = AnswerReader {
-            inner: SharedHttpConnector::new(Shared(Arc::clone(&sent))),
-            clock: Arc::new(SystemClock),
-            offset: Arc::default(),
-            in_flight: Arc::new(Semaphore::new(1)),
-        };
-        let object = "https://bucket.s3.amazonaws.com/o?x-id=GetObject";
-        let content = reader.call(request(object)).await.expect("an answer");
-        let first = reader.call(request("https://example.com/")).await;
-        assert_eq!(sent.0.load(Ordering::Relaxed), 2, "content keeps no turn");
-        let mut second = std::pin::pin!(reader.call(request("https://example.com/")));
-        tokio::select! {
-            biased;
-            _ = &mut second => panic!("two answers are read at once"),
-            () = std::future::ready(()) => {}
-        }
-        drop(first);
-        assert!(second.await.is_ok());
-        assert_eq!(sent.0.load(Ordering::Relaxed), 3);
-        drop(content);
-    }
 
     #[test]
     fn the_offset_is_local_minus_date() {

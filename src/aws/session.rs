@@ -20,7 +20,6 @@ use aws_sdk_sts::config::{
     SharedHttpClient,
 };
 use aws_types::sdk_config::TimeSource;
-use tokio::sync::Semaphore;
 
 use crate::aws::clients::Kept;
 use crate::aws::error::{causes, shorten};
@@ -46,8 +45,6 @@ pub struct AwsOptions {
     pub attempt_timeout: Duration,
     /// Longest wait for a connection. 3 s is a good value.
     pub connect_timeout: Duration,
-    /// Requests that are on their way at one time, at most.
-    pub in_flight: usize,
     /// Access key id and secret in place of the default chain: a sandbox's, never a real account's.
     pub static_credentials: Option<(String, String)>,
 }
@@ -62,7 +59,6 @@ impl AwsOptions {
             clock,
             attempt_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
-            in_flight: 64,
             static_credentials: None,
         }
     }
@@ -134,9 +130,6 @@ impl AwsShell {
             Arc::clone(&options.clock),
             Arc::clone(&offset),
             !endpoint.is_some_and(is_loopback),
-            Arc::new(Semaphore::new(
-                options.in_flight.clamp(1, Semaphore::MAX_PERMITS),
-            )),
         ));
         let time = ClockSource(Arc::clone(&options.clock));
         let timeouts = timeouts(options.connect_timeout, options.attempt_timeout);

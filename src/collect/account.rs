@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::task::JoinSet;
+
 use crate::collect::account_region;
 use crate::collect::api::RegionStatus;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::{CellEnd, Items};
-use crate::collect::engine::{CollectError, Part, Regions, Run, each_in_turn, is_expected};
+use crate::collect::engine::{CollectError, Part, Regions, Run, finish, is_expected};
 use crate::collect::facts::{BucketOwner, Facts};
 use crate::collect::operation::Operation;
 use crate::collect::scope::left_out;
@@ -309,10 +311,19 @@ async fn scan(
         let end = CellEnd::plain(CellOutcome::RegionOff);
         run.append(account_region::unseen(run, account, region, end, &budget)?)?;
     }
-    each_in_turn(&run.region_turns, plan.scan, |region| {
-        account_region::unit(run.clone(), position, session.clone(), region)
-    })
-    .await
+    let limit = run.options().regions_at_once.max(1);
+    let mut open = JoinSet::new();
+    for region in plan.scan {
+        if open.len() >= limit {
+            finish(open.join_next().await)?;
+        }
+        let (run, session) = (run.clone(), session.clone());
+        open.spawn(account_region::unit(run, position, session, region));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
+    }
+    Ok(())
 }
 
 /// ListBuckets: no S3 call tells who owns a foreign bucket, so every account lists its own.

@@ -1,6 +1,6 @@
 //! The one retry loop. Everything that is asked of AWS goes through it.
 //!
-//! A call waits for a token of its bucket, then for one of the places at work, then
+//! A call waits for a token of its bucket, then for one of the places for requests in flight, then
 //! makes one attempt. What AWS answers decides: retryable classes wait with full jitter and try
 //! again until the budget's deadline, everything else ends the call. SDK retries are off, so no
 //! request escapes the buckets.
@@ -183,7 +183,7 @@ pub struct Attempts {
     clock: Arc<dyn Clock>,
     random: Random,
     share: f64,
-    at_work: Semaphore,
+    in_flight: Semaphore,
     learned: Arc<Learned>,
     /// Places of lists of accounts: page by page behind hundreds that wait, a long one would take hours.
     lists: Semaphore,
@@ -195,7 +195,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// `concurrency` calls at most are at work, and a few that list accounts; `share` of AWS's
+    /// `concurrency` requests at most are in flight, and a few that list accounts; `share` of AWS's
     /// refill rates is used. A true value of `cancelled` ends every call at once.
     pub fn new(
         clock: Arc<dyn Clock>,
@@ -209,7 +209,7 @@ impl Attempts {
             clock,
             random,
             share,
-            at_work: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             own: Buckets::new(None, share, learned.clone()),
             own_footprint: Mutex::default(),
             learned,
@@ -249,11 +249,11 @@ impl Attempts {
         &self.clock
     }
 
-    /// What bounds the calls of an operation that are at work.
+    /// What bounds the requests of an operation that are in flight.
     fn places(&self, operation: Operation) -> &Semaphore {
         match operation {
             Operation::ListAccounts | Operation::ListTagsForResource => &self.lists,
-            _ => &self.at_work,
+            _ => &self.in_flight,
         }
     }
 

@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use crate::collect::attempt::{CallError, lock};
-use crate::collect::engine::{CollectError, Run, each_in_turn};
+use crate::collect::engine::{CollectError, Run, finish};
 use crate::collect::events::{Looked, Place};
 use crate::collect::facts::Facts;
 use crate::collect::launches::{Read, window};
@@ -140,16 +142,19 @@ pub(super) fn units(run: &Run) -> Vec<AccountId> {
 /// tokens of its own, two a second, so that several are waited for side by side.
 pub(super) async fn unit(run: Arc<Run>, account: AccountId) -> Result<(), CollectError> {
     let sessions = Arc::new(Sessions::new(&run.options().role_name));
-    each_in_turn(&run.event_turns, take(&run, &account), |(region, lives)| {
-        place(
-            run.clone(),
-            sessions.clone(),
-            account.clone(),
-            region,
-            lives,
-        )
-    })
-    .await
+    let limit = run.options().regions_at_once.max(1).saturating_mul(2);
+    let mut open = JoinSet::new();
+    for (region, lives) in take(&run, &account) {
+        if open.len() >= limit {
+            finish(open.join_next().await)?;
+        }
+        let (run, sessions) = (run.clone(), sessions.clone());
+        open.spawn(place(run, sessions, account.clone(), region, lives));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
+    }
+    Ok(())
 }
 
 /// The places of an account that are to be asked; nobody else gets them.

@@ -67,11 +67,9 @@ pub struct Options {
     pub regions: Regions,
     /// Where EMR exists; see `discover::emr_regions`.
     pub emr_regions: Vec<EmrRegion>,
-    /// Twice as many accounts are open at once. Calls at work are bounded by [`Attempts`], requests in flight
-    /// by the connection.
+    /// Twice as many accounts are open at once. Requests in flight are bounded by [`Attempts`].
     pub concurrency: usize,
-    /// Regions that are looked at together, for each account that may be open: on average, since few
-    /// accounts take the turns of many.
+    /// Regions of one account that are looked at together.
     pub regions_at_once: usize,
     pub cell_deadline: Duration,
     /// When the run must be over; cells whose turn has not come are `not_attempted`.
@@ -283,7 +281,7 @@ where
     F: Fn(Arc<Run>, U) -> Fut,
     Fut: Future<Output = Result<(), CollectError>> + Send + 'static,
 {
-    let limit = accounts_at_once(run.options());
+    let limit = run.options().concurrency.max(1).saturating_mul(2);
     let mut open = JoinSet::new();
     for unit in units {
         if open.len() >= limit {
@@ -295,39 +293,6 @@ where
         finish(Some(ended))?;
     }
     Ok(())
-}
-
-/// Runs one future per Region of an account, each when the run has a turn for it. Turns go round the open
-/// accounts, so that the last accounts of a pass, which have them all, take as long as one Region and not
-/// as long as all of theirs one after the other.
-pub(super) async fn each_in_turn<U, Fut>(
-    turns: &Arc<Semaphore>,
-    units: impl IntoIterator<Item = U>,
-    work: impl Fn(U) -> Fut,
-) -> Result<(), CollectError>
-where
-    Fut: Future<Output = Result<(), CollectError>> + Send + 'static,
-{
-    let mut open = JoinSet::new();
-    for unit in units {
-        let turn = turns.clone().acquire_owned().await;
-        while let Some(ended) = open.try_join_next() {
-            finish(Some(ended))?;
-        }
-        let work = work(unit);
-        open.spawn(async move {
-            let _turn = turn;
-            work.await
-        });
-    }
-    while let Some(ended) = open.join_next().await {
-        finish(Some(ended))?;
-    }
-    Ok(())
-}
-
-fn accounts_at_once(options: &Options) -> usize {
-    options.concurrency.max(1).saturating_mul(2)
 }
 
 /// A unit's own error ends the run; dropping the set then stops the others.
@@ -377,10 +342,6 @@ pub(super) struct Run {
     pub sources: Option<Sessions>,
     /// Folders that clusters name as log places, by bucket; kept where what lies there is counted.
     pub log_folders: Mutex<log_history::Folders>,
-    /// Turns of account-regions whose clusters or keys are looked at.
-    pub region_turns: Arc<Semaphore>,
-    /// Turns of account-regions whose events are looked up, which wait for tokens most of the time.
-    pub event_turns: Arc<Semaphore>,
     /// Turns of what needs memory and disk for itself.
     heavy: Semaphore,
     /// What lives where that control events are about.
@@ -411,12 +372,7 @@ pub(super) struct Unlisted {
 impl Run {
     fn new(context: Context, scope: Scope, part: Part) -> Self {
         let seed = context.options.seed;
-        let places = accounts_at_once(&context.options)
-            .saturating_mul(context.options.regions_at_once.max(1));
-        let turns = |of: usize| Arc::new(Semaphore::new(of.min(Semaphore::MAX_PERMITS)));
         Self {
-            region_turns: turns(places),
-            event_turns: turns(places.saturating_mul(2)),
             samplers: Sessions::new(&context.options.sampler_role_name),
             sources: context
                 .options

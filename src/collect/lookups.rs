@@ -18,7 +18,7 @@ use crate::collect::api::ErrorClass;
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::bucket_lookup;
 use crate::collect::coverage::{CellEnd, Fault, ItemTally};
-use crate::collect::engine::{CollectError, Run, Unlisted, each_in_turn, joined};
+use crate::collect::engine::{CollectError, Run, Unlisted, finish, joined};
 use crate::collect::facts::Facts;
 use crate::collect::key_lookup;
 use crate::collect::session::Session;
@@ -215,28 +215,21 @@ pub(super) async fn unit(run: Arc<Run>, account: AccountId) -> Result<(), Collec
     }
     let unit = Unit::of(&run, account);
     let sessions = Arc::new(Sessions::new(&run.options().role_name));
-    let keys = each_in_turn(&run.region_turns, unit.keys, |(region, items)| {
-        keys(
-            run.clone(),
-            sessions.clone(),
-            unit.account.clone(),
-            region,
-            items,
-        )
-    });
-    let buckets = async {
-        if unit.buckets.is_empty() {
-            return Ok(());
+    let limit = run.options().regions_at_once.max(1);
+    let mut open = JoinSet::new();
+    for (region, items) in unit.keys {
+        if open.len() >= limit {
+            finish(open.join_next().await)?;
         }
-        buckets(
-            run.clone(),
-            sessions.clone(),
-            unit.account.clone(),
-            unit.buckets,
-        )
-        .await
-    };
-    tokio::try_join!(keys, buckets)?;
+        let (run, sessions) = (run.clone(), sessions.clone());
+        open.spawn(keys(run, sessions, unit.account.clone(), region, items));
+    }
+    if !unit.buckets.is_empty() {
+        open.spawn(buckets(run, sessions, unit.account, unit.buckets));
+    }
+    while let Some(ended) = open.join_next().await {
+        finish(Some(ended))?;
+    }
     Ok(())
 }
 

@@ -30,7 +30,6 @@ pub async fn connect(shell: &Shell, config: &Config) -> Result<AwsShell, RunErro
     options.region = config.region.clone();
     options.endpoint_url = config.endpoint_url.clone();
     options.attempt_timeout = config.attempt_timeout;
-    options.in_flight = config.concurrency;
     options.static_credentials = shell.credentials.clone();
     Ok(AwsShell::connect(options).await?)
 }

@@ -308,9 +308,7 @@ impl Asking {
         let attempts = Attempts::new(
             shell.clock.clone(),
             super::jitter()?,
-            // The connection bounds what is on its way; while these wait for it, others are made ready
-            // and read.
-            config.concurrency + config.concurrency.div_ceil(4),
+            config.concurrency,
             config.quota_share,
             cancelled.clone(),
         );

@@ -17,7 +17,6 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use hyper::body::{Body, Bytes, Frame};
-use tokio::sync::Semaphore;
 
 use crate::aws::http::{AnswerReader, ClockOffset};
 use crate::aws::session::{AwsOptions, AwsShell};
@@ -84,7 +83,6 @@ impl AwsShell {
             inner: SharedHttpConnector::new(OverWire(wire)),
             clock: told.clone(),
             offset: Arc::clone(&offset),
-            in_flight: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
         }));
         let base = self
             .base
