@@ -88,7 +88,6 @@ told AS (
                 ELSE 2
             END
         ) AS knows,
-        SUM(e.versions_total - COALESCE(e.versions_unknown, 0)) AS versions_known,
         SUM(CASE WHEN e.target_wanted THEN COALESCE(e.versions_moved, 0) ELSE 0 END)
             AS moved_versions,
         SUM(CASE WHEN e.target_wanted THEN COALESCE(e.bytes_moved, 0) ELSE 0 END) AS moved_bytes,
@@ -122,7 +121,7 @@ ranked AS (
             PARTITION BY t.sign, t.account_id, t.region, t.bucket, t.evidence
             ORDER BY
                 t.knows DESC,
-                CASE WHEN t.knows = 3 THEN t.versions_known ELSE 0 END DESC,
+                CASE WHEN t.knows = 3 THEN t.unknown_versions ELSE 0 END,
                 t.scheduled_for DESC
         ) AS nth,
         MAX(t.knows) OVER (PARTITION BY t.sign, t.account_id, t.region, t.evidence) AS best,

@@ -45,8 +45,22 @@ pub async fn holds_more_than(bytes: u64) {
 }
 
 fn held() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let held = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
-    let kib: u64 = held.split_whitespace().next()?.parse().ok()?;
+    bytes_of("/proc/self/status", "VmRSS:")
+}
+
+/// Half of the memory that the machine has, or that its container may take, in bytes; 4 GiB where neither is
+/// told.
+pub fn half_of_memory() -> u64 {
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let container = container.and_then(|text| text.trim().parse().ok());
+    let all = bytes_of("/proc/meminfo", "MemTotal:").into_iter();
+    all.chain(container).min().unwrap_or(8 << 30) / 2
+}
+
+/// A line of a file of the system that tells KiB.
+fn bytes_of(path: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let told = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = told.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
 }

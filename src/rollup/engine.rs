@@ -30,9 +30,9 @@ use crate::model::table::Dataset;
 use crate::record::{self, RecordError};
 use crate::time::{Date, Quarter};
 
-/// Memory that joining, grouping and keeping rows may take, two measures at a time, as the engine counts it:
-/// what several hold together it counts for each, so that it counts more than the process takes.
-pub const POOL_BYTES: usize = 4 * bounded::POOL_BYTES;
+/// Memory that joining, grouping and keeping rows of a quarter takes, as the engine counts it, where nothing else
+/// is said: two measures at a time.
+const POOL_BYTES: usize = 4 * bounded::POOL_BYTES;
 
 /// Why a measure could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +48,10 @@ pub enum RollupError {
     NoRun { dataset: &'static str, date: String },
     /// Joining, grouping or keeping rows needs more than the limit, and cannot go on in files.
     #[error(
-        "the quarter needs more than {limit_mib} MiB of memory ({detail}): the same SQL, in schemas/kpi/, \
-         runs in Athena and DuckDB over the same archive"
+        "the quarter needs more memory than there is for it ({detail}): a rollup takes half of the machine's at \
+         most; the same SQL, in schemas/kpi/, runs in Athena and DuckDB over the same archive"
     )]
-    Memory { limit_mib: u64, detail: String },
+    Memory { detail: String },
     /// The SQL engine failed; a damaged file shows up here.
     #[error("the query failed: {0}")]
     Query(String),
@@ -63,10 +63,7 @@ pub enum RollupError {
 impl From<DataFusionError> for RollupError {
     fn from(e: DataFusionError) -> Self {
         match exhausted(&e) {
-            Some(detail) => Self::Memory {
-                limit_mib: POOL_BYTES as u64 / 1024 / 1024,
-                detail,
-            },
+            Some(detail) => Self::Memory { detail },
             None => Self::Query(e.strip_backtrace()),
         }
     }

@@ -27,7 +27,7 @@ mod table;
 mod tables;
 
 pub use compliant_share::{COMPLIANT_SHARE_SQL, CompliantShare};
-pub use engine::{POOL_BYTES, Ratios, RollupError, RollupInputs, dates_needed};
+pub use engine::{Ratios, RollupError, RollupInputs, dates_needed};
 pub use key_cost::KeyCost;
 pub use launch_attempts::LaunchAttempts;
 pub use logs_reencrypted::LogsReencrypted;

@@ -10,7 +10,7 @@ use crate::archive::records;
 use crate::archive::signer::Signer;
 use crate::archive::store::{Fetch, Store};
 use crate::config::Config;
-use crate::engine::holds_more_than;
+use crate::engine::{half_of_memory, holds_more_than};
 use crate::model::datasets::{
     Account, BackfilledLaunch, Channel, Coverage, KmsKey, Launch, LogBucket, LogObjectSummary,
     Reencryption, Run, TrailReading, Verdict,
@@ -34,10 +34,6 @@ use super::{RunError, Shell, memory, producer, random, record, sealed};
 /// Tasks that one measure may split into; the result does not depend on it. Two are computed at a time, and
 /// a split one has to exchange its rows.
 const PARTITIONS: usize = 1;
-
-/// Memory of the whole process, whatever the engine counts: twice what a quarter of 92 runs of 20,000 clusters
-/// takes.
-const MOST_BYTES: u64 = 3 << 30;
 
 /// What is to be rolled up.
 #[derive(Debug, Clone)]
@@ -127,6 +123,8 @@ pub async fn rollup(
     check_life(&chain, quarter, now, archive.url())?;
     chain.check_signer(signer.public_key())?;
     memory::check_to_read(config, &archive.url(), &chain, pin)?;
+    // A pin says nothing of the end, which is where the seal goes.
+    memory::check(config, &archive.url(), &chain)?;
     let work = Work::create(config, &format!("rollup-{run_id}"))?;
     let archive = archive.for_writing(config).await?;
     let lacking = archive.lacking();
@@ -415,11 +413,13 @@ async fn compute(
         inputs.trail_reading.extend(readings);
     }
     let compared = clock.elapsed();
+    let most_bytes = half_of_memory();
+    // The engine counts for each what several hold together: more than the process takes.
+    inputs.pool_bytes = usize::try_from(most_bytes).unwrap_or(usize::MAX) / 3 * 4;
     let measures = tokio::select! {
         measures = measures::measures(&inputs, PARTITIONS) => measures?,
-        () = holds_more_than(MOST_BYTES) => return Err(RunError::Rollup(RollupError::Memory {
-            limit_mib: MOST_BYTES / 1024 / 1024,
-            detail: "the process".to_owned(),
+        () = holds_more_than(most_bytes) => return Err(RunError::Rollup(RollupError::Memory {
+            detail: format!("the process takes {} MiB", most_bytes >> 20),
         })),
     };
     let (files, bytes) = inputs.size();

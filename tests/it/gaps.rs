@@ -210,6 +210,10 @@ fn a_pin_that_somebody_was_told_vouches_for_what_a_query_or_a_rollup_reads() {
         said.contains("not compared with what this machine remembers"),
         "{said}"
     );
+    // Sealing goes behind the end, of which a pin says nothing.
+    let sealing = format!("rollup --archive archive {quarter} --state-dir writer --pin {pin}");
+    desk.changes_nothing(&sealing)
+        .fails(1, &["state file", "cannot be read"]);
 }
 
 fn a_cluster(desk: &Desk) -> String {

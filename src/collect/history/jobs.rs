@@ -323,13 +323,18 @@ impl<'a> Place<'a> {
             Ok((codes, keys, compared))
         })
         .await?;
-        let changed = compared
-            .into_iter()
-            .filter(|(_, c)| c.moved + c.rotated + c.unknown > 0);
-        let rows = changed.map(|(code, counted)| {
+        // No key is named of what lies under some KMS key, and of what lies nobody knows how: one row.
+        let mut by_target: BTreeMap<Option<&str>, (Option<&KeyClass>, Moved)> = BTreeMap::new();
+        for (code, counted) in compared {
             let target = codes.meaning(code).1.and_then(|key| keys.class(key));
-            self.compared(bucket, (from, to), target, &counted)
-        });
+            let arn = target.map(|key| key.arn.as_str());
+            let (_, all) = by_target.entry(arn).or_insert((target, Moved::default()));
+            all.add(&counted);
+        }
+        let changed = by_target.into_values();
+        let changed = changed.filter(|(_, c)| c.moved + c.rotated + c.unknown > 0);
+        let rows =
+            changed.map(|(target, counted)| self.compared(bucket, (from, to), target, &counted));
         Ok(rows.collect())
     }
 

@@ -43,6 +43,28 @@ pub struct Moved {
 }
 
 impl Moved {
+    /// Counts what another counted, too.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            total,
+            moved,
+            moved_bytes,
+            rotated,
+            rotated_bytes,
+            unknown,
+            failed,
+            left_behind,
+        } = other;
+        self.total += total;
+        self.moved += moved;
+        self.moved_bytes = self.moved_bytes.saturating_add(*moved_bytes);
+        self.rotated += rotated;
+        self.rotated_bytes = self.rotated_bytes.saturating_add(*rotated_bytes);
+        self.unknown += unknown;
+        self.failed += failed;
+        self.left_behind = self.left_behind.saturating_add(*left_behind);
+    }
+
     /// One version that lies under the target key now.
     fn arrived(&mut self, prior: Prior, bytes: u64, target: u32) {
         let sized = i64::try_from(bytes).ok().filter(|_| bytes != NO_SIZE);

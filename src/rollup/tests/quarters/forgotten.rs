@@ -41,6 +41,13 @@ fn snapshots(moved: i64, unknown: i64, wanted: Option<bool>) -> Reencryption {
     }
 }
 
+fn under(key: &str, told: Reencryption) -> Reencryption {
+    Reencryption {
+        target_key: key.to_owned(),
+        ..told
+    }
+}
+
 /// Nobody can tell any more which bucket it is about.
 fn nowhere(told: Reencryption) -> Reencryption {
     Reencryption {
@@ -150,6 +157,16 @@ fn cases() -> Vec<Case> {
                 (31, snapshots(0, 7, None)),
             ],
             &[("moved_versions", 7), ("unknown_versions", 0)],
+        ),
+        // A key that cannot be read any more has a row for that alone, of versions that moved nowhere.
+        (
+            "000000000014",
+            vec![
+                (30, under("a", snapshots(3, 0, Some(true)))),
+                (31, under("a", snapshots(0, 3, Some(true)))),
+                (31, under("b", snapshots(0, 5, None))),
+            ],
+            &[("moved_versions", 3), ("unknown_versions", 0)],
         ),
         // Nobody names the key: neither progress nor elsewhere.
         (
