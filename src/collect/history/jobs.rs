@@ -325,16 +325,18 @@ impl<'a> Place<'a> {
         .await?;
         // No key is named of what lies under some KMS key, and of what lies nobody knows how: one row.
         let mut by_target: BTreeMap<Option<&str>, (Option<&KeyClass>, Moved)> = BTreeMap::new();
-        for (code, counted) in compared {
+        let changed = compared
+            .into_iter()
+            .filter(|(_, c)| c.moved + c.rotated + c.unknown > 0);
+        for (code, counted) in changed {
             let target = codes.meaning(code).1.and_then(|key| keys.class(key));
             let arn = target.map(|key| key.arn.as_str());
             let (_, all) = by_target.entry(arn).or_insert((target, Moved::default()));
             all.add(&counted);
         }
-        let changed = by_target.into_values();
-        let changed = changed.filter(|(_, c)| c.moved + c.rotated + c.unknown > 0);
+        let rows = by_target.into_values();
         let rows =
-            changed.map(|(target, counted)| self.compared(bucket, (from, to), target, &counted));
+            rows.map(|(target, counted)| self.compared(bucket, (from, to), target, &counted));
         Ok(rows.collect())
     }
 
