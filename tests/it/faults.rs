@@ -145,8 +145,8 @@ fn equals_truth(place: &Place, day: u32, found: &Day, earlier: &[(u32, &Day)]) {
             }
         }
     }
-    let found: BTreeMap<_, _> = found
-        .verdicts
+    let rows = &found.verdicts;
+    let found: BTreeMap<_, _> = rows
         .iter()
         .filter(|((cell, _), _)| found.is_collected(cell))
         .map(|(id, v)| {
@@ -155,7 +155,8 @@ fn equals_truth(place: &Place, day: u32, found: &Day, earlier: &[(u32, &Day)]) {
         })
         .collect();
     for (id, told) in &stated {
-        assert_eq!(found.get(id), Some(told), "{id:?} on day {day}");
+        let row = rows.get(id);
+        assert_eq!(found.get(id), Some(told), "{id:?} on day {day}: {row:?}");
     }
     assert_eq!(found.len(), stated.len(), "no others on day {day}");
     assert!(stated.len() > 20, "{} clusters on day {day}", stated.len());
