@@ -60,8 +60,8 @@ pub struct QueryRequest {
 ///
 /// # Errors
 /// When the archive is not the pinned or remembered one; when no run of record is in view although the
-/// statement needs one; when a file that is read is not
-/// the one that was sealed; when the statement does something else than read.
+/// statement needs one; when a file that is read is not the one that was sealed; when the statement does
+/// something else than read.
 pub async fn query<W: Write + Send + 'static>(
     shell: &Shell,
     config: &Config,

@@ -85,8 +85,8 @@ impl RolledUp {
 /// edition. Where the newest edition has the same bytes, it stands and nothing is sealed.
 ///
 /// # Errors
-/// When the archive is not the pinned or remembered one; when the quarter lies outside its life; when a file that is read, or the newest edition's, is
-/// not the one that was sealed.
+/// When the archive is not the pinned or remembered one; when the quarter lies outside its life; when a file
+/// that is read, or the newest edition's, is not the one that was sealed.
 pub async fn rollup(
     shell: &Shell,
     config: &Config,
@@ -260,7 +260,8 @@ pub struct Checked {
 /// SHA-256 of entry 1.
 ///
 /// # Errors
-/// When the archive is not the pinned or remembered one; when there is no such edition; when a run's file is not the one that was sealed.
+/// When the archive is not the pinned or remembered one; when there is no such edition; when a run's file is
+/// not the one that was sealed.
 pub async fn check_rollup(
     shell: &Shell,
     config: &Config,
