@@ -211,10 +211,9 @@ impl World {
 
     /// Name of the bucket that the organization's trail delivers to.
     pub fn trail_bucket(&self) -> &str {
-        let found = self
-            .buckets
-            .iter()
-            .find(|bucket| bucket.kind == BucketKind::Trail);
+        // Asked for with every event, and an organization may have as many buckets as accounts.
+        let mut own = self.buckets_of(&self.log_archive_account).into_iter();
+        let found = own.find(|bucket| bucket.kind == BucketKind::Trail);
         &found.expect("every world has a trail").name
     }
 
