@@ -139,15 +139,11 @@ pub(super) fn units(run: &Run) -> Vec<AccountId> {
 }
 
 /// Looks up the events of one account, where something lives as far as it is known now. Each place has
-/// tokens of its own, two a second, so that several are waited for side by side.
+/// tokens of its own, two a second, so that all are waited for side by side.
 pub(super) async fn unit(run: Arc<Run>, account: AccountId) -> Result<(), CollectError> {
     let sessions = Arc::new(Sessions::new(&run.options().role_name));
-    let limit = run.options().regions_at_once.max(1).saturating_mul(2);
     let mut open = JoinSet::new();
     for (region, lives) in take(&run, &account) {
-        if open.len() >= limit {
-            finish(open.join_next().await)?;
-        }
         let (run, sessions) = (run.clone(), sessions.clone());
         open.spawn(place(run, sessions, account.clone(), region, lives));
     }
