@@ -194,7 +194,8 @@ impl Schedule {
     /// The same without faults.
     pub fn calm(&self) -> Self {
         Self {
-            cell_deadline_ms: 900_000,
+            // With pages of one step each a cluster's steps take half an hour of tokens.
+            cell_deadline_ms: 2 * 3_600_000,
             run_deadline_ms: 6 * 3_600_000,
             dials: Vec::new(),
             ..self.clone()

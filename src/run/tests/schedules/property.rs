@@ -417,14 +417,14 @@ impl Check<'_> {
             let mut now = now.filter(|r| r.cluster_id == row.cluster_id);
             let is_there = now.any(settled);
             if !is_there && self.is_collected(row.account_id.as_str(), row.region.as_str()) {
-                self.say(format!("{} is still owed", row.cluster_id));
+                self.say(format!("{} is still owed; it was {row:?}", row.cluster_id));
             }
         }
         for row in &self.look.facts.clusters {
             let collected = self.is_collected(row.account_id.as_str(), row.region.as_str());
             if collected && (!settled(row) || row.seen == Seen::NotSeen) {
                 self.problems
-                    .push(format!("{} was not read", row.cluster_id));
+                    .push(format!("{} was not read: {row:?}", row.cluster_id));
             }
         }
     }
