@@ -326,8 +326,6 @@ pub(super) struct Run {
     pub regions: Mutex<BTreeSet<Region>>,
     /// Principals that policies and grants of log keys name.
     named: Mutex<HashSet<u64>>,
-    /// Hashes of grants that were handed over.
-    pub granted: Mutex<HashSet<u64>>,
     /// Accounts that were asked about some Region, answered or not.
     entered: Mutex<BTreeSet<AccountId>>,
     /// How cells of the first pass ended where there was no answer, one for each account.
@@ -390,7 +388,6 @@ impl Run {
             targets: OnceLock::new(),
             regions: Mutex::default(),
             named: Mutex::default(),
-            granted: Mutex::default(),
             entered: Mutex::default(),
             ends: Mutex::default(),
             unlisted: Mutex::default(),
@@ -462,8 +459,7 @@ impl Run {
             self.name(named_by(&policy));
         }
         for grant in &facts.grants {
-            let who = [&grant.grantee, &grant.retiring_principal];
-            grants::note(self, who, &grant.key_arn, &grant.grant_id);
+            grants::note(self, [&grant.grantee, &grant.retiring_principal]);
         }
         self.note(facts);
     }

@@ -3,12 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::collect::api::{GrantConstraints, ListedGrant};
-use crate::collect::attempt::{Budget, CallError, lock};
+use crate::collect::attempt::{Budget, CallError};
 use crate::collect::engine::{CollectError, Run};
 use crate::collect::facts::Facts;
 use crate::collect::identity_policy::principal_of;
 use crate::collect::operation::Operation;
-use crate::collect::random::stable_hash;
 use crate::collect::session::Session;
 use crate::model::canonical;
 use crate::model::datasets::KmsGrant;
@@ -45,7 +44,7 @@ pub(super) async fn list(
             |page| {
                 for grant in page {
                     count += 1;
-                    rows.extend(row(run, &arn, key, grant));
+                    rows.push(row(run, &arn, key, grant));
                 }
                 if rows.len() >= ROWS_AT_ONCE {
                     stopped = append(run, &arn, std::mem::take(&mut rows)).err();
@@ -70,10 +69,10 @@ fn append(run: &Run, arn: &KeyArn, rows: Vec<KmsGrant>) -> Result<(), CollectErr
     run.append(facts)
 }
 
-/// The row, unless it was handed over already: a key that clusters name in two ways is asked twice.
-fn row(run: &Run, arn: &KeyArn, key: &str, grant: ListedGrant) -> Option<KmsGrant> {
-    let who = [&grant.grantee, &grant.retiring_principal];
-    note(run, who, key, &grant.id).then(|| KmsGrant {
+/// The row. A key that clusters name in two ways is asked twice, and the journal makes one row of two.
+fn row(run: &Run, arn: &KeyArn, key: &str, grant: ListedGrant) -> KmsGrant {
+    note(run, [&grant.grantee, &grant.retiring_principal]);
+    KmsGrant {
         scheduled_for: run.options().scheduled_for,
         account_id: arn.account_id.clone(),
         region: arn.region.clone(),
@@ -85,16 +84,15 @@ fn row(run: &Run, arn: &KeyArn, key: &str, grant: ListedGrant) -> Option<KmsGran
         issuing_account: grant.issuing_account,
         operations: grant.operations.join(" "),
         created_at: grant.created_at,
-    })
+    }
 }
 
-/// Notes whom a grant names; whether it was not seen before.
-pub(super) fn note(run: &Run, who: [&Option<String>; 2], key: &str, id: &str) -> bool {
+/// Notes whom a grant names.
+pub(super) fn note(run: &Run, who: [&Option<String>; 2]) {
     let names = who
         .into_iter()
         .filter_map(|name| principal_of(name.as_deref()?));
     run.name(names);
-    lock(&run.granted).insert(stable_hash(&format!("{key} {id}")))
 }
 
 /// The documented constraints

@@ -67,8 +67,12 @@ fn knows(world: &World, identities: Vec<Identity>) {
 }
 
 impl Seen {
+    /// As the journal reads them: one row of several with one key.
     fn grants(&self) -> Vec<&KmsGrant> {
-        self.facts.iter().flat_map(|f| &f.grants).collect()
+        let mut rows: Vec<_> = self.facts.iter().flat_map(|f| &f.grants).collect();
+        rows.sort_by(|a, b| a.key_order(b));
+        rows.dedup_by(|a, b| a.key_order(b).is_eq());
+        rows
     }
 
     fn principals(&self) -> Vec<&Principal> {
