@@ -384,6 +384,7 @@ impl Attempts {
                 tally.retries += i64::from(failures > 0);
             }
             let now = self.clock.now();
+            buckets.sent(place.region, place.operation, now);
             lock(&budget.footprint).attempt(place.region, place.operation, now);
             if place.account.is_none() {
                 lock(&self.own_footprint).attempt(place.region, place.operation, now);

@@ -1,9 +1,10 @@
 //! Token buckets: how fast one account, Region and operation may be asked.
 //!
 //! AWS grants a burst and a refill rate that the workload teams' own tools share. We take a settable share
-//! of both, and slow down further when AWS says so. Calls arrive later than they were sent, some later than
-//! others: AWS's bucket begins to refill when the first of a burst arrives, so ours begins a while after it
-//! was sent. The next ones, if they came faster, would find AWS's empty.
+//! of both, and slow down further when AWS says so. Calls are sent later than their tokens were taken, when
+//! many wait for a place in flight, and arrive later than they were sent: AWS's bucket begins to refill when
+//! the first of a burst arrives, so ours begins a while after it was sent. The next ones, if they came
+//! faster, would find AWS's empty.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,7 @@ use crate::time::UtcMillis;
 const RECOVERY_MS: f64 = 300_000.0;
 /// Throttling answers within this time of each other belong to the same burst and count once.
 const SAME_BURST_MS: i64 = 1_000;
-/// A call arrives this long after it was sent at the latest, waiting for its turn included.
+/// A call arrives this long after it was sent at the latest.
 const ARRIVES_WITHIN_MS: i64 = 500;
 /// The refill is never slowed below this part of its share.
 const FLOOR: f64 = 1.0 / 64.0;
@@ -82,6 +83,17 @@ impl TokenBucket {
         }
         self.tokens -= 1.0;
         Some(Duration::from_millis(wait_ms.unsigned_abs()))
+    }
+
+    /// A call that took its token earlier is sent now. Until then AWS's bucket may have been full, and did not
+    /// refill: it is not fuller than one less now.
+    pub fn sent(&mut self, now: UtcMillis) {
+        let elapsed = (now.0 - self.filled_at.0).max(0) as f64;
+        let tokens = self.tokens + elapsed * self.full_rate * self.part(now);
+        if tokens > self.burst - 1.0 {
+            self.tokens = self.burst - 1.0;
+            self.filled_at = now.plus_ms(ARRIVES_WITHIN_MS);
+        }
     }
 
     /// AWS said to slow down: nothing is left, and the refill is halved and recovers slowly. Gives the
@@ -157,6 +169,11 @@ impl Buckets {
         until: UtcMillis,
     ) -> Option<Duration> {
         self.with(region, operation, now, |b, _| b.take(now, until))
+    }
+
+    /// [`TokenBucket::sent`] for one Region and operation.
+    pub fn sent(&self, region: &Region, operation: Operation, now: UtcMillis) {
+        self.with(region, operation, now, |bucket, _| bucket.sent(now));
     }
 
     /// [`TokenBucket::slow_down`] for one Region and operation.
@@ -238,20 +255,26 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_arrive_later_or_sooner_after_each_other_are_not_refused() {
-        let granted = (2.0, 2.0);
-        let mut ours = TokenBucket::new(granted, 1.0, UtcMillis(0));
-        // AWS's, which takes tokens as calls arrive.
-        let (mut tokens, mut filled_at) = (granted.0, 0_i64);
-        let mut sent_at = 0;
-        for n in 0..1_000_i64 {
-            sent_at += wait(&mut ours, sent_at) as i64;
-            let arrives_at = sent_at + [300, 0, 120, 0, 7, 450][(n % 6) as usize];
-            tokens += (arrives_at - filled_at).max(0) as f64 * granted.1 / 1_000.0;
-            tokens = tokens.min(granted.0);
-            filled_at = filled_at.max(arrives_at);
-            assert!(tokens >= 1.0, "call {n} is refused: {tokens}");
-            tokens -= 1.0;
+    fn calls_that_are_sent_late_and_arrive_later_or_sooner_are_not_refused() {
+        for (granted, waits_for_turn) in [
+            ((2.0, 2.0), [0; 5]),
+            ((2.0, 2.0), [0, 2_500, 40, 9_000, 700]),
+            ((10.0, 0.5), [3_000, 1_400, 1_400, 900, 0]),
+        ] {
+            let mut ours = TokenBucket::new(granted, 1.0, UtcMillis(0));
+            // AWS's, which takes tokens as calls arrive.
+            let (mut tokens, mut filled_at) = (granted.0, 0_i64);
+            let mut sent_at = 0;
+            for n in 0..1_000_i64 {
+                sent_at += wait(&mut ours, sent_at) as i64 + waits_for_turn[(n % 5) as usize];
+                ours.sent(UtcMillis(sent_at));
+                let arrives_at = sent_at + [300, 0, 120, 0, 7, 450][(n % 6) as usize];
+                tokens += (arrives_at - filled_at).max(0) as f64 * granted.1 / 1_000.0;
+                tokens = tokens.min(granted.0);
+                filled_at = filled_at.max(arrives_at);
+                assert!(tokens >= 1.0, "{granted:?}: call {n} is refused: {tokens}");
+                tokens -= 1.0;
+            }
         }
     }
 
