@@ -1,5 +1,7 @@
 //! What a run is expected to see, as `discover` hands it over.
 
+use std::sync::Arc;
+
 use crate::collect::api::{CallerIdentity, Tag};
 use crate::model::datasets::Account;
 use crate::model::ids::{AccountId, Region};
@@ -14,8 +16,9 @@ pub struct Scope {
     pub organization_id: Option<String>,
     pub caller: CallerIdentity,
     pub management_account: Option<AccountId>,
-    /// Every account that was listed, in scope or not, sorted by id.
-    pub accounts: Vec<Account>,
+    /// Every account that was listed, in scope or not, sorted by id. There may be ten thousand, and each stage
+    /// keeps the scope: they share one copy.
+    pub accounts: Arc<Vec<Account>>,
 }
 
 impl Scope {

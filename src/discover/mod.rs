@@ -9,7 +9,7 @@ mod select;
 mod units;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
@@ -179,7 +179,7 @@ pub async fn begin(
         organization_id: None,
         caller,
         management_account: None,
-        accounts: vec![],
+        accounts: Arc::default(),
     };
     let (listed, next) = match &request.mode {
         Mode::SingleAccount => (vec![bare(&scope.caller.account_id)], None),
@@ -231,7 +231,7 @@ impl Listing {
         // A list that changes while it is read may name an account twice.
         rows.dedup_by(|a, b| a.account_id == b.account_id);
         Scope {
-            accounts: rows,
+            accounts: Arc::new(rows),
             ..self.scope.clone()
         }
     }
@@ -275,7 +275,7 @@ impl Listing {
                 }
             }
         }
-        scope.accounts = select::rows(&scope, &request, listed)?;
+        scope.accounts = Arc::new(select::rows(&scope, &request, listed)?);
         let tags = request.asks_tags().then_some(Tags(request.tags));
         Ok((scope, tags))
     }
@@ -369,8 +369,8 @@ impl Ask<'_> {
     /// of those that it knows. AWS grants few of these calls a
     /// second: several are asked at once so that none of those is lost to waiting for an answer.
     async fn tags(&self, scope: &mut Scope, names: &TagNames) -> Result<(), DiscoverError> {
-        let mut wanted: Vec<&mut Account> =
-            scope.accounts.iter_mut().filter(|a| a.in_scope).collect();
+        let accounts = Arc::make_mut(&mut scope.accounts).iter_mut();
+        let mut wanted: Vec<&mut Account> = accounts.filter(|a| a.in_scope).collect();
         let ids: Vec<AccountId> = wanted.iter().map(|a| a.account_id.clone()).collect();
         if ids.len() > TELL_TAGS_EVERY {
             tracing::info!(accounts = ids.len(), "reading the tags of accounts");

@@ -147,7 +147,7 @@ async fn tags_of_many_accounts_are_read_side_by_side() {
     request.tags.owner = Some("owner".to_owned());
     let began = cloud.clock.now().0;
     let scope = find(&cloud, &attempts, &request).await.expect("scope");
-    for (i, account) in (1..).zip(&scope.accounts) {
+    for (i, account) in (1..).zip(scope.accounts.iter()) {
         assert_eq!(account.account_id.as_str(), name(i));
         assert_eq!(account.owner, Some(format!("team-{i}")));
     }
@@ -389,7 +389,7 @@ async fn a_long_list_is_begun_with_what_one_burst_tells_and_read_to_its_end() {
         find(&cloud, &attempts, &request).await.expect("scope")
     );
     assert_eq!(scope.accounts.len(), 60);
-    for row in &early.accounts {
+    for row in early.accounts.iter() {
         assert_eq!(scope.account(&row.account_id), Some(row));
     }
 }

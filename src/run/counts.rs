@@ -50,7 +50,7 @@ impl Counts {
         }
         counts.not_observed.accounts = counts.never_asked();
         let mut answered: BTreeSet<&AccountId> = BTreeSet::new();
-        for account in &scope.accounts {
+        for account in scope.accounts.iter() {
             counts.accounts.listed += 1;
             match account.left_out_because.as_deref() {
                 None => {

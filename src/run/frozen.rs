@@ -1,6 +1,7 @@
 //! What is fixed when a run begins and must be the same for every process that works on it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -76,10 +77,10 @@ impl Frozen {
             return None;
         }
         let mut accounts: BTreeMap<AccountId, Account> = BTreeMap::new();
-        for account in again.accounts {
+        for account in Arc::unwrap_or_clone(again.accounts) {
             accounts.insert(account.account_id.clone(), account);
         }
-        for was in std::mem::take(&mut before.accounts) {
+        for was in Arc::unwrap_or_clone(std::mem::take(&mut before.accounts)) {
             let now = accounts.remove(&was.account_id);
             let (owner, cost_center, business_unit) = now
                 .map(|now| (now.owner, now.cost_center, now.business_unit))
@@ -92,7 +93,7 @@ impl Frozen {
             };
             accounts.insert(account.account_id.clone(), account);
         }
-        before.accounts = accounts.into_values().collect();
+        before.accounts = Arc::new(accounts.into_values().collect());
         Some(self)
     }
 
@@ -176,7 +177,7 @@ impl Frozen {
                     arn: file.caller_arn,
                 },
                 management_account: file.management_account,
-                accounts,
+                accounts: Arc::new(accounts),
             },
             regions: regions_of(&file.regions)
                 .ok_or_else(|| unreadable("its Regions cannot be read".to_owned()))?,

@@ -187,7 +187,7 @@ impl Recomputing<'_> {
     pub fn compare_coverage(&self, facts: &Journal, known: &dyn Known) -> Result<(), RunError> {
         let scope = &self.running.frozen.scope;
         let accounts: Result<Vec<Account>, _> = facts.rows::<Account>().collect();
-        if accounts? != scope.accounts {
+        if accounts? != *scope.accounts {
             return Err(self.refused("dataset account"));
         }
         let selected = |a: &Account| a.left_out_because.as_deref() != Some(left_out::NOT_SELECTED);

@@ -321,7 +321,7 @@ impl Running<'_> {
         checks: &[ArchiveCheck],
         told: impl FnOnce() -> Told,
     ) -> Result<Concluded, RunError> {
-        journals.append(&mut self.frozen.scope.accounts.clone())?;
+        journals.append(&mut self.frozen.scope.accounts.to_vec())?;
         journals.append(&mut checks.to_vec())?;
         let tally = self.judge(&journals.all, journals.own(), before)?;
         let counts = self.counts(&journals.all, &tally)?;

@@ -363,7 +363,7 @@ async fn facts_that_cannot_be_kept_end_the_run() {
         organization_id: None,
         caller: world.cloud.with(|s| s.caller.clone()),
         management_account: None,
-        accounts: world.accounts,
+        accounts: Arc::new(world.accounts),
     };
     let error = collect(&context, &scope).await.expect_err("full");
     assert_eq!(error.to_string(), "keep facts: no space left");

@@ -240,7 +240,7 @@ impl World {
                 arn: "arn:aws:iam::999988887777:role/collector".to_owned(),
             },
             management_account: None,
-            accounts: self.accounts,
+            accounts: Arc::new(self.accounts),
         };
         collect(&context, &scope).await.expect("collect")
     }

@@ -209,7 +209,7 @@ pub mod tests {
             organization_id: Some("o-exampleorg1".to_owned()),
             caller: caller.clone(),
             management_account: None,
-            accounts: vec![],
+            accounts: Arc::default(),
         };
         judge(&Ways {
             config,

@@ -44,7 +44,7 @@ fn scope(accounts: &[u64]) -> Scope {
             arn: String::new(),
         },
         management_account: None,
-        accounts: accounts.iter().map(account).collect(),
+        accounts: Arc::new(accounts.iter().map(account).collect()),
     }
 }
 

@@ -235,7 +235,7 @@ impl Look {
             ($($rows:expr),+) => { $( journal.append($rows).expect("a row"); )+ };
         }
         append!(
-            &mut scope.accounts.clone(),
+            &mut scope.accounts.to_vec(),
             &mut facts.clusters,
             &mut facts.steps,
             &mut facts.sessions,
