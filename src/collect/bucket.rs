@@ -68,10 +68,8 @@ impl TokenBucket {
     /// Takes a token and says how long to wait before using it; `None`, and nothing taken, when
     /// that would be after `until`. Tokens are handed out in the order of the calls.
     pub fn take(&mut self, now: UtcMillis, until: UtcMillis) -> Option<Duration> {
-        let rate = self.full_rate * self.part(now);
-        // A clock that steps back fills nothing.
-        let elapsed = (now.0 - self.filled_at.0).max(0) as f64;
-        self.tokens = (self.tokens + elapsed * rate).min(self.burst);
+        let rate = self.rate(now);
+        self.tokens = self.refilled(now).min(self.burst);
         if self.tokens >= self.burst {
             self.filled_at = now.plus_ms(ARRIVES_WITHIN_MS);
         } else if !(0..=ARRIVES_WITHIN_MS).contains(&(self.filled_at.0 - now.0)) {
@@ -92,9 +90,7 @@ impl TokenBucket {
     /// A call that took its token earlier is sent now. Until then AWS's bucket may have been full, and did not
     /// refill: it is not fuller than one less now.
     pub fn sent(&mut self, now: UtcMillis) {
-        let elapsed = (now.0 - self.filled_at.0).max(0) as f64;
-        let tokens = self.tokens + elapsed * self.full_rate * self.part(now);
-        if tokens > self.burst - 1.0 {
+        if self.refilled(now) > self.burst - 1.0 {
             self.tokens = self.burst - 1.0;
             self.filled_at = self.filled_at.max(now.plus_ms(self.late_ms));
         }
@@ -113,6 +109,17 @@ impl TokenBucket {
         self.slowed = Some((now, part));
         self.tokens = self.tokens.min(0.0);
         Some(part)
+    }
+
+    /// What it would hold now if it could hold any number. A clock that steps back fills nothing.
+    fn refilled(&self, now: UtcMillis) -> f64 {
+        let elapsed = (now.0 - self.filled_at.0).max(0) as f64;
+        self.tokens + elapsed * self.rate(now)
+    }
+
+    /// Tokens per millisecond now.
+    fn rate(&self, now: UtcMillis) -> f64 {
+        self.full_rate * self.part(now)
     }
 
     /// The part of the full rate that holds now.
