@@ -153,9 +153,13 @@ class Tls:
     def serve(self, connection):
         try:
             with self.context.wrap_socket(connection, server_side=True) as client:
-                # In TLS 1.3 the client's refusal comes with its first bytes.
+                version = client.version()
+                # In TLS 1.3 the client's refusal comes with its first bytes. None at all: a connection
+                # that was made in reserve and never used, since another was free earlier.
                 first = client.recv(65536)
-                self.handshakes.append(client.version())
+                if not first:
+                    return
+                self.handshakes.append(version)
                 with socket.create_connection(("127.0.0.1", self.behind)) as server:
                     server.sendall(first)
                     threading.Thread(target=pump, args=(server, client), daemon=True).start()
