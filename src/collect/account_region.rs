@@ -9,15 +9,17 @@ use crate::collect::api::{
 };
 use crate::collect::attempt::{Budget, CallError};
 use crate::collect::coverage::{CellEnd, Fault, ItemTally};
-use crate::collect::engine::{CollectError, Regions, Run};
+use crate::collect::engine::CollectError;
 use crate::collect::facts::{Facts, KnownAccountRegion};
 use crate::collect::launches;
 use crate::collect::listing::{self, ENDED_STATES, Population};
 use crate::collect::log_groups;
 use crate::collect::operation::Operation;
+use crate::collect::options::Regions;
 use crate::collect::security_configuration;
 use crate::collect::session::Session;
 use crate::collect::settings::{self, Rows};
+use crate::collect::shared::Run;
 use crate::collect::steps::Steps;
 use crate::model::datasets::{
     ACTIVE_STATES, Account, Coverage, EmrCluster, EmrSecurityConfiguration, EmrSession, EmrStep,

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::collect::attempt::{CallError, lock};
-use crate::collect::engine::{CollectError, Run, finish};
+use crate::collect::engine::{CollectError, finish};
 use crate::collect::events::{Looked, Place};
 use crate::collect::facts::Facts;
 use crate::collect::launches::{Read, window};
 use crate::collect::lookups::Sessions;
+use crate::collect::shared::Run;
 use crate::collect::trail_events::control::{About, KINDS};
 use crate::collect::trail_events::{Event, newest_of_each};
 use crate::model::datasets::{ControlEvent, Coverage, EmrCluster, KmsKey, LogBucket, Trail};

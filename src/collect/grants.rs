@@ -4,11 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::collect::api::{GrantConstraints, ListedGrant};
 use crate::collect::attempt::{Budget, CallError};
-use crate::collect::engine::{CollectError, Run};
+use crate::collect::engine::CollectError;
 use crate::collect::facts::Facts;
 use crate::collect::identity_policy::principal_of;
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
+use crate::collect::shared::Run;
 use crate::model::canonical;
 use crate::model::datasets::KmsGrant;
 use crate::model::key_reference::KeyArn;

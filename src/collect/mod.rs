@@ -4,6 +4,7 @@
 //! - [`bucket`], [`attempt`], [`session`]: token buckets, the one retry loop, a member's session;
 //!   [`learned`]: rates that AWS let us have; [`footprint`]: what a cell cost.
 //! - [`scope`], [`exceptions`], [`facts`]: what comes in and what goes out.
+//! - `options`: what the configuration decides; `shared`: what the units of one collect share.
 //! - [`engine`]: the three passes. First one unit per account (`account`, `account_region`): Regions,
 //!   clusters, their settings, security configurations, bucket names. Then one unit per account
 //!   that owns something which clusters referenced (`lookups`): keys with their grants and aliases,
@@ -59,9 +60,11 @@ mod launches;
 mod log_groups;
 mod lookups;
 mod object_samples;
+mod options;
 mod references;
 mod repeated;
 mod sessions;
+mod shared;
 mod steps;
 mod trails;
 
@@ -75,4 +78,5 @@ pub use object_samples::SSE_C_SUSPECTED;
 
 pub use account::{FirstPassEnd, is_looked_into};
 pub(crate) use engine::joined;
-pub use engine::{CollectError, Collected, Context, Options, Part, Regions, collect, collect_part};
+pub use engine::{CollectError, Collected, Context, Part, collect, collect_part};
+pub use options::{Options, Regions};

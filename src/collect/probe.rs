@@ -15,9 +15,10 @@ use crate::collect::api::{
     ApiError, Cloud, ClusterFilter, ErrorClass, IdentityKinds, Member, OwnedBucket, Page,
 };
 use crate::collect::attempt::{Attempts, Budget, CallError};
-use crate::collect::engine::{Context, Options, Regions};
+use crate::collect::engine::Context;
 use crate::collect::facts::{FactSink, Facts, NothingKnown, SinkError};
 use crate::collect::operation::{Caller, Operation};
+use crate::collect::options::{Options, Regions};
 use crate::collect::session::Session;
 use crate::model::ids::{AccountId, Region};
 use crate::model::words::Source;

@@ -4,10 +4,10 @@
 use crate::collect::api::{ListedTrail, TrailStatus};
 use crate::collect::attempt::{Budget, CallError};
 use crate::collect::coverage::{CellEnd, Fault};
-use crate::collect::engine::Run;
 use crate::collect::operation::Operation;
 use crate::collect::scope::text;
 use crate::collect::session::Session;
+use crate::collect::shared::Run;
 use crate::model::datasets::{Account, Coverage, Trail};
 use crate::model::ids::Region;
 use crate::model::words::{CellOutcome, Source};

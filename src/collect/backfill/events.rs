@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Unit, Wanted};
-use crate::collect::engine::Options;
+use crate::collect::options::Options;
 use crate::collect::trail_events::control::{About, KINDS};
 use crate::collect::trail_events::{EVENT_NAME, Event, Reader};
 use crate::model::datasets::{ControlEvent, Launch};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::moved::Prior;
 use super::rows::Stored;
 use crate::collect::attempt::Budget;
-use crate::collect::engine::Run;
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
+use crate::collect::shared::Run;
 use crate::model::ids::{AccountId, Region};
 use crate::model::key_reference::{KeyArn, KeyReference};
 

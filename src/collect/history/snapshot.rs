@@ -10,9 +10,9 @@ use super::source::{Source, Unread};
 use super::{ReportError, folders::LogFolders};
 use crate::collect::api::{InventoryConfiguration, SourceEntry};
 use crate::collect::attempt::{Budget, CallError};
-use crate::collect::engine::Run;
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
+use crate::collect::shared::Run;
 use crate::model::ids::Region;
 use crate::time::UtcMillis;
 

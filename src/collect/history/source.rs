@@ -12,10 +12,10 @@ use super::error::ReportError;
 use crate::collect::api::{ErrorClass, SourceEntry, SourceObject, SourcePart};
 use crate::collect::attempt::{Budget, CallError, lock};
 use crate::collect::coverage::Fault;
-use crate::collect::engine::{Run, Unlisted};
 use crate::collect::lookups::{ItemEnd, end_of};
 use crate::collect::operation::Operation;
 use crate::collect::session::Session;
+use crate::collect::shared::{Run, Unlisted};
 use crate::model::ids::{AccountId, Region, hex};
 use crate::model::words::CellOutcome;
 

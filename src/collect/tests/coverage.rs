@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::collect::api::ErrorClass;
-use crate::collect::engine::Regions;
 use crate::collect::exceptions::tests::rule;
 use crate::collect::fake::{DELETED, What, cluster_row, described, listed};
 use crate::collect::operation::Operation;
+use crate::collect::options::Regions;
 use crate::collect::{FirstPassEnd, is_looked_into};
 use crate::model::words::{ExceptionKind, Seen as How};
 

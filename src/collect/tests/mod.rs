@@ -21,12 +21,13 @@ use tokio::sync::watch;
 
 use crate::collect::api::{CallerIdentity, DescribedCluster};
 use crate::collect::attempt::{Attempts, lock};
-use crate::collect::engine::{Collected, Context, Options, collect};
+use crate::collect::engine::{Collected, Context, collect};
 use crate::collect::exceptions::ExceptionRule;
 use crate::collect::facts::{
     FactSink, Facts, Known, KnownAccountRegion, KnownError, SinkError, Turn,
 };
 use crate::collect::fake::{FakeAccount, FakeCloud, START, TestClock, account, id, region};
+use crate::collect::options::Options;
 use crate::collect::random::seeded;
 use crate::collect::scope::{EmrRegion, Scope};
 use crate::model::datasets::{Account, Coverage, EmrCluster, EmrStep, KmsKey};
