@@ -5,10 +5,12 @@
 //! The one retry loop stands in `collect::attempt`. All methods may be called concurrently, and
 //! dropping a returned future abandons the request.
 
+mod buckets;
+mod clusters;
 mod identity;
+mod keys;
 mod reports;
-
-use std::collections::BTreeMap;
+mod trails;
 
 use async_trait::async_trait;
 
@@ -16,13 +18,24 @@ use crate::collect::operation::Operation;
 use crate::model::ids::{AccountId, Region};
 use crate::time::UtcMillis;
 
+pub use buckets::{
+    BucketEncryption, BucketLifecycle, BucketReplication, ListedObject, ListedVersion, ObjectHead,
+    OwnedBucket,
+};
+pub use clusters::{
+    ApplicationLogs, CloudWatchLogging, ClusterFilter, DescribedCluster, DescribedLogGroup,
+    DescribedSecurityConfiguration, ListedCluster, ListedSecurityConfiguration, ListedSession,
+    ListedStep, SessionLogs,
+};
 pub use identity::{
     Identity, IdentityKinds, ListedGroup, ListedPolicy, ListedPrincipal, PrincipalKind,
 };
+pub use keys::{DescribedKey, GrantConstraints, KeyRotation, ListedAlias, ListedGrant};
 pub use reports::{
     DescribedJob, FilteredBy, InventoryConfiguration, InventoryDestination, JobOperation,
     JobReport, ListedJob, SourceEntry, SourceObject, SourcePart, TrailKey,
 };
+pub use trails::{ListedTrail, TrailStatus};
 
 /// How an attempt failed, told apart because each becomes different evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,269 +184,6 @@ pub struct RegionStatus {
     pub region: Region,
     /// ENABLED, ENABLED_BY_DEFAULT, ENABLING, DISABLING or DISABLED.
     pub status: String,
-}
-
-/// Which clusters ListClusters is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterFilter {
-    pub states: Vec<String>,
-    pub created_after: Option<UtcMillis>,
-}
-
-/// One cluster of ListClusters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedCluster {
-    pub id: String,
-    pub name: Option<String>,
-    pub state: String,
-    pub created_at: Option<UtcMillis>,
-    pub ready_at: Option<UtcMillis>,
-    pub ended_at: Option<UtcMillis>,
-}
-
-/// DescribeCluster, only the fields that may be kept. `log_uri` is as AWS gave it: reading it
-/// through `S3Location` drops credentials.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DescribedCluster {
-    pub listed: ListedCluster,
-    pub release_label: Option<String>,
-    pub log_uri: Option<String>,
-    pub log_key: Option<String>,
-    pub security_configuration: Option<String>,
-    pub service_role: Option<String>,
-    pub instance_profile: Option<String>,
-    pub system_logs_upload: Option<String>,
-    pub application_logs_upload: Option<String>,
-    pub ui_logs_upload: Option<String>,
-    pub cloudwatch: CloudWatchLogging,
-    pub application_logs: ApplicationLogs,
-    pub session_enabled: Option<bool>,
-    pub tags: Vec<Tag>,
-}
-
-/// `MonitoringConfiguration.CloudWatchLogConfiguration` of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CloudWatchLogging {
-    pub enabled: Option<bool>,
-    pub log_group: Option<String>,
-    pub stream_prefix: Option<String>,
-    pub key: Option<String>,
-    /// `TYPE` or `TYPE/FILE`, sorted.
-    pub log_types: Vec<String>,
-}
-
-/// The log destinations among the `Configurations` of a launch; nothing else of them may be kept. Places
-/// are as AWS gave them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ApplicationLogs {
-    /// `yarn.nodemanager.remote-app-log-dir`
-    pub yarn_log_dir: Option<String>,
-    /// `yarn.log-aggregation-enable`
-    pub yarn_log_aggregation: Option<bool>,
-    /// `spark.eventLog.dir`
-    pub spark_event_log_dir: Option<String>,
-    /// `spark.eventLog.enabled`
-    pub spark_event_log_enabled: Option<bool>,
-    /// `spark.history.fs.logDirectory`
-    pub spark_history_dir: Option<String>,
-}
-
-/// One step of ListSteps, only the fields that may be kept. `log_uri` is as AWS gave it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedStep {
-    pub id: String,
-    pub state: Option<String>,
-    pub created_at: Option<UtcMillis>,
-    pub log_uri: Option<String>,
-    pub log_key: Option<String>,
-}
-
-/// One session of ListSessions, only the fields that may be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedSession {
-    pub id: String,
-    pub created_at: Option<UtcMillis>,
-    /// `place` is a URI as AWS gave it.
-    pub s3: SessionLogs,
-    /// `place` is a log group.
-    pub cloudwatch: SessionLogs,
-    /// Has no place.
-    pub managed: SessionLogs,
-}
-
-/// One destination of a session's logs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SessionLogs {
-    pub enabled: Option<bool>,
-    pub place: Option<String>,
-    pub key: Option<String>,
-}
-
-/// One log group of DescribeLogGroups.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DescribedLogGroup {
-    pub name: String,
-    pub kms_key: Option<String>,
-    pub created_at: Option<UtcMillis>,
-}
-
-/// One security configuration of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedSecurityConfiguration {
-    pub name: String,
-    pub created_at: Option<UtcMillis>,
-}
-
-/// DescribeSecurityConfiguration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DescribedSecurityConfiguration {
-    pub name: String,
-    pub created_at: Option<UtcMillis>,
-    /// The document as AWS returned it; only a projection of it is ever stored.
-    pub document: String,
-}
-
-/// One bucket of ListBuckets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnedBucket {
-    pub name: String,
-    pub region: Option<Region>,
-}
-
-/// GetBucketEncryption's default rule.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BucketEncryption {
-    pub algorithm: Option<String>,
-    pub key: Option<String>,
-    pub bucket_key: Option<bool>,
-}
-
-/// GetBucketLifecycleConfiguration: what concerns how long logs stay.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BucketLifecycle {
-    /// Rules that are on.
-    pub rules: i64,
-    /// The smallest number of days after which one of them lets current objects expire.
-    pub expires_after_days: Option<i64>,
-}
-
-/// GetBucketReplication: where copies go.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BucketReplication {
-    /// Rules that are on.
-    pub rules: i64,
-    /// ARNs of the buckets that they write to, sorted.
-    pub destinations: Vec<String>,
-}
-
-/// One object of ListObjectsV2.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedObject {
-    /// Its key. Names of log files may carry what users typed: never stored, never shown.
-    pub name: String,
-    pub bytes: Option<i64>,
-    pub modified_at: Option<UtcMillis>,
-}
-
-/// One version of ListObjectVersions, which tells nothing of its encryption.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedVersion {
-    /// The object's key. Names of log files may carry what users typed: never stored, never shown.
-    pub name: Vec<u8>,
-    pub is_latest: bool,
-    pub is_delete_marker: bool,
-    pub bytes: Option<u64>,
-}
-
-/// HeadObject, as far as encryption is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ObjectHead {
-    Told {
-        algorithm: Option<String>,
-        /// ARN of the KMS key.
-        key: Option<String>,
-        bucket_key: Option<bool>,
-    },
-    /// HTTP 400 without a word: what S3 answers where an object's own key would have to be sent.
-    BadRequest,
-}
-
-/// DescribeKey.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DescribedKey {
-    pub arn: String,
-    pub manager: Option<String>,
-    pub state: Option<String>,
-    pub usage: Option<String>,
-    pub spec: Option<String>,
-    pub origin: Option<String>,
-    pub multi_region: Option<bool>,
-    pub created_at: Option<UtcMillis>,
-    pub deletion_at: Option<UtcMillis>,
-    pub material_expires_at: Option<UtcMillis>,
-}
-
-/// One entry of ListGrants, only the fields that may be kept: a grant's name and its token stay
-/// behind.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ListedGrant {
-    pub id: String,
-    /// `GranteePrincipal`, else `GranteeServicePrincipal`.
-    pub grantee: Option<String>,
-    /// `RetiringPrincipal`, else `RetiringServicePrincipal`.
-    pub retiring_principal: Option<String>,
-    pub issuing_account: Option<String>,
-    pub operations: Vec<String>,
-    pub constraints: GrantConstraints,
-    pub created_at: Option<UtcMillis>,
-}
-
-/// `GrantConstraints`, as AWS gives them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GrantConstraints {
-    pub encryption_context_equals: Option<BTreeMap<String, String>>,
-    pub encryption_context_subset: Option<BTreeMap<String, String>>,
-    pub source_arn: Option<String>,
-}
-
-/// One entry of ListAliases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedAlias {
-    /// With `alias/`.
-    pub name: String,
-    /// Id of the key; a name that AWS predefined has none until somebody needs its key.
-    pub target: Option<String>,
-    pub updated_at: Option<UtcMillis>,
-}
-
-/// GetKeyRotationStatus.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct KeyRotation {
-    pub enabled: bool,
-    pub period_days: Option<i64>,
-}
-
-/// One trail of DescribeTrails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedTrail {
-    pub arn: String,
-    pub home: Region,
-    pub multi_region: Option<bool>,
-    pub organization: Option<bool>,
-    pub log_file_validation: Option<bool>,
-    pub bucket: Option<String>,
-    pub prefix: Option<String>,
-    pub kms_key: Option<String>,
-}
-
-/// GetTrailStatus.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TrailStatus {
-    pub logging: Option<bool>,
-    pub started_at: Option<UtcMillis>,
-    pub stopped_at: Option<UtcMillis>,
-    pub delivered_at: Option<UtcMillis>,
-    pub delivery_error: Option<String>,
 }
 
 /// AWS as the collector itself sees it.
