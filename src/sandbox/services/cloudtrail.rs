@@ -9,7 +9,8 @@ use super::s3::public_key;
 use super::{gate, json};
 use crate::sandbox::World;
 use crate::sandbox::wire::{AwsError, Request, Response};
-use crate::sandbox::world::launches::{self, Event, Trail};
+use crate::sandbox::world::launches::{self, Event};
+use crate::sandbox::world::trails::{Trail, trails};
 
 /// Most events in one page, and as many as come unasked.
 const PAGE: usize = 50;
@@ -167,7 +168,7 @@ fn attribute(input: &Map<String, Value>) -> Result<Option<Wanted>, AwsError> {
 fn describe_trails(world: &World, request: &Request, input: &Map<String, Value>) -> Value {
     let shadows = input.get("includeShadowTrails").and_then(Value::as_bool);
     let names = json::texts(input, "trailNameList");
-    let trails = launches::trails(world, &request.caller.account);
+    let trails = trails(world, &request.caller.account);
     let shown = trails.iter().filter(|trail| {
         (trail.home == request.region || shadows != Some(false))
             && (names.is_empty()
@@ -192,7 +193,7 @@ fn describe_trails(world: &World, request: &Request, input: &Map<String, Value>)
 
 /// By name in its home, by ARN from anywhere.
 fn trail(world: &World, request: &Request, name: &str) -> Result<Trail, AwsError> {
-    let trails = launches::trails(world, &request.caller.account);
+    let trails = trails(world, &request.caller.account);
     let found = trails
         .into_iter()
         .find(|trail| trail.arn == name || (trail.name == name && trail.home == request.region));

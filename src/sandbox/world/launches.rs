@@ -1,5 +1,4 @@
-//! What CloudTrail remembers: launches, attempts that were refused, changes of keys and buckets, and the
-//! trails of each account.
+//! What CloudTrail remembers: launches, attempts that were refused, changes of keys and buckets.
 //!
 //! Every cluster has its RunJobFlow event. Beside, each account-region tells on every day of one attempt
 //! that was refused, and each [`Attempt`] states what an audit should make of it. Nothing is stored:
@@ -15,6 +14,7 @@ use super::keys::Purpose;
 use super::rng::Rng;
 use super::scenario::{Outcome, Scenario};
 use super::security_configurations::RENEWED;
+use super::trails::trails;
 use super::{DAY_MS, MINUTE_MS, World, marker};
 
 /// How long CloudTrail remembers.
@@ -134,7 +134,7 @@ impl Attempt {
 
 /// Where an attempt of this class counts. Classes do not tell who denied, so whoever states one says
 /// whether the guardrail did.
-fn bucket(class: Class, guarded: bool) -> Bucket {
+pub(super) fn bucket(class: Class, guarded: bool) -> Bucket {
     match class {
         _ if guarded => Bucket::Blocked,
         Class::AcceptedNoncompliant | Class::AcceptedNoLogPlace => Bucket::Flagged,
@@ -519,160 +519,4 @@ fn time(at_ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(at_ms).map_or_else(String::new, |at| {
         at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     })
-}
-
-/// One launch event as an audit should judge it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LaunchTruth {
-    pub account_id: String,
-    pub region: &'static str,
-    pub event_id: String,
-    /// Whole seconds, in milliseconds.
-    pub at_ms: i64,
-    /// The cluster, where it was accepted.
-    pub cluster_id: Option<String>,
-    /// Events with the same value are one attempt.
-    pub attempt: String,
-    pub params_available: bool,
-    pub class: Class,
-    pub bucket: Bucket,
-    /// `seen`, `not_applicable`, or `unknown` for a cluster that EMR forgot.
-    pub population: &'static str,
-}
-
-/// An event that changed a key or a bucket.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ChangeTruth {
-    pub account_id: String,
-    pub region: &'static str,
-    pub event_id: String,
-    pub name: &'static str,
-}
-
-/// The instants of a run: its own, and that of the run before.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Run {
-    pub now_ms: i64,
-    pub since_ms: Option<i64>,
-}
-
-impl Run {
-    /// Whether the run looks at an event: what happened since the run before, and the day before that,
-    /// since events come late.
-    fn looks_at(self, at_ms: i64) -> bool {
-        Event::is_visible_at(at_ms, self.now_ms)
-            && self.since_ms.is_none_or(|since| since - DAY_MS <= at_ms)
-    }
-
-    /// Whether the run before recorded it.
-    fn is_known(self, at_ms: i64) -> bool {
-        self.since_ms.is_some_and(|since| at_ms + DELAY_MS <= since)
-    }
-}
-
-/// The launch events that a run should record: those that are new, and those of the clusters that it
-/// holds.
-pub(super) fn truth<'h>(
-    world: &'h World,
-    here: &'h AccountRegion,
-    run: Run,
-    held: &'h [&str],
-) -> impl Iterator<Item = LaunchTruth> + 'h {
-    let is_held = |id: &Option<String>| id.as_deref().is_some_and(|id| held.contains(&id));
-    let wanted = |name: &str, at_ms| name == "RunJobFlow" && run.looks_at(at_ms);
-    let events = events(world, here, &wanted).into_iter();
-    events.filter_map(move |event| {
-        let said = event.truth.clone()?;
-        let held = is_held(&said.cluster);
-        if run.is_known(event.at_ms) && !held {
-            return None;
-        }
-        let cluster = said.cluster.as_deref().and_then(|id| here.cluster(id));
-        let never_ready = cluster.is_some_and(|cluster| {
-            let ended = cluster.ended_at(run.now_ms);
-            cluster.fails && ended.is_some_and(|ended| ended < cluster.ready_ms)
-        });
-        let class = match (cluster, said.params_available) {
-            (Some(_), _) if held && never_ready => Class::AcceptedThenFailed,
-            (Some(_), false) if !held => Class::AcceptedParamsUnavailable,
-            _ => said.class,
-        };
-        let counted = match class {
-            Class::AcceptedThenFailed => said.class,
-            class => class,
-        };
-        Some(LaunchTruth {
-            account_id: here.account_id.clone(),
-            region: here.region,
-            bucket: bucket(counted, event.is_guarded(world)),
-            event_id: event.id,
-            at_ms: event.at_ms,
-            cluster_id: said.cluster.clone(),
-            attempt: said.attempt,
-            params_available: said.params_available,
-            class,
-            population: match cluster {
-                Some(_) if held => "seen",
-                Some(_) => "unknown",
-                None => "not_applicable",
-            },
-        })
-    })
-}
-
-/// The changes that a run may find, wherever keys or buckets that clusters name live here.
-pub(super) fn change_truth(world: &World, here: &AccountRegion, run: Run) -> Vec<ChangeTruth> {
-    let wanted = |name: &str, at_ms| name != "RunJobFlow" && run.looks_at(at_ms);
-    let events = events(world, here, &wanted).into_iter();
-    events
-        .map(|event| ChangeTruth {
-            account_id: here.account_id.clone(),
-            region: here.region,
-            event_id: event.id,
-            name: event.name,
-        })
-        .collect()
-}
-
-/// One trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trail {
-    pub arn: String,
-    pub name: &'static str,
-    pub account_id: String,
-    pub home: &'static str,
-    pub organization: bool,
-    pub started_ms: i64,
-    /// When recording was stopped.
-    pub stopped_ms: Option<i64>,
-    pub bucket: String,
-}
-
-/// The trails that an account shows: that of the organization, and its own. The log archive's own was
-/// stopped before the simulation began.
-pub fn trails(world: &World, account: &str) -> Vec<Trail> {
-    let home = world.regions[0];
-    let started_ms = world.options.at(-400, 0);
-    let trail = |name: &'static str, owner: &str| Trail {
-        arn: format!("arn:aws:cloudtrail:{home}:{owner}:trail/{name}"),
-        name,
-        account_id: owner.to_owned(),
-        home,
-        organization: false,
-        started_ms,
-        stopped_ms: None,
-        bucket: world.trail_bucket().to_owned(),
-    };
-    let mut trails = Vec::new();
-    if world.account(account).is_some() {
-        let mut whole = trail("organization", world.management_account());
-        whole.organization = true;
-        trails.push(whole);
-    }
-    if account == world.log_archive_account() {
-        let mut own = trail("legacy", account);
-        own.stopped_ms = Some(world.options.at(-10, 0));
-        trails.push(own);
-    }
-    trails
 }

@@ -9,7 +9,8 @@
 //!   policies let a cluster do.
 //! - [`log_objects`]: what clusters wrote to their log buckets; [`history`]: what lies there from before,
 //!   and what was done to it.
-//! - [`launches`]: what CloudTrail remembers; [`trail_files`]: what it delivered to S3.
+//! - [`launches`], [`trails`]: what CloudTrail remembers; [`trail_files`]: what it delivered to S3;
+//!   [`launch_truth`]: what an audit should record of it.
 //! - [`truth`]: what a run at an instant should find.
 //! - [`turns`]: what happens in an organization in the course of a quarter; [`quarter`]: what the
 //!   measures of it should be.
@@ -30,6 +31,7 @@ pub mod identities;
 mod key_policies;
 pub mod key_rules;
 pub mod keys;
+pub mod launch_truth;
 pub mod launches;
 mod lifetimes;
 pub mod log_objects;
@@ -44,6 +46,7 @@ mod secrets;
 mod security_audit;
 pub mod security_configurations;
 pub mod trail_files;
+pub mod trails;
 pub mod truth;
 mod turns;
 

@@ -10,7 +10,7 @@ use super::account_region::AccountRegion;
 use super::beside;
 use super::clusters::Cluster;
 use super::key_rules;
-use super::launches::{self, ChangeTruth, LaunchTruth};
+use super::launch_truth::{self, ChangeTruth, LaunchTruth};
 use super::log_objects;
 use super::organization::{
     Account, CONFIGURATIONS, EVENTS, LIST_JOBS, LIST_REGIONS, LOG_GROUPS, ReaderRole, SESSIONS,
@@ -248,12 +248,12 @@ impl World {
             if !account.lacks(EVENTS) {
                 let held = truth.clusters[before..].iter();
                 let held: Vec<&str> = held.map(|c| c.cluster_id.as_str()).collect();
-                let run = launches::Run { now_ms, since_ms };
-                let told = launches::truth(self, here, run, &held);
+                let run = launch_truth::Run { now_ms, since_ms };
+                let told = launch_truth::truth(self, here, run, &held);
                 truth.launches.extend(told);
                 truth
                     .changes
-                    .extend(launches::change_truth(self, here, run));
+                    .extend(launch_truth::change_truth(self, here, run));
             }
             let told: Vec<Scenario> = truth.clusters[before..]
                 .iter()

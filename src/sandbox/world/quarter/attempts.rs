@@ -7,7 +7,8 @@ use super::looks::{Seen, Sighting};
 use super::{Calendar, pieces};
 use crate::sandbox::World;
 use crate::sandbox::world::DAY_MS;
-use crate::sandbox::world::launches::{Bucket, Class, HISTORY_MS, LaunchTruth};
+use crate::sandbox::world::launch_truth::LaunchTruth;
+use crate::sandbox::world::launches::{Bucket, Class, HISTORY_MS};
 use crate::sandbox::world::scenario::Outcome;
 use crate::sandbox::world::security_configurations;
 

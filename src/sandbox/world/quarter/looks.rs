@@ -9,7 +9,7 @@ use crate::sandbox::world::DAY_MS;
 use crate::sandbox::world::account_region::AccountRegion;
 use crate::sandbox::world::clusters::{Cluster, Recipe};
 use crate::sandbox::world::copies::Copies;
-use crate::sandbox::world::launches::LaunchTruth;
+use crate::sandbox::world::launch_truth::LaunchTruth;
 use crate::sandbox::world::organization::Account;
 use crate::sandbox::world::scenario::{Delivery, Outcome, Verdict};
 use crate::sandbox::world::truth::{AccountTruth, ClusterTruth, Truth};
