@@ -36,7 +36,15 @@ pub(super) struct Lives {
 
 /// What lives where. In `global` stands what lives in the account, nobody knows where.
 #[derive(Debug, Default)]
-pub(super) struct Places(BTreeMap<AccountId, BTreeMap<Region, Lives>>);
+pub(super) struct Places(BTreeMap<AccountId, Here>);
+
+/// What lives in one account, by Region: a few dozen, which a tree has more room for than they need.
+type Here = Vec<(Region, Lives)>;
+
+fn lives_in(here: &Here, region: &Region) -> Lives {
+    let found = here.iter().find(|(at, _)| at == region);
+    found.map(|(_, lives)| *lives).unwrap_or_default()
+}
 
 impl Places {
     /// Notes what lives where, by facts.
@@ -106,18 +114,19 @@ impl Places {
 
     /// What lives in a place, or may.
     fn lives(&self, account: &AccountId, region: &Region) -> Lives {
-        let of = self.0.get(account);
-        let at = |region| {
-            of.and_then(|of| of.get(region))
-                .copied()
-                .unwrap_or_default()
-        };
-        at(region).or(at(&Region::global()))
+        let at = |here| lives_in(here, region).or(lives_in(here, &Region::global()));
+        self.0.get(account).map(at).unwrap_or_default()
     }
 
     fn at(&mut self, account: &AccountId, region: &Region) -> &mut Lives {
-        let of = self.0.entry(account.clone()).or_default();
-        of.entry(region.clone()).or_default()
+        let here = self.0.entry(account.clone()).or_default();
+        let at = here.iter().position(|(at, _)| at == region);
+        let at = at.unwrap_or_else(|| {
+            here.reserve_exact(1);
+            here.push((region.clone(), Lives::default()));
+            here.len() - 1
+        });
+        &mut here[at].1
     }
 }
 
@@ -161,7 +170,7 @@ fn take(run: &Run, account: &AccountId) -> Vec<(Region, Lives)> {
     let is_asked = options.launch_days > 0
         && options.control_events
         && run.scope.account(account).is_some_and(|a| a.in_scope);
-    let anywhere = own.get(&Region::global()).copied().unwrap_or_default();
+    let anywhere = lives_in(&own, &Region::global());
     own.into_iter()
         .filter(|(region, _)| {
             let cell = (account.clone(), region.clone(), Source::ControlEvents);

@@ -43,9 +43,8 @@ pub(super) struct Unit {
 
 /// The accounts to be read.
 pub(super) fn units(run: &Run) -> Vec<AccountId> {
-    let references = lock(&run.references);
-    let mut wanted: BTreeSet<AccountId> = references.writers.keys().cloned().collect();
-    wanted.extend(references.key_owners().cloned());
+    let mut wanted: BTreeSet<AccountId> = lock(&run.references).writers.keys().cloned().collect();
+    wanted.extend(run.targets().key_owners().cloned());
     wanted
         .into_iter()
         .filter(|account| run.scope.account(account).is_some_and(|a| a.in_scope))
@@ -231,9 +230,10 @@ impl Reading<'_> {
 
     /// Whether a cluster, or the policy or a grant of a log key, names it.
     fn is_named(&self, given: &ListedPrincipal) -> bool {
-        let Writers { profiles, roles } = &self.unit.writers;
-        let by_cluster = given.instance_profiles.iter().any(|p| profiles.contains(p))
-            || (given.kind == PrincipalKind::Role && roles.contains(&given.name));
+        let writers = &self.unit.writers;
+        let mut profiles = given.instance_profiles.iter();
+        let by_cluster = profiles.any(|profile| writers.has_profile(profile))
+            || (given.kind == PrincipalKind::Role && writers.has_role(&given.name));
         let named = |name: &str| self.run.is_named(name);
         by_cluster
             || principal_of(&given.arn).is_some_and(|name| named(&name))

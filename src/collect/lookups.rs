@@ -21,6 +21,7 @@ use crate::collect::coverage::{CellEnd, Fault, ItemTally};
 use crate::collect::engine::{CollectError, finish, joined};
 use crate::collect::facts::Facts;
 use crate::collect::key_lookup;
+use crate::collect::references::NamedKeys;
 use crate::collect::session::Session;
 use crate::collect::shared::{Run, Unlisted};
 use crate::model::ids::{AccountId, Region};
@@ -87,36 +88,42 @@ pub(super) enum ItemEnd {
     Failed(CellOutcome, Fault),
 }
 
-/// What is to be looked up and which account's coverage it belongs to, besides the keys of accounts of
-/// the scope, which belong to their owners.
+/// What is to be looked up and which account's coverage it belongs to.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
+    /// Keys of accounts of the scope belong to their owners.
+    keys: NamedKeys,
     buckets: BTreeMap<AccountId, Vec<Box<str>>>,
     foreign_keys: BTreeMap<AccountId, Vec<KeyArn>>,
 }
 
 impl Targets {
-    /// Groups what the first pass found, and takes the names of buckets.
+    /// Takes and groups what the first pass found.
     pub(super) fn of(run: &Run) -> Self {
-        let mut targets = Self::default();
         let mut references = lock(&run.references);
+        let mut targets = Self {
+            keys: references.take_keys(),
+            ..Self::default()
+        };
         let owners = lock(&run.owners);
-        for (name, named_by) in std::mem::take(&mut references.buckets) {
+        for (name, named_by) in references.take_buckets() {
             let owner = owners.of(&name);
             let owner = owner.and_then(|(at, _)| run.scope.accounts.get(at as usize));
             let account = owner.map_or(named_by, |owner| owner.account_id.clone());
             targets.buckets.entry(account).or_default().push(name);
         }
-        for owner in references
-            .key_owners()
-            .filter(|owner| !in_scope(run, owner))
-        {
-            for (arn, named_by) in references.keys_of(owner) {
+        for owner in targets.keys.owners().filter(|owner| !in_scope(run, owner)) {
+            for (arn, named_by) in targets.keys.of(owner) {
                 let keys = targets.foreign_keys.entry(named_by.clone()).or_default();
                 keys.push(arn);
             }
         }
         targets
+    }
+
+    /// Accounts whose keys are named.
+    pub(super) fn key_owners(&self) -> impl Iterator<Item = &AccountId> {
+        self.keys.owners()
     }
 
     /// The log buckets that an account owns, with their Regions where its list told them.
@@ -143,8 +150,7 @@ fn in_scope(run: &Run, account: &AccountId) -> bool {
 /// The accounts whose coverage look-ups belong to.
 pub(super) fn units(run: &Run) -> Vec<AccountId> {
     let targets = run.targets();
-    let references = lock(&run.references);
-    let owners = references.key_owners();
+    let owners = targets.key_owners();
     let mut accounts: BTreeSet<&AccountId> = owners.filter(|owner| in_scope(run, owner)).collect();
     accounts.extend(targets.foreign_keys.keys());
     accounts.extend(targets.buckets.keys());
@@ -174,7 +180,7 @@ impl Unit {
         }));
         if in_scope(run, &account) {
             let end = run.dark(&account);
-            for (arn, named_by) in lock(&run.references).keys_of(&account) {
+            for (arn, named_by) in targets.keys.of(&account) {
                 let (asker, reach) = match &end {
                     Some(end) => (named_by.clone(), Reach::Dark(end.clone())),
                     None => (account.clone(), Reach::Owner),

@@ -1,6 +1,6 @@
 //! What clusters refer to and what must be looked up elsewhere: keys, buckets and roles, each once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::collect::random::hash;
@@ -13,16 +13,77 @@ use crate::model::key_reference::{KeyArn, KeyReference};
 use crate::model::s3_location::S3Location;
 use crate::model::words::{Seen, Settings};
 
-/// Keys and buckets that clusters name, with one account that names them: the smallest, so that the
-/// order of arrival does not matter. A large organization has hundreds of thousands of either, so they
+/// Keys and buckets that clusters name. A large organization has hundreds of thousands of either, so they
 /// are kept as small as they can be.
 #[derive(Debug, Default)]
 pub struct References {
-    /// By owner.
-    keys: BTreeMap<AccountId, BTreeMap<KeyName, AccountId>>,
-    pub buckets: BTreeMap<Box<str>, AccountId>,
+    /// With their owners.
+    keys: Noted<(AccountId, KeyName)>,
+    buckets: Noted<Box<str>>,
     /// Roles that clusters with logs run and are served with, by account.
     pub writers: BTreeMap<AccountId, Writers>,
+}
+
+/// What was named, each with one account that named it: the smallest, so that the order of arrival does
+/// not matter. Much is noted before anything is asked for, so it stands in one piece, where a map would
+/// take half as much again, and is sorted whenever it has doubled.
+#[derive(Debug)]
+struct Noted<T> {
+    all: Vec<(T, AccountId)>,
+    /// At the beginning so many are sorted, and each is there once.
+    sorted: usize,
+}
+
+impl<T: Ord> Noted<T> {
+    /// Up to twice so many are not sorted.
+    const FEW: usize = 64;
+
+    fn note(&mut self, named: T, by: AccountId) {
+        self.all.push((named, by));
+        if self.all.len() > 2 * self.sorted.max(Self::FEW) {
+            self.sort();
+        }
+    }
+
+    fn sort(&mut self) {
+        self.all.sort_unstable();
+        self.all.dedup_by(|later, first| later.0 == first.0);
+        self.sorted = self.all.len();
+    }
+
+    fn into_sorted(mut self) -> Vec<(T, AccountId)> {
+        self.sort();
+        self.all
+    }
+}
+
+impl<T> Default for Noted<T> {
+    fn default() -> Self {
+        Self {
+            all: vec![],
+            sorted: 0,
+        }
+    }
+}
+
+/// Keys that are named, by owner.
+#[derive(Debug, Default)]
+pub struct NamedKeys(Vec<((AccountId, KeyName), AccountId)>);
+
+impl NamedKeys {
+    /// Accounts whose keys are named, in order.
+    pub fn owners(&self) -> impl Iterator<Item = &AccountId> {
+        let by_owner = self.0.chunk_by(|((a, _), _), ((b, _), _)| a == b);
+        by_owner.filter_map(|keys| keys.first().map(|((owner, _), _)| owner))
+    }
+
+    /// The keys of an account that are named, each with who names it.
+    pub fn of<'s>(&'s self, owner: &AccountId) -> impl Iterator<Item = (KeyArn, &'s AccountId)> {
+        let from = self.0.partition_point(|((of, _), _)| of < owner);
+        let to = self.0.partition_point(|((of, _), _)| of <= owner);
+        let keys = self.0.get(from..to).unwrap_or_default().iter();
+        keys.map(|((owner, key), by)| (key.arn(owner), by))
+    }
 }
 
 /// A key within its account.
@@ -99,9 +160,35 @@ impl fmt::Display for Hyphened {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Writers {
     /// Instance profiles; which role each holds is not known here.
-    pub profiles: BTreeSet<String>,
+    profiles: Names,
     /// Service roles.
-    pub roles: BTreeSet<String>,
+    roles: Names,
+}
+
+/// Names in order: nearly always one or two, which a tree has more room for than they need.
+type Names = Vec<Box<str>>;
+
+fn add(names: &mut Names, name: &str) {
+    if let Err(at) = names.binary_search_by(|known| (**known).cmp(name)) {
+        names.reserve_exact(1);
+        names.insert(at, name.into());
+    }
+}
+
+fn has(names: &Names, name: &str) -> bool {
+    names.binary_search_by(|known| (**known).cmp(name)).is_ok()
+}
+
+impl Writers {
+    /// Whether clusters run with this instance profile.
+    pub fn has_profile(&self, name: &str) -> bool {
+        has(&self.profiles, name)
+    }
+
+    /// Whether clusters are served with this role.
+    pub fn has_role(&self, name: &str) -> bool {
+        has(&self.roles, name)
+    }
 }
 
 impl References {
@@ -122,13 +209,16 @@ impl References {
     /// A cluster names its profile and its role, or gives their ARNs, which end with the names. A name
     /// is unique in its account whatever the path before it.
     fn writer(&mut self, row: &EmrCluster) {
-        let name = |given: &Option<String>| {
-            let name = given.as_deref()?.rsplit('/').next()?;
-            (!name.is_empty()).then(|| name.to_owned())
-        };
         let writers = self.writers.entry(row.account_id.clone()).or_default();
-        writers.profiles.extend(name(&row.instance_profile));
-        writers.roles.extend(name(&row.service_role));
+        for (given, names) in [
+            (&row.instance_profile, &mut writers.profiles),
+            (&row.service_role, &mut writers.roles),
+        ] {
+            let name = given.as_deref().and_then(|given| given.rsplit('/').next());
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                add(names, name);
+            }
+        }
     }
 
     /// Adds what the other channels of an account-region's clusters name: steps, sessions, log groups,
@@ -209,53 +299,43 @@ impl References {
 
     fn bucket(&mut self, uri: Option<&str>, (account, _): (&AccountId, &Region)) {
         if let Some(location) = uri.and_then(S3Location::parse) {
-            note(&mut self.buckets, location.bucket.into(), account);
+            self.buckets.note(location.bucket.into(), account.clone());
         }
     }
 
     fn note_key(&mut self, arn: KeyArn, account: &AccountId) {
-        let of = self.keys.entry(arn.account_id.clone()).or_default();
-        note(of, KeyName::of(arn), account);
+        let owner = arn.account_id.clone();
+        self.keys.note((owner, KeyName::of(arn)), account.clone());
     }
 
-    /// Accounts whose keys are named.
-    pub fn key_owners(&self) -> impl Iterator<Item = &AccountId> {
-        self.keys.keys()
+    /// Takes the keys that were named.
+    pub fn take_keys(&mut self) -> NamedKeys {
+        NamedKeys(std::mem::take(&mut self.keys).into_sorted())
     }
 
-    /// The keys of an account that are named, each with who names it.
-    pub fn keys_of(&self, owner: &AccountId) -> impl Iterator<Item = (KeyArn, &AccountId)> {
-        let keys = self.keys.get(owner).into_iter().flatten();
-        keys.map(|(key, account)| (key.arn(owner), account))
+    /// Takes the buckets that were named, in order, each with who names it.
+    pub fn take_buckets(&mut self) -> Vec<(Box<str>, AccountId)> {
+        std::mem::take(&mut self.buckets).into_sorted()
     }
 
     /// Adds everything of `other`.
     pub fn merge(&mut self, other: Self) {
-        for (owner, keys) in other.keys {
-            let known = self.keys.entry(owner).or_default();
-            for (key, account) in keys {
-                note(known, key, &account);
-            }
+        for (key, account) in other.keys.into_sorted() {
+            self.keys.note(key, account);
         }
-        for (bucket, account) in other.buckets {
-            note(&mut self.buckets, bucket, &account);
+        for (bucket, account) in other.buckets.into_sorted() {
+            self.buckets.note(bucket, account);
         }
         for (account, names) in other.writers {
             let writers = self.writers.entry(account).or_default();
-            writers.profiles.extend(names.profiles);
-            writers.roles.extend(names.roles);
+            for name in &names.profiles {
+                add(&mut writers.profiles, name);
+            }
+            for name in &names.roles {
+                add(&mut writers.roles, name);
+            }
         }
     }
-}
-
-fn note<K: Ord>(map: &mut BTreeMap<K, AccountId>, key: K, account: &AccountId) {
-    map.entry(key)
-        .and_modify(|known| {
-            if account < known {
-                known.clone_from(account);
-            }
-        })
-        .or_insert_with(|| account.clone());
 }
 
 /// Who owns which bucket. An organization may have millions of buckets, so a name is kept as a
@@ -312,6 +392,33 @@ impl Owners {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keys of two owners, each named by several accounts, in any order and again and again.
+    #[test]
+    fn each_key_is_kept_once_with_the_smallest_account_that_names_it() {
+        let account = |n: u32| -> AccountId { format!("{n:012}").parse().expect("account") };
+        let mut references = References::default();
+        for n in (0..600_u32).rev().chain(0..600) {
+            let (owner, key, by) = (n % 2, n % 60, n / 60 + 100);
+            let arn = format!("arn:aws:kms:eu-west-1:{owner:012}:alias/{key:03}");
+            references.note_key(KeyArn::parse(&arn).expect("an ARN"), &account(by));
+        }
+        let keys = references.take_keys();
+        let owners: Vec<&AccountId> = keys.owners().collect();
+        assert_eq!(owners, [&account(0), &account(1)]);
+        for owner in 0..2 {
+            let told: Vec<(String, &AccountId)> = keys
+                .of(&account(owner))
+                .map(|(arn, by)| (arn.resource, by))
+                .collect();
+            let all = (0..60).filter(|key| key % 2 == owner);
+            let all: Vec<String> = all.map(|key| format!("alias/{key:03}")).collect();
+            let names: Vec<&String> = told.iter().map(|(name, _)| name).collect();
+            assert_eq!(names, all.iter().collect::<Vec<_>>());
+            assert!(told.iter().all(|(_, by)| **by == account(100)));
+        }
+        assert_eq!(keys.of(&account(2)).count(), 0);
+    }
 
     #[test]
     fn a_key_reads_the_same_after_it_was_kept() {
