@@ -407,8 +407,12 @@ impl Planner {
             .filter(|(operation, _)| in_accounts(operation))
             .for_each(|(_, calls)| whole(calls));
         self.sources.values_mut().for_each(whole);
-        for operation in [Operation::AssumeRole, Operation::ListAccounts] {
-            let calls = self.operations.get(&operation).copied().unwrap_or_default();
+        let own = self
+            .operations
+            .iter()
+            .map(|(operation, calls)| (*operation, *calls));
+        let own = own.filter(|(operation, _)| operation.caller() == Caller::Collector);
+        for (operation, calls) in own.collect::<Vec<_>>() {
             self.bucket(None, &Region::global(), operation, calls);
         }
         CallPlan {

@@ -105,7 +105,7 @@ impl Targets {
             keys: references.take_keys(),
             ..Self::default()
         };
-        let owners = lock(&run.owners);
+        let mut owners = lock(&run.owners);
         for (name, named_by) in references.take_buckets() {
             let owner = owners.of(&name);
             let owner = owner.and_then(|(at, _)| run.scope.accounts.get(at as usize));
@@ -128,7 +128,7 @@ impl Targets {
 
     /// The log buckets that an account owns, with their Regions where its list told them.
     pub(super) fn owned(&self, run: &Run, account: &AccountId) -> Vec<(String, Option<Region>)> {
-        let owners = lock(&run.owners);
+        let mut owners = lock(&run.owners);
         let names = self.buckets.get(account).into_iter().flatten();
         let owned = names.filter_map(|name| Some((name.to_string(), owners.of(name)?.1)));
         owned.collect()
@@ -136,8 +136,8 @@ impl Targets {
 
     /// The accounts that own log buckets.
     pub(super) fn owners(&self, run: &Run) -> Vec<AccountId> {
-        let owners = lock(&run.owners);
-        let any = |names: &[Box<str>]| names.iter().any(|name| owners.of(name).is_some());
+        let mut owners = lock(&run.owners);
+        let mut any = |names: &[Box<str>]| names.iter().any(|name| owners.of(name).is_some());
         let owning = self.buckets.iter().filter(|(_, names)| any(names));
         owning.map(|(account, _)| account.clone()).collect()
     }
@@ -192,7 +192,7 @@ impl Unit {
         all.into_iter().for_each(&mut add);
 
         let unlisted = run.unlisted();
-        let owners = lock(&run.owners);
+        let mut owners = lock(&run.owners);
         let names = targets.buckets.get(&account).into_iter().flatten();
         let names = names.filter(|_| is_open(&Region::global(), Source::Buckets));
         let buckets = names.map(|name| {

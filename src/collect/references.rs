@@ -1,6 +1,6 @@
 //! What clusters refer to and what must be looked up elsewhere: keys, buckets and roles, each once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::collect::random::hash;
@@ -18,27 +18,27 @@ use crate::model::words::{Seen, Settings};
 #[derive(Debug, Default)]
 pub struct References {
     /// With their owners.
-    keys: Noted<(AccountId, KeyName)>,
-    buckets: Noted<Box<str>>,
+    keys: Noted<(AccountId, KeyName), AccountId>,
+    buckets: Noted<Box<str>, AccountId>,
     /// Roles that clusters with logs run and are served with, by account.
     pub writers: BTreeMap<AccountId, Writers>,
 }
 
-/// What was named, each with one account that named it: the smallest, so that the order of arrival does
+/// What was named, each with one of those that named it: the smallest, so that the order of arrival does
 /// not matter. Much is noted before anything is asked for, so it stands in one piece, where a map would
 /// take half as much again, and is sorted whenever it has doubled.
 #[derive(Debug)]
-struct Noted<T> {
-    all: Vec<(T, AccountId)>,
+struct Noted<T, B> {
+    all: Vec<(T, B)>,
     /// At the beginning so many are sorted, and each is there once.
     sorted: usize,
 }
 
-impl<T: Ord> Noted<T> {
+impl<T: Ord, B: Ord> Noted<T, B> {
     /// Up to twice so many are not sorted.
     const FEW: usize = 64;
 
-    fn note(&mut self, named: T, by: AccountId) {
+    fn note(&mut self, named: T, by: B) {
         self.all.push((named, by));
         if self.all.len() > 2 * self.sorted.max(Self::FEW) {
             self.sort();
@@ -46,18 +46,26 @@ impl<T: Ord> Noted<T> {
     }
 
     fn sort(&mut self) {
-        self.all.sort_unstable();
-        self.all.dedup_by(|later, first| later.0 == first.0);
-        self.sorted = self.all.len();
+        if self.sorted < self.all.len() {
+            self.all.sort_unstable();
+            self.all.dedup_by(|later, first| later.0 == first.0);
+            self.sorted = self.all.len();
+        }
     }
 
-    fn into_sorted(mut self) -> Vec<(T, AccountId)> {
+    fn find(&mut self, named: &T) -> Option<&B> {
+        self.sort();
+        let at = self.all.binary_search_by(|(known, _)| known.cmp(named));
+        at.ok().and_then(|at| self.all.get(at)).map(|(_, by)| by)
+    }
+
+    fn into_sorted(mut self) -> Vec<(T, B)> {
         self.sort();
         self.all
     }
 }
 
-impl<T> Default for Noted<T> {
+impl<T, B> Default for Noted<T, B> {
     fn default() -> Self {
         Self {
             all: vec![],
@@ -339,13 +347,13 @@ impl References {
 }
 
 /// Who owns which bucket. An organization may have millions of buckets, so a name is kept as a
-/// seeded 64-bit hash and its owner as a number: about 20 bytes each. Two names with one hash would
+/// seeded 64-bit hash and its owner as a number: 16 bytes each. Two names with one hash would
 /// send a question to the wrong account, which answers that it does not own the bucket.
 #[derive(Debug)]
 pub struct Owners {
     seed: u64,
     /// Hash of the name to (position of the account in the scope, position of the Region).
-    buckets: HashMap<u64, (u32, u16)>,
+    buckets: Noted<u64, (u32, u16)>,
     regions: Vec<Region>,
 }
 
@@ -355,7 +363,7 @@ impl Owners {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            buckets: HashMap::new(),
+            buckets: Noted::default(),
             regions: vec![],
         }
     }
@@ -376,15 +384,13 @@ impl Owners {
             });
             u16::try_from(at).unwrap_or(NO_REGION)
         });
-        self.buckets
-            .entry(name_hash)
-            .and_modify(|known| *known = (*known).min((position, region)))
-            .or_insert((position, region));
+        self.buckets.note(name_hash, (position, region));
     }
 
     /// Position of the owner in the scope, and the bucket's Region where the list told it.
-    pub fn of(&self, bucket: &str) -> Option<(u32, Option<Region>)> {
-        let (position, region) = *self.buckets.get(&self.hash(bucket))?;
+    pub fn of(&mut self, bucket: &str) -> Option<(u32, Option<Region>)> {
+        let hash = self.hash(bucket);
+        let (position, region) = *self.buckets.find(&hash)?;
         Some((position, self.regions.get(usize::from(region)).cloned()))
     }
 }

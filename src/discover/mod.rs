@@ -9,7 +9,7 @@ mod select;
 mod units;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::collect::api::{CallerIdentity, Cloud, ListedAccount, Tag};
@@ -28,6 +28,9 @@ pub use emr_regions::{EmrRegionsError, emr_regions, parse_emr_regions};
 const FIRST_CALL: Duration = Duration::from_secs(10);
 /// How long any other call, or one list, may take.
 const CALL: Duration = Duration::from_secs(30 * 60);
+
+/// However soon the run must be over, its accounts are waited for so long.
+const LEAST: Duration = Duration::from_secs(30);
 
 /// Pages of accounts that AWS gives in one burst; the others come at its pace.
 const PAGES_AT_ONCE: usize = 12;
@@ -62,6 +65,9 @@ pub struct ScopeRequest {
     pub tags: TagNames,
     /// Those of kind `exclude` take accounts out of the scope.
     pub exceptions: Vec<ExceptionRule>,
+    /// When the run must be over; `None` sets no bound. Tags have half of the time until then: who owns an
+    /// account is worth less than what is in it.
+    pub deadline: Option<UtcMillis>,
 }
 
 impl ScopeRequest {
@@ -75,13 +81,12 @@ impl ScopeRequest {
             exclude_accounts: vec![],
             tags: TagNames::default(),
             exceptions: vec![],
+            deadline: None,
         }
     }
-}
 
-impl ScopeRequest {
     /// Whether the tags of accounts are asked for.
-    fn asks_tags(&self) -> bool {
+    pub fn asks_tags(&self) -> bool {
         let TagNames {
             owner,
             cost_center,
@@ -167,7 +172,13 @@ pub async fn begin(
     request: &ScopeRequest,
     now: UtcMillis,
 ) -> Result<Listing, DiscoverError> {
-    let ask = Ask { cloud, attempts };
+    let least = now.plus_ms(LEAST.as_millis() as i64);
+    let until = request.deadline.map(|deadline| deadline.max(least));
+    let ask = Ask {
+        cloud,
+        attempts,
+        until,
+    };
     let first = Budget::new(now, now.plus_ms(FIRST_CALL.as_millis() as i64));
     let caller = attempts
         .own(&first, Operation::GetCallerIdentity, || {
@@ -189,6 +200,8 @@ pub async fn begin(
         }
     };
     Ok(Listing {
+        tags_until: until.map(|until| UtcMillis(i64::midpoint(now.0, until.0))),
+        until,
         request: request.clone(),
         scope,
         listed,
@@ -200,6 +213,9 @@ pub async fn begin(
 #[derive(Debug)]
 pub struct Listing {
     request: ScopeRequest,
+    /// When no more may be asked, and no more tags.
+    until: Option<UtcMillis>,
+    tags_until: Option<UtcMillis>,
     /// Without accounts.
     scope: Scope,
     listed: Vec<ListedAccount>,
@@ -255,13 +271,19 @@ impl Listing {
         cloud: &dyn Cloud,
         attempts: &Attempts,
     ) -> Result<(Scope, Option<Tags>), DiscoverError> {
-        let ask = Ask { cloud, attempts };
         let Self {
             request,
+            until,
+            tags_until,
             mut scope,
             mut listed,
             next,
         } = self;
+        let ask = Ask {
+            cloud,
+            attempts,
+            until,
+        };
         if next.is_some() {
             listed.extend(ask.accounts(&scope, next, MAX_PAGES).await?.0);
         }
@@ -276,24 +298,40 @@ impl Listing {
             }
         }
         scope.accounts = Arc::new(select::rows(&scope, &request, listed)?);
-        let tags = request.asks_tags().then_some(Tags(request.tags));
+        let tags = request.asks_tags().then_some(Tags {
+            names: request.tags,
+            until: tags_until,
+        });
         Ok((scope, tags))
     }
 }
 
 /// Tags of accounts that are still to be read.
 #[derive(Debug)]
-pub struct Tags(TagNames);
+pub struct Tags {
+    names: TagNames,
+    /// After that the others stay unread.
+    until: Option<UtcMillis>,
+}
 
 impl Tags {
-    /// Reads them.
+    /// Reads them. Whose tags cannot be read has no owner columns, with a warning: that is no reason to look
+    /// at nothing.
+    ///
+    /// # Errors
+    /// Only when the run was told to stop.
     pub async fn read(
         self,
         cloud: &dyn Cloud,
         attempts: &Attempts,
         scope: &mut Scope,
     ) -> Result<(), DiscoverError> {
-        Ask { cloud, attempts }.tags(scope, &self.0).await
+        let ask = Ask {
+            cloud,
+            attempts,
+            until: self.until,
+        };
+        ask.tags(scope, &self.names).await
     }
 }
 
@@ -311,12 +349,20 @@ fn bare(id: &AccountId) -> ListedAccount {
 struct Ask<'a> {
     cloud: &'a dyn Cloud,
     attempts: &'a Attempts,
+    /// When no more may be asked.
+    until: Option<UtcMillis>,
 }
 
 impl Ask<'_> {
     fn budget(&self) -> Budget {
         let now = self.attempts.clock().now();
-        Budget::new(now, now.plus_ms(CALL.as_millis() as i64))
+        let own = now.plus_ms(CALL.as_millis() as i64);
+        Budget::new(now, self.until.map_or(own, |until| until.min(own)))
+    }
+
+    fn is_over(&self) -> bool {
+        let now = self.attempts.clock().now();
+        self.until.is_some_and(|until| now >= until)
     }
 
     /// Which organization it is, and its first accounts.
@@ -365,9 +411,8 @@ impl Ask<'_> {
             .map_err(|error| without_organization(error, &scope.caller))
     }
 
-    /// Owner columns of the accounts in scope, from their tags; where the scope does not come from Organizations,
-    /// of those that it knows. AWS grants few of these calls a
-    /// second: several are asked at once so that none of those is lost to waiting for an answer.
+    /// Owner columns of the accounts in scope, from their tags. AWS grants few of these calls a second:
+    /// several are asked at once so that none of those is lost to waiting for an answer.
     async fn tags(&self, scope: &mut Scope, names: &TagNames) -> Result<(), DiscoverError> {
         let accounts = Arc::make_mut(&mut scope.accounts).iter_mut();
         let mut wanted: Vec<&mut Account> = accounts.filter(|a| a.in_scope).collect();
@@ -376,7 +421,7 @@ impl Ask<'_> {
             tracing::info!(accounts = ids.len(), "reading the tags of accounts");
         }
         let next = AtomicUsize::new(0);
-        let unread = Unread::new(scope.organization_id.is_none());
+        let unread = Unread::default();
         let lane = || self.tags_of(&ids, &next, &unread);
         // As many as AWS lets through in one burst.
         let (a, b, c, d, e, f, g, h) = tokio::try_join!(
@@ -389,7 +434,9 @@ impl Ask<'_> {
             lane(),
             lane()
         )?;
-        for (position, tags) in [a, b, c, d, e, f, g, h].into_iter().flatten() {
+        let read = [a, b, c, d, e, f, g, h];
+        let left = ids.len() - read.iter().map(Vec::len).sum::<usize>();
+        for (position, tags) in read.into_iter().flatten() {
             let Some(account) = wanted.get_mut(position) else {
                 continue;
             };
@@ -397,7 +444,7 @@ impl Ask<'_> {
             account.cost_center = tag_value(&tags, names.cost_center.as_deref());
             account.business_unit = tag_value(&tags, names.business_unit.as_deref());
         }
-        unread.tell();
+        unread.tell(left);
         Ok(())
     }
 
@@ -410,7 +457,7 @@ impl Ask<'_> {
     ) -> Result<Vec<(usize, Vec<Tag>)>, CallError> {
         let mut read = Vec::new();
         loop {
-            if unread.is_refused() {
+            if unread.is_refused() || self.is_over() {
                 return Ok(read);
             }
             let position = next.fetch_add(1, Ordering::Relaxed);
@@ -425,8 +472,8 @@ impl Ask<'_> {
                 .await;
             match tags {
                 Ok(tags) => read.push((position, tags)),
-                Err(error) if unread.accepts => unread.keep(id, &error),
-                Err(error) => return Err(error),
+                Err(CallError::RunEnded) => return Err(CallError::RunEnded),
+                Err(error) => unread.keep(id, &error),
             }
             if (position + 1).is_multiple_of(TELL_TAGS_EVERY) {
                 let (asked, accounts) = (position + 1, ids.len());
@@ -436,25 +483,15 @@ impl Ask<'_> {
     }
 }
 
-/// Tags that Organizations does not tell, of a run that does not need it.
+/// Tags that nobody could read: these owners stay unknown, and the run goes on.
+#[derive(Default)]
 struct Unread {
-    /// Whether the scope comes from elsewhere: then owners stay unknown and the run goes on.
-    accepts: bool,
     refused: AtomicBool,
-    first: Mutex<Option<String>>,
-    count: AtomicUsize,
+    /// The first account that was refused, and why.
+    first: OnceLock<String>,
 }
 
 impl Unread {
-    fn new(accepts: bool) -> Self {
-        Self {
-            accepts,
-            refused: AtomicBool::new(false),
-            first: Mutex::new(None),
-            count: AtomicUsize::new(0),
-        }
-    }
-
     /// Whether the caller may not ask at all: then no other account need be asked for.
     fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
@@ -466,22 +503,21 @@ impl Unread {
         {
             self.refused.store(true, Ordering::Relaxed);
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(|| format!("account {id}: {error}"));
+        self.first.get_or_init(|| format!("account {id}: {error}"));
     }
 
-    fn tell(self) {
-        let first = self.first.into_inner();
-        let Some(first) = first.unwrap_or_else(PoisonError::into_inner) else {
-            return;
-        };
-        let of = match self.count.into_inner() {
-            _ if self.refused.into_inner() => "the accounts".to_owned(),
+    /// Says so of as many accounts as are left.
+    fn tell(self, left: usize) {
+        let of = match left {
+            0 => return,
             1 => "1 account".to_owned(),
             n => format!("{n} accounts"),
         };
-        tracing::warn!("tags of {of} are unknown: AWS Organizations does not tell them ({first})");
+        let why = self.first.into_inner();
+        let why = why.unwrap_or_else(|| "half of the time until the deadline is over".to_owned());
+        tracing::warn!(
+            "tags of {of} are unknown ({why}): their owner, cost centre and business unit stay empty"
+        );
     }
 }
 

@@ -156,6 +156,34 @@ async fn tags_of_many_accounts_are_read_side_by_side() {
     assert!(took < 200, "{took} s; one after the other, 80 take 800 s");
 }
 
+/// Tags have half of the time that a run has, since who owns an account is worth less than what is in it.
+#[tokio::test]
+async fn the_deadline_leaves_the_tags_of_the_other_accounts_unread() {
+    let (cloud, attempts) = world();
+    let name = |i: usize| format!("{i:012}");
+    cloud.with(|s| {
+        for i in 1..=80 {
+            s.listed.push(listed(&name(i), Some("ACTIVE"), ROOT));
+            let tag = Tag {
+                name: "owner".to_owned(),
+                value: "team".to_owned(),
+            };
+            s.account_tags.insert(name(i), vec![tag]);
+        }
+        s.latency = Duration::from_secs(10);
+    });
+    let began = cloud.clock.now();
+    let mut request = organization();
+    request.tags.owner = Some("owner".to_owned());
+    request.deadline = Some(began.plus_ms(120_000));
+    let scope = find(&cloud, &attempts, &request).await.expect("scope");
+    let owned = scope.accounts.iter().filter(|a| a.owner.is_some()).count();
+    assert_eq!(scope.accounts.len(), 80);
+    assert!((8..=40).contains(&owned), "{owned}");
+    let took = (cloud.clock.now().0 - began.0) / 1_000;
+    assert!((60..=70).contains(&took), "{took} s");
+}
+
 #[tokio::test]
 async fn tags_are_asked_for_where_a_name_is_configured_and_an_account_is_in_scope() {
     let (cloud, attempts) = world();
@@ -179,13 +207,15 @@ async fn tags_are_asked_for_where_a_name_is_configured_and_an_account_is_in_scop
     assert_eq!(cloud.count(Operation::ListTagsForResource), 1);
 }
 
-/// A list is what is used without Organizations: that it tells no tags is no reason to look at nothing.
+/// That nobody tells tags is no reason to look at nothing: a list is what is used without Organizations,
+/// and of 10,000 accounts one leaves while the tags of the others are being read.
 #[tokio::test]
-async fn an_account_list_needs_no_organization_for_tags() {
+async fn without_tags_there_is_a_scope_without_owners() {
     let id = |i: usize| -> AccountId { format!("{i:012}").parse().expect("an id") };
     let modes = [
         Mode::AccountList((1..=30).map(id).collect()),
         Mode::SingleAccount,
+        Mode::Organization { expected_id: None },
     ];
     for mode in modes {
         // Not one is known; then nobody may ask.
@@ -195,6 +225,11 @@ async fn an_account_list_needs_no_organization_for_tags() {
             ("AWSOrganizationsNotInUseException", ErrorClass::Refused),
         ] {
             let (cloud, attempts) = world();
+            cloud.with(|s| {
+                s.listed = (1..=30)
+                    .map(|i| listed(&format!("{i:012}"), Some("ACTIVE"), ROOT))
+                    .collect();
+            });
             let error = What::Error(class, code, "no");
             cloud.fault(Operation::ListTagsForResource, error).add();
             let mut request = organization();
@@ -214,6 +249,29 @@ async fn an_account_list_needs_no_organization_for_tags() {
             }
         }
     }
+    // One has left.
+    let (cloud, attempts) = world();
+    cloud.with(|s| {
+        for i in 1..=30 {
+            s.listed
+                .push(listed(&format!("{i:012}"), Some("ACTIVE"), ROOT));
+            let tag = Tag {
+                name: "owner".to_owned(),
+                value: "team".to_owned(),
+            };
+            s.account_tags.insert(format!("{i:012}"), vec![tag]);
+        }
+    });
+    let left = What::Error(ErrorClass::NotFound, "TargetNotFoundException", "gone");
+    cloud
+        .fault(Operation::ListTagsForResource, left)
+        .times(1)
+        .add();
+    let mut request = organization();
+    request.tags.owner = Some("owner".to_owned());
+    let scope = find(&cloud, &attempts, &request).await.expect("scope");
+    let owned = scope.accounts.iter().filter(|a| a.owner.is_some());
+    assert_eq!((scope.accounts.len(), owned.count()), (30, 29));
     // Of those that it knows, it tells.
     let (cloud, attempts) = world();
     let tag = Tag {

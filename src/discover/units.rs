@@ -11,7 +11,9 @@ pub(super) async fn walk(
     ask: &Ask<'_>,
     organization: &str,
 ) -> Result<HashMap<AccountId, String>, DiscoverError> {
-    let Ask { cloud, attempts } = *ask;
+    let Ask {
+        cloud, attempts, ..
+    } = *ask;
     let roots = attempts
         .own_pages(&ask.budget(), Operation::ListRoots, |next| {
             cloud.roots(next)

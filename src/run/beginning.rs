@@ -24,7 +24,7 @@ use crate::model::datasets::ArchiveCheck;
 use crate::model::ids::{AccountId, Region, RunId, Sha256Hex};
 use crate::model::words::CheckOutcome;
 use crate::seal::{ArchiveId, Lacking, Producer, PublicKey};
-use crate::time::Date;
+use crate::time::{Date, UtcMillis};
 
 use super::archive::{
     self, AtUrl, KeyFile, Standing, connect, look, open_recovery, open_signer, open_store,
@@ -57,17 +57,18 @@ pub fn scope_request(config: &Config, date: Date) -> Result<ScopeRequest, RunErr
         tags: config.tags.clone(),
         exceptions: config.exceptions.clone(),
         scheduled_for: date,
+        deadline: None,
     })
 }
 
-/// Begins to find the accounts that the run is expected to see.
+/// Begins to find the accounts that a run is expected to see which must be over at `deadline`.
 pub async fn begin_scope(
-    config: &Config,
-    aws: &Arc<AwsShell>,
-    attempts: &Attempts,
-    date: Date,
+    mut request: ScopeRequest,
+    deadline: UtcMillis,
+    asking: &Asking,
 ) -> Result<Listing, RunError> {
-    let request = scope_request(config, date)?;
+    request.deadline = Some(deadline);
+    let (aws, attempts) = (&asking.aws, &asking.attempts);
     let now = attempts.clock().now();
     discover::begin(aws.as_ref(), attempts, &request, now)
         .await
@@ -287,6 +288,11 @@ pub async fn find_caller(asking: &Asking) -> Result<CallerIdentity, RunError> {
 }
 
 impl Asking {
+    /// When a run that begins with this process must be over.
+    pub fn deadline(&self, config: &Config) -> UtcMillis {
+        self.begun_at.plus_ms(config.deadline.as_millis() as i64)
+    }
+
     /// Connects; nothing is asked yet.
     pub async fn new(
         shell: &Shell,
@@ -383,7 +389,8 @@ pub async fn open(
         return Err(RunError::NoArchive { url: archive.url() });
     }
     // Whatever was being asked, the signal is why there is no answer.
-    let listing = match begin_scope(config, aws, attempts, date).await {
+    let request = scope_request(config, date)?;
+    let listing = match begin_scope(request, asking.deadline(config), asking).await {
         Err(_) if *cancelled.borrow() => return Err(RunError::Cancelled),
         listing => listing,
     };

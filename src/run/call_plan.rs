@@ -14,7 +14,7 @@ use crate::collect::engine::is_expected;
 use crate::collect::facts::Known as _;
 use crate::collect::listing;
 use crate::collect::operation::Operation;
-use crate::collect::scope::Scope;
+use crate::collect::scope::{Scope, TagNames};
 use crate::config::{ArchiveUrl, Config, ScopeMode, SigningKey};
 use crate::discover;
 use crate::model::datasets::{Coverage, EmrCluster, KmsKey, LogBucket, Trail};
@@ -26,7 +26,9 @@ use crate::rollup::{DEFAULT_PRICES, Price, parse_prices};
 use crate::time::Date;
 
 use super::archive::{AtUrl, find, open_store, try_chain};
-use super::beginning::{begin_scope, check_clock, check_date, check_regions, refuse_other_scope};
+use super::beginning::{
+    begin_scope, check_clock, check_date, check_regions, refuse_other_scope, scope_request,
+};
 use super::evidence::Evidence;
 use super::known::{self, Wanted, Watermarks};
 use super::running::Asking;
@@ -58,8 +60,12 @@ pub async fn call_plan(
         return Err(RunError::NotOurs { url });
     }
     let (aws, attempts) = (&asking.aws, &asking.attempts);
+    let mut request = scope_request(config, date)?;
+    // At AWS's rate the tags of 10,000 accounts take an hour: they are counted, and not read.
+    let asks_tags = request.asks_tags();
+    request.tags = TagNames::default();
     let found_scope = async {
-        let listing = begin_scope(config, aws, attempts, date).await?;
+        let listing = begin_scope(request, asking.deadline(config), &asking).await?;
         Ok::<_, RunError>(listing.finish(aws.as_ref(), attempts).await?)
     };
     let scope = match found_scope.await {
@@ -80,6 +86,11 @@ pub async fn call_plan(
     for cost in asking.attempts.own_costs() {
         plan.planner
             .own(cost.operation, cost.calls - cost.throttles);
+    }
+    if asks_tags {
+        let accounts = scope.accounts.iter().filter(|account| account.in_scope);
+        let calls = accounts.count() as i64;
+        plan.planner.own(Operation::ListTagsForResource, calls);
     }
     let runs = chain.as_ref().map(|chain| earlier(chain, date));
     let runs = runs.unwrap_or_default();

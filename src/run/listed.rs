@@ -23,7 +23,7 @@ use crate::discover::Listing;
 use crate::model::ids::hex;
 use crate::record::Journal;
 
-use super::beginning::begin_scope;
+use super::beginning::{begin_scope, scope_request};
 use super::evidence::Evidence;
 use super::facts::Journals;
 use super::frozen::Frozen;
@@ -73,7 +73,8 @@ pub async fn thaw(
         "run {run_id} died while its accounts were being listed: they are listed again, and what was \
          looked at is not looked at again"
     );
-    let listing = begin_scope(config, &asking.aws, &asking.attempts, date).await?;
+    let request = scope_request(config, date)?;
+    let listing = begin_scope(request, begun.start.deadline_at, asking).await?;
     let scope = listing
         .finish(asking.aws.as_ref(), &asking.attempts)
         .await?;

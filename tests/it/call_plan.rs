@@ -66,7 +66,7 @@ async fn the_plan_of_a_second_run_over_the_same_world_is_what_it_asks() {
     let place = Place::served(&options(), ServeOptions::default()).await;
     let yesterday = place.at_day(0);
     let today = place.at_day(1);
-    let config = place.config_with(&[("control_events", "true")], "");
+    let config = place.config_with(&[("control_events", "true"), ("tags_owner", "owner")], "");
     let asked = |date| RunOptions {
         scheduled_for: Some(date),
         ..place.options()
@@ -87,6 +87,10 @@ async fn the_plan_of_a_second_run_over_the_same_world_is_what_it_asks() {
     }
     assert!(!discovery.contains_key("AssumeRole"), "{discovery:?}");
     assert!(discovery.contains_key("ListAccounts"));
+    assert!(
+        !discovery.contains_key("ListTagsForResource"),
+        "of ten thousand accounts they take an hour: {discovery:?}"
+    );
     assert!(everything(&place) == files, "nothing was written");
 
     let before = calls(&place);
@@ -106,6 +110,7 @@ async fn the_plan_of_a_second_run_over_the_same_world_is_what_it_asks() {
         "ListSecurityConfigurations",
         "ListSessions",
         "ListSteps",
+        "ListTagsForResource",
         "LookupEvents",
     ];
     for operation in exact {

@@ -119,6 +119,38 @@ async fn what_the_end_of_the_list_refuses_ends_the_run() {
     assert_eq!(ended.count(), 1);
 }
 
+/// An account that left while the tags of the others were being read has none, and ends no run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tags_that_are_refused_end_no_run() {
+    let place = Place::present(24, ServeOptions::default()).await;
+    let left = FaultRule {
+        operation: Some("ListTagsForResource".to_owned()),
+        service: Some("organizations".to_owned()),
+        code: Some("TargetNotFoundException".to_owned()),
+        after_n: Some(20),
+        first_n: Some(1),
+        ..FaultRule::every(FaultKind::Refuse(400))
+    };
+    place.sandbox.set_faults(Faults {
+        rules: vec![left],
+        ..Faults::default()
+    });
+    let owners = [("launches", "false"), ("tags_owner", "owner")];
+    let config = place.config_with(&owners, "");
+    let audited = place.audit_with(&config).await.expect("sealed");
+    let sealed = place.sealed(&audited.run_id).await;
+    let accounts = sealed.rows::<Account>().await;
+    let tagged = accounts.iter().filter(|a| a.owner.is_some()).count();
+    assert_eq!(accounts.len(), 24);
+    assert!(tagged > 0, "the others are told");
+    let calls = place.sandbox.calls();
+    let asked = calls
+        .iter()
+        .filter(|c| c.operation == "ListTagsForResource");
+    let asked: u64 = asked.map(|c| c.calls).sum();
+    assert_eq!(asked, 24, "each was asked about");
+}
+
 /// A process that dies while the tags of accounts are being read leaves what it looked at; whoever resumes
 /// the run reads the list and the tags again, and no account twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

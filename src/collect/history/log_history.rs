@@ -47,7 +47,7 @@ pub(in crate::collect) fn units(run: &Run) -> Vec<Task> {
         return Vec::new();
     }
     let mut of: BTreeMap<AccountId, Vec<Bucket>> = BTreeMap::new();
-    let owners = lock(&run.owners);
+    let mut owners = lock(&run.owners);
     for (name, folders) in lock(&run.log_folders).iter() {
         let Some((at, region)) = owners.of(name) else {
             continue;
