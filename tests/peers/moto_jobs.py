@@ -270,7 +270,7 @@ def executions(clients, stack, definitions):
     # How a failed job's exit code is told, in Step Functions' words.
     machine = json.loads(definition)
     machine["StartAt"] = "Caught"
-    for code, ends in ((4, "SUCCEEDED"), (1, "FAILED"), (40, "FAILED"), (14, "FAILED")):
+    for code, ends in ((3, "SUCCEEDED"), (4, "SUCCEEDED"), (1, "FAILED"), (40, "FAILED"), (14, "FAILED")):
         for cause in ({"Container": {"ExitCode": code, "LogStreamName": "seal/x"}, "Status": "FAILED"},
                       {"Attempts": [{"Container": {"ExitCode": code}}], "Status": "FAILED"}):
             text = json.dumps(cause, separators=(",", ":"))
