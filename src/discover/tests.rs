@@ -40,6 +40,24 @@ async fn find(
     discover(cloud, attempts, request, cloud.clock.now()).await
 }
 
+/// An organization of accounts that each have an owner, who is asked for.
+fn tagged(cloud: &FakeCloud, accounts: usize) -> ScopeRequest {
+    cloud.with(|s| {
+        for i in 1..=accounts {
+            let name = format!("{i:012}");
+            s.listed.push(listed(&name, Some("ACTIVE"), ROOT));
+            let tag = Tag {
+                name: "owner".to_owned(),
+                value: format!("team-{i}"),
+            };
+            s.account_tags.insert(name, vec![tag]);
+        }
+    });
+    let mut request = organization();
+    request.tags.owner = Some("owner".to_owned());
+    request
+}
+
 const ROOT: Option<&str> = Some("o-example/r-1/");
 const UNIT: Option<&str> = Some("o-example/r-1/ou-1/");
 
@@ -131,24 +149,12 @@ async fn missing_paths_cost_one_walk_of_the_tree() {
 #[tokio::test]
 async fn tags_of_many_accounts_are_read_side_by_side() {
     let (cloud, attempts) = world();
-    let name = |i: usize| format!("{i:012}");
-    cloud.with(|s| {
-        for i in 1..=80 {
-            s.listed.push(listed(&name(i), Some("ACTIVE"), ROOT));
-            let tag = Tag {
-                name: "owner".to_owned(),
-                value: format!("team-{i}"),
-            };
-            s.account_tags.insert(name(i), vec![tag]);
-        }
-        s.latency = Duration::from_secs(10);
-    });
-    let mut request = organization();
-    request.tags.owner = Some("owner".to_owned());
+    let request = tagged(&cloud, 80);
+    cloud.with(|s| s.latency = Duration::from_secs(10));
     let began = cloud.clock.now().0;
     let scope = find(&cloud, &attempts, &request).await.expect("scope");
     for (i, account) in (1..).zip(scope.accounts.iter()) {
-        assert_eq!(account.account_id.as_str(), name(i));
+        assert_eq!(account.account_id.as_str(), format!("{i:012}"));
         assert_eq!(account.owner, Some(format!("team-{i}")));
     }
     assert_eq!(cloud.count(Operation::ListTagsForResource), 80);
@@ -160,21 +166,9 @@ async fn tags_of_many_accounts_are_read_side_by_side() {
 #[tokio::test]
 async fn the_deadline_leaves_the_tags_of_the_other_accounts_unread() {
     let (cloud, attempts) = world();
-    let name = |i: usize| format!("{i:012}");
-    cloud.with(|s| {
-        for i in 1..=80 {
-            s.listed.push(listed(&name(i), Some("ACTIVE"), ROOT));
-            let tag = Tag {
-                name: "owner".to_owned(),
-                value: "team".to_owned(),
-            };
-            s.account_tags.insert(name(i), vec![tag]);
-        }
-        s.latency = Duration::from_secs(10);
-    });
+    let mut request = tagged(&cloud, 80);
+    cloud.with(|s| s.latency = Duration::from_secs(10));
     let began = cloud.clock.now();
-    let mut request = organization();
-    request.tags.owner = Some("owner".to_owned());
     request.deadline = Some(began.plus_ms(120_000));
     let scope = find(&cloud, &attempts, &request).await.expect("scope");
     let owned = scope.accounts.iter().filter(|a| a.owner.is_some()).count();
@@ -225,16 +219,10 @@ async fn without_tags_there_is_a_scope_without_owners() {
             ("AWSOrganizationsNotInUseException", ErrorClass::Refused),
         ] {
             let (cloud, attempts) = world();
-            cloud.with(|s| {
-                s.listed = (1..=30)
-                    .map(|i| listed(&format!("{i:012}"), Some("ACTIVE"), ROOT))
-                    .collect();
-            });
+            let mut request = tagged(&cloud, 30);
             let error = What::Error(class, code, "no");
             cloud.fault(Operation::ListTagsForResource, error).add();
-            let mut request = organization();
             request.mode = mode.clone();
-            request.tags.owner = Some("owner".to_owned());
             let scope = find(&cloud, &attempts, &request).await.expect(code);
             assert!(
                 scope
@@ -251,24 +239,12 @@ async fn without_tags_there_is_a_scope_without_owners() {
     }
     // One has left.
     let (cloud, attempts) = world();
-    cloud.with(|s| {
-        for i in 1..=30 {
-            s.listed
-                .push(listed(&format!("{i:012}"), Some("ACTIVE"), ROOT));
-            let tag = Tag {
-                name: "owner".to_owned(),
-                value: "team".to_owned(),
-            };
-            s.account_tags.insert(format!("{i:012}"), vec![tag]);
-        }
-    });
+    let request = tagged(&cloud, 30);
     let left = What::Error(ErrorClass::NotFound, "TargetNotFoundException", "gone");
     cloud
         .fault(Operation::ListTagsForResource, left)
         .times(1)
         .add();
-    let mut request = organization();
-    request.tags.owner = Some("owner".to_owned());
     let scope = find(&cloud, &attempts, &request).await.expect("scope");
     let owned = scope.accounts.iter().filter(|a| a.owner.is_some());
     assert_eq!((scope.accounts.len(), owned.count()), (30, 29));
