@@ -200,7 +200,9 @@ pub async fn begin(
         }
     };
     Ok(Listing {
-        tags_until: until.map(|until| UtcMillis(i64::midpoint(now.0, until.0))),
+        tags_until: request
+            .deadline
+            .map(|deadline| UtcMillis(i64::midpoint(now.0, deadline.0))),
         until,
         request: request.clone(),
         scope,

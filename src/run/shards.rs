@@ -210,8 +210,8 @@ pub async fn collect(
     if is_judged_without(shard, store, run_id, date).await? {
         let run_id = run_id.clone();
         let text = format!(
-            "Run {run_id} is judged already, without {}: its accounts are not_attempted there. Nothing was \
-             done.\n",
+            "Run {run_id} is judged already, without {}:\n\
+             its accounts are not_attempted there. Nothing was done.\n",
             what.to_lowercase()
         );
         return Ok(ShardDone { run_id, text });
@@ -255,8 +255,9 @@ pub async fn collect(
     let received = shards::write_receipt(store, &*shell.clock, date, &receipt).await;
     let text = match received.map_err(|e| store_error(store.url(), e))? {
         Received::Ours if is_judged_without(shard, store, run_id, date).await? => format!(
-            "{what} of {run_id} is too late: the run was judged meanwhile, with its accounts as \
-             not_attempted. What this one wrote is not used; the seal names it.\n"
+            "{what} of {run_id} is too late:\n\
+             the run was judged meanwhile, with its accounts as not_attempted. What this one\n\
+             wrote is not used; the seal names it.\n"
         ),
         Received::Ours => format!(
             "{what} of run {run_id} is COLLECTED\n\n{}, {}\n",
@@ -402,7 +403,7 @@ pub async fn assess(
             match not_collected {
                 0 => String::new(),
                 n => format!(
-                    "; {} without a receipt: their accounts are not_attempted",
+                    ";\n{} left no receipt: accounts are not_attempted",
                     counted(n as i64, "shard", "shards")
                 ),
             }
@@ -546,8 +547,8 @@ fn already(run_id: &RunId, what: &str, done: &str) -> ShardDone {
 
 fn lost(run_id: &RunId, what: &str) -> String {
     format!(
-        "{what} of {run_id}: another process was first, and its receipt counts. What this one wrote \
-         is not used; the seal names it.\n"
+        "{what} of {run_id}: another process was first,\n\
+         and its receipt counts. What this one wrote is not used; the seal names it.\n"
     )
 }
 
