@@ -543,7 +543,7 @@ async fn a_shard_that_does_not_tell_what_it_saw_is_missing() {
     copy(&place.archive(), &kept);
     let judged = async |what: &str| {
         let judged = steps.assess().await.expect("judged");
-        let missing = judged.text.contains("1 shard without a receipt");
+        let missing = judged.text.contains("1 shard left no receipt");
         assert!(missing, "{what}: {}", judged.text);
         let audited = steps.seal().await.expect("sealed as it was judged");
         assert_eq!(audited.outcome, RunOutcome::Partial, "{what}");
@@ -574,7 +574,7 @@ async fn a_shard_that_does_not_tell_what_it_saw_is_missing() {
     }
     // Untouched, both count.
     let whole = steps.assess().await.expect("judged");
-    assert!(!whole.text.contains("without a receipt"), "{}", whole.text);
+    assert!(!whole.text.contains("left no receipt"), "{}", whole.text);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
