@@ -833,7 +833,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS keyproof_raw.run_v1 (
   `clusters` bigint COMMENT 'Clusters in this run.',
   `calls` bigint COMMENT 'API calls made, retries included.',
   `throttles` bigint COMMENT 'Answers that said to slow down.',
-  `own_operations` string COMMENT 'What the process that judged asked of STS and Organizations as the account of the collector, by operation: attempts, answers that said to slow down, share of what AWS grants meanwhile.',
+  `own_operations` string COMMENT 'What the run asked of STS and Organizations as the account of the collector, by operation: attempts, answers that said to slow down, share of what AWS grants meanwhile (of several processes: the most that one of them took).',
   `clock_offset_ms` bigint COMMENT 'Local clock minus AWS’s Date header, where it was seen.'
 )
 COMMENT 'One row: the run itself.'

@@ -74,6 +74,9 @@ pub struct ScopeFile {
     pub management_account: Option<AccountId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
+    /// What preparing asked of STS and Organizations, as column `own_operations` of dataset `run` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_operations: Option<String>,
     /// `auto`, or the Regions.
     pub regions: Value,
     pub rules_sha256: Sha256Hex,
@@ -133,6 +136,9 @@ pub struct Receipt {
     pub clock_offset_ms: Option<i64>,
     /// Data files, sorted by name.
     pub files: Vec<FileEntry>,
+    /// What the process asked of STS, as column `own_operations` of dataset `run` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_operations: Option<String>,
     pub run_id: RunId,
     /// 1 to N; 0 for what assessing wrote.
     pub shard: u32,
@@ -170,6 +176,7 @@ impl Receipt {
         Self {
             clock_offset_ms: None,
             files,
+            own_operations: None,
             run_id,
             shard,
             unprotected: Vec::new(),
@@ -422,6 +429,7 @@ mod tests {
         let files = OF_SHARD.map(file).into();
         Receipt {
             clock_offset_ms: Some(-3),
+            own_operations: Some("AssumeRole:4:0:1".to_owned()),
             unprotected: vec!["tls_only".to_owned()],
             ..Receipt::new(run_id(), shard, writer.to_owned(), files, UtcMillis(0))
         }

@@ -4,6 +4,7 @@
 //! The share of a bucket is calls ÷ (burst + refill × the time from the first call to the last), by the
 //! rates that AWS grants and not by the part of them that we take.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::collect::operation::Operation;
@@ -75,23 +76,31 @@ impl Footprint {
                 used.calls,
                 used.last.0 - used.first.0,
             );
-            match costs.iter_mut().find(|c| c.operation == used.operation) {
-                Some(cost) => {
-                    cost.calls += used.calls;
-                    cost.throttles += used.throttles;
-                    cost.percent = cost.percent.max(percent);
-                }
-                None => costs.push(Cost {
-                    operation: used.operation,
-                    calls: used.calls,
-                    throttles: used.throttles,
-                    percent,
-                }),
-            }
+            costs.push(Cost {
+                operation: used.operation,
+                calls: used.calls,
+                throttles: used.throttles,
+                percent,
+            });
         }
-        costs.sort_by_key(|cost| cost.operation);
-        costs
+        summed(costs)
     }
+}
+
+/// One cost for each operation, in the order of their declaration: calls and throttles added up, the
+/// largest share.
+pub fn summed(costs: impl IntoIterator<Item = Cost>) -> Vec<Cost> {
+    let mut sums: BTreeMap<Operation, Cost> = BTreeMap::new();
+    for cost in costs {
+        sums.entry(cost.operation)
+            .and_modify(|sum| {
+                sum.calls = sum.calls.saturating_add(cost.calls);
+                sum.throttles = sum.throttles.saturating_add(cost.throttles);
+                sum.percent = sum.percent.max(cost.percent);
+            })
+            .or_insert(cost);
+    }
+    sums.into_values().collect()
 }
 
 /// `calls` within `took_ms` as per cent of what AWS grants in that time.

@@ -33,6 +33,8 @@ pub struct Frozen {
     pub shards: u32,
     /// Checks that an archive cannot do without and that failed when the run began.
     pub unprotected: Vec<String>,
+    /// What a process of its own asked of STS and Organizations to prepare the run.
+    pub own_operations: Option<String>,
     /// The last signed entry when the run began: no later run is known to it.
     pub head_seq: u64,
     head_sha256: Sha256Hex,
@@ -53,6 +55,7 @@ impl Frozen {
         Self {
             scope,
             unprotected,
+            own_operations: None,
             regions: config.regions.clone(),
             full_scope: is_full_scope(config, chain),
             shards,
@@ -142,6 +145,7 @@ impl Frozen {
             head_sha256: self.head_sha256.clone(),
             management_account: self.scope.management_account.clone(),
             organization_id: self.scope.organization_id.clone(),
+            own_operations: self.own_operations.clone(),
             regions: regions_json(&self.regions),
             rules_sha256: self.rules_sha256.clone(),
             run_id: begun.start.run_id.clone(),
@@ -184,6 +188,7 @@ impl Frozen {
             full_scope: file.full_scope,
             shards: file.shards,
             unprotected: file.unprotected,
+            own_operations: file.own_operations,
             head_seq: file.head_seq,
             head_sha256: file.head_sha256,
             config_sha256: file.config_sha256,

@@ -30,6 +30,7 @@ use crate::collect::Part;
 use crate::collect::api::Cloud;
 use crate::collect::engine::is_expected;
 use crate::collect::facts::NothingCollected;
+use crate::collect::footprint::{self, Cost};
 use crate::config::{ArchiveUrl, Config, SigningKey};
 use crate::model::datasets::Coverage;
 use crate::model::ids::{RunId, hex};
@@ -87,7 +88,8 @@ pub async fn prepare(
     let (store, chain) = (opened.store.as_ref(), &opened.chain);
     let date = begun.start.scheduled_for;
     let failed = opened.lacking.failed;
-    let frozen = Frozen::new(config, opened.scope, failed, chain, date, shards);
+    let mut frozen = Frozen::new(config, opened.scope, failed, chain, date, shards);
+    frozen.own_operations = footprint::text(&asking.attempts.own_costs());
     let running = Running {
         shell,
         config,
@@ -177,6 +179,7 @@ fn receipt(
     let (run_id, writer) = (place.run_id.clone(), place.writer.to_owned());
     let mut receipt = Receipt::new(run_id, place.shard, writer, files, place.clock.now());
     receipt.clock_offset_ms = asking.aws.clock_offset_ms();
+    receipt.own_operations = footprint::text(&asking.attempts.own_costs());
     receipt.unprotected = unprotected;
     receipt
 }
@@ -367,9 +370,20 @@ pub async fn assess(
         .map_err(step_cancelled)?;
     let told = || {
         let now = Told::now(&running, &asking, &caller.arn);
+        // Those of shards stand in their coverage, AssumeRole included.
+        let prepared = running.frozen.own_operations.as_deref();
+        let prepared = prepared.map(footprint::read).unwrap_or_default();
+        let sum = |of: fn(&Cost) -> i64| prepared.iter().map(of).fold(0, i64::saturating_add);
+        let (asked, refused) = (sum(|cost| cost.calls), sum(|cost| cost.throttles));
+        let of_shards = receipts
+            .iter()
+            .filter_map(|r| r.receipt.own_operations.as_deref());
+        let of_shards = of_shards.flat_map(footprint::read);
+        let all = asking.attempts.own_costs().into_iter().chain(of_shards);
         Told {
-            calls: now.calls + calls.0,
-            throttles: now.throttles + calls.1,
+            calls: asked.saturating_add(now.calls + calls.0),
+            throttles: refused.saturating_add(now.throttles + calls.1),
+            own_operations: footprint::text(&footprint::summed(all.chain(prepared))),
             ..now
         }
     };

@@ -1,6 +1,7 @@
 //! A run in several processes: the same rows as in one, an honest hole where a shard is missing, and a
 //! sealer that signs nothing which does not follow.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use keyproof::archive::layout;
@@ -8,6 +9,7 @@ use keyproof::archive::records;
 use keyproof::archive::shards::{self, Receipt};
 use keyproof::archive::starts::StartError;
 use keyproof::archive::verify::{Failure, VerifyOptions, verify};
+use keyproof::collect::footprint;
 use keyproof::config::Config;
 use keyproof::error::Exit;
 use keyproof::model::datasets::{Account, Coverage, EmrCluster, Exception, Run, Verdict};
@@ -115,6 +117,18 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// What the account of the collector asked of Organizations, and for roles.
+fn own_calls(place: &Place) -> BTreeMap<String, i64> {
+    let own = ["AssumeRole", "DescribeOrganization", "ListAccounts"];
+    let mut all = BTreeMap::new();
+    for call in place.sandbox.calls() {
+        if own.contains(&call.operation.as_str()) {
+            *all.entry(call.operation).or_default() += call.calls as i64;
+        }
+    }
+    all
+}
+
 async fn sealed(place: &Place, run_id: &RunId) -> Sealed {
     place.sealed(run_id).await
 }
@@ -149,9 +163,22 @@ async fn shards_give_the_rows_of_one_process() {
         let several = Place::new(&options()).await;
         for (day, (expected, metrics)) in (0..).zip(&expected) {
             several.at_day(day);
+            let before = own_calls(&several);
             let steps = Steps::prepared(&several, day, shards).await;
             let audited = steps.all_but(&[]).await;
             let run = sealed(&several, &id(day)).await;
+            let mut made = own_calls(&several);
+            for (operation, calls) in &mut made {
+                *calls -= before.get(operation).copied().unwrap_or_default();
+            }
+            let rows: Vec<Run> = run.rows().await;
+            let told = rows[0].own_operations.as_deref().expect("some were made");
+            let told = footprint::read(told).into_iter();
+            let told: BTreeMap<String, i64> = told
+                .map(|cost| (format!("{:?}", cost.operation), cost.calls))
+                .filter(|(operation, _)| made.contains_key(operation))
+                .collect();
+            assert_eq!(told, made, "of all processes of the run");
             assert_eq!(audited.outcome, run.run.seal.outcome);
             let told = RunMetrics {
                 at: metrics.at,

@@ -44,8 +44,9 @@ dataset! {
     calls: i64 = "calls", volatile;
     /// Answers that said to slow down.
     throttles: i64 = "calls", volatile;
-    /// What the process that judged asked of STS and Organizations as the account of the collector, by
-    /// operation: attempts, answers that said to slow down, share of what AWS grants meanwhile.
+    /// What the run asked of STS and Organizations as the account of the collector, by operation: attempts,
+    /// answers that said to slow down, share of what AWS grants meanwhile (of several processes: the most
+    /// that one of them took).
     own_operations: Option<String> = "operation:calls:throttles:per cent, ...", volatile;
     /// Local clock minus AWS's Date header, where it was seen.
     clock_offset_ms: Option<i64> = "ms", volatile;
