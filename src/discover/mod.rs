@@ -125,7 +125,7 @@ pub enum DiscoverError {
         expected: String,
         found: String,
     },
-    #[error("these selected accounts do not belong to the organization, or not to the list: {}; check --accounts", show(.0))]
+    #[error("these selected accounts are not listed: {}; check --accounts, and that they belong to the organization or stand in --account-list", show(.0))]
     UnknownAccounts(Vec<AccountId>),
     #[error("no account was selected; check --accounts, --exclude-accounts and --ou")]
     NothingSelected,
