@@ -215,8 +215,9 @@ pub async fn begin(
 #[derive(Debug)]
 pub struct Listing {
     request: ScopeRequest,
-    /// When no more may be asked, and no more tags.
+    /// When no more accounts may be asked for.
     until: Option<UtcMillis>,
+    /// When no more tags may be.
     tags_until: Option<UtcMillis>,
     /// Without accounts.
     scope: Scope,
